@@ -1,0 +1,180 @@
+// Package agent is the loop: it looks at git and at the cluster, decides what is
+// to be done, has it done, and says what became of it in the ledger, events,
+// metrics and log.
+//
+// It does not know how git is spoken, how charts are rendered or how objects are
+// applied; it holds no Kubernetes client of its own.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/source"
+)
+
+// Options configure an Agent.
+type Options struct {
+	// Environments are the names of the environments to keep.
+	Environments []string
+	// Namespace is where ledgers, leases and events are kept.
+	Namespace string
+	// Identity names this replica in leases. A process that is restarted may
+	// have the same one only if the former process is certainly gone.
+	Identity string
+	// Interval is how often the repository is polled, give or take a tenth.
+	Interval time.Duration
+	// Repository is the URL to show in the ledger, without credentials.
+	Repository string
+	// Branch is the branch that is followed.
+	Branch string
+	// FullScan, if set, fires when the whole environment is to be looked at anew.
+	FullScan func(now time.Time) time.Time
+	// HistoryMax is how many records a release keeps, 10 if zero.
+	HistoryMax int
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// Agent keeps environments tied to one branch of one repository.
+type Agent struct {
+	opts     Options
+	repo     *source.Repository
+	log      *slog.Logger
+	metrics  *Metrics
+	renderer *render.Renderer
+	envs     []*environment
+
+	mu       sync.Mutex
+	fetchErr error
+	fetched  bool
+	standby  map[string]bool
+}
+
+// New returns an Agent. It sends nothing: Run and Once do.
+func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.Logger, m *Metrics) (*Agent, error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.HistoryMax == 0 {
+		opts.HistoryMax = 10
+	}
+	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(), standby: map[string]bool{}}
+	for _, name := range opts.Environments {
+		e, err := newEnvironment(a, name, config)
+		if err != nil {
+			return nil, err
+		}
+		a.envs = append(a.envs, e)
+	}
+	return a, nil
+}
+
+// Close ends the watches.
+func (a *Agent) Close() {
+	for _, e := range a.envs {
+		e.cluster.Live.Close()
+	}
+}
+
+// Run polls the repository and keeps every environment that this process leads,
+// until ctx ends.
+func (a *Agent) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(a.envs))
+	wg.Go(func() { a.poll(ctx) })
+	for i, e := range a.envs {
+		wg.Go(func() {
+			errs[i] = lead(ctx, e.cluster, a.opts.Namespace, a.opts.Identity, func(leads bool) { a.turned(e, leads) }, e.run)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (a *Agent) turned(e *environment, leads bool) {
+	a.metrics.leader.WithLabelValues(e.name).Set(bit(leads))
+	if leads {
+		e.log.Info("leading", "identity", a.opts.Identity)
+	}
+}
+
+func (a *Agent) poll(ctx context.Context) {
+	poller := source.NewPoller(a.repo)
+	poller.Run(ctx, a.opts.Interval, func(head source.Commit, err error) { a.heard(head, err) })
+}
+
+// heard takes note of a fetch and wakes the environments.
+func (a *Agent) heard(head source.Commit, err error) {
+	a.mu.Lock()
+	before := a.fetchErr
+	a.fetchErr = err
+	a.fetched = a.fetched || err == nil
+	a.mu.Unlock()
+	if err != nil {
+		a.metrics.fetchFailures.WithLabelValues(a.opts.Branch).Inc()
+		if before == nil || before.Error() != err.Error() {
+			a.log.Error("the repository can't be fetched; the last good commit stays in force", "error", err)
+		}
+		return
+	}
+	if before != nil {
+		a.log.Info("the repository is back")
+	}
+	a.metrics.fetchedNow(a.opts.Branch, head.SHA, a.opts.Now())
+	for _, e := range a.envs {
+		e.arrive(head)
+	}
+}
+
+// Once fetches the head and looks at every environment until each has come to a
+// verdict. It returns an error if one of them is not what git asks for.
+func (a *Agent) Once(ctx context.Context) error {
+	head, err := a.repo.Fetch(ctx)
+	a.heard(head, err)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range a.envs {
+		errs = append(errs, e.once(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// alive is what /healthz says: the process answers, so it is.
+func (a *Agent) alive() error { return nil }
+
+// ready is what /readyz says: the repository was fetched once, and each
+// environment is led by this process or stands by for another one's.
+func (a *Agent) ready() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.fetched {
+		if a.fetchErr != nil {
+			return fmt.Errorf("the repository was never fetched: %w", a.fetchErr)
+		}
+		return errors.New("the repository has not been fetched yet")
+	}
+	return nil
+}
+
+// eventKind is what Kubernetes calls an event that people should look at.
+func eventKind(v Verdict) string {
+	switch v {
+	case Failed, RolledBack, Refused, Held:
+		return "Warning"
+	default:
+		return "Normal"
+	}
+}
+
+// timeOf returns a short duration for people.
+func timeOf(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }

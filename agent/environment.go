@@ -1,0 +1,241 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/source"
+)
+
+// environment keeps one environment. Its pass runs in one goroutine at a time;
+// only what mu guards is touched by others.
+type environment struct {
+	agent   *Agent
+	name    string
+	log     *slog.Logger
+	cluster *apply.Cluster
+	wake    chan struct{} // a look is asked for; capacity one
+
+	mu        sync.Mutex
+	head      source.Commit
+	dirty     map[manifest.ID]bool          // objects that may have drifted since they were last surveyed
+	supersede context.CancelCauseFunc       // ends the waits of the pass under way
+	ledger    *Ledger                       // what the last look left; nil before the first
+	doc       apply.Document                // where the ledger is stored
+	stored    string                        // the text that is stored
+	histories map[releaseKey]record.History // every release of the namespaces seen; nil before the first look
+	scopes    map[string]bool               // namespaces whose records were read
+	loaded    *loaded                       // the head's releases, prepared
+	held      map[releaseKey]*held          // what each release's objects were when last surveyed
+	behind    map[releaseKey]time.Time      // since when a release is not what git asks for
+}
+
+// releaseKey identifies a release in the cluster, as in Helm.
+type releaseKey struct{ namespace, name string }
+
+func (k releaseKey) String() string { return k.namespace + "/" + k.name }
+
+// held is what the cluster is held to for one release.
+type held struct {
+	revision int
+	ids      []manifest.ID
+	drift    []ObjectDrift
+}
+
+func newEnvironment(a *Agent, name string, config *rest.Config) (*environment, error) {
+	e := &environment{
+		agent: a, name: name, log: a.log.With("environment", name), wake: make(chan struct{}, 1),
+	}
+	c, err := apply.Connect(config, name, e.changed)
+	if err != nil {
+		return nil, fmt.Errorf("environment %s: %w", name, err)
+	}
+	e.cluster = c
+	e.forget()
+	return e, nil
+}
+
+// forget drops all that was remembered of the cluster: another leader may have
+// changed it.
+func (e *environment) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.dirty = map[manifest.ID]bool{}
+	e.ledger, e.doc, e.stored = nil, apply.Document{}, ""
+	e.histories, e.scopes = map[releaseKey]record.History{}, map[string]bool{}
+	e.loaded, e.held = nil, map[releaseKey]*held{}
+	e.behind = map[releaseKey]time.Time{}
+}
+
+// errSuperseded ends the waits for a commit when a newer one has come.
+var errSuperseded = errors.New("a newer commit has come")
+
+// arrive takes note of the branch's head. A new one ends the waits for the old.
+func (e *environment) arrive(head source.Commit) {
+	e.mu.Lock()
+	isNew := head.SHA != e.head.SHA
+	e.head = head
+	if isNew && e.supersede != nil {
+		e.supersede(errSuperseded)
+	}
+	e.mu.Unlock()
+	if isNew {
+		e.trigger()
+	}
+}
+
+// changed is told by the live cache of every event on our objects.
+func (e *environment) changed(id manifest.ID, drifted bool) {
+	if drifted {
+		e.mu.Lock()
+		e.dirty[id] = true
+		e.mu.Unlock()
+	}
+	e.trigger()
+}
+
+func (e *environment) trigger() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run looks whenever something asks for it, until ctx ends.
+func (e *environment) run(ctx context.Context) {
+	e.forget()
+	e.trigger()
+	var retry backoff
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	scan := e.nextScan()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.wake:
+		case <-timer.C:
+		}
+		if now := e.agent.opts.Now(); !scan.IsZero() && !now.Before(scan) {
+			e.rescan()
+			scan = e.nextScan()
+		}
+		next := e.looked(ctx, e.look(ctx), &retry)
+		timer.Reset(min(next, e.untilScan(scan)))
+	}
+}
+
+// looked logs how a look ended and says when to look again by itself.
+func (e *environment) looked(ctx context.Context, err error, retry *backoff) time.Duration {
+	switch {
+	case err == nil:
+		retry.reset()
+		e.agent.metrics.passes.WithLabelValues(e.name, "ok").Inc()
+		return time.Hour
+	case ctx.Err() != nil:
+		return time.Hour
+	case errors.Is(err, errSuperseded):
+		return 0
+	case errors.Is(err, errRefused):
+		// What was refused may be accepted once the cluster is another: a CRD that
+		// somebody installs, a quota that is raised.
+		return retry.next()
+	default:
+		e.agent.metrics.passes.WithLabelValues(e.name, "error").Inc()
+		next := retry.next()
+		e.log.Warn("will try again", "error", err, "in", timeOf(next))
+		return next
+	}
+}
+
+// rescan has the next look survey every release anew.
+func (e *environment) rescan() {
+	e.cluster.Doubt()
+	clear(e.held)
+	clear(e.scopes)
+	clear(e.histories)
+	e.trigger()
+}
+
+func (e *environment) nextScan() time.Time {
+	if e.agent.opts.FullScan == nil {
+		return time.Time{}
+	}
+	return e.agent.opts.FullScan(e.agent.opts.Now())
+}
+
+func (e *environment) untilScan(scan time.Time) time.Duration {
+	if scan.IsZero() {
+		return time.Hour
+	}
+	return max(scan.Sub(e.agent.opts.Now()), 0)
+}
+
+// once looks until the head has a verdict, and returns an error if it is not a
+// good one.
+func (e *environment) once(ctx context.Context) error {
+	holder, err := e.cluster.LeaseHolder(ctx, e.agent.opts.Namespace, LeaseName(e.name), e.agent.opts.Now())
+	if err != nil {
+		return fmt.Errorf("environment %s: %w", e.name, err)
+	}
+	if holder != "" && holder != e.agent.opts.Identity {
+		return fmt.Errorf("environment %s: %s leads it: stop that agent first, or leave it the work", e.name, holder)
+	}
+	var retry backoff
+	const tries = 4
+	for try := 1; ; try++ {
+		err := e.look(ctx)
+		switch {
+		case err == nil || errors.Is(err, errRefused):
+			return e.verdict()
+		case errors.Is(err, errSuperseded):
+			continue
+		case ctx.Err() != nil || try == tries:
+			return fmt.Errorf("environment %s: %w", e.name, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retry.next()):
+		}
+	}
+}
+
+// VerdictError says that an environment is not what git asks for.
+type VerdictError struct {
+	Environment string
+	Entry
+}
+
+// Error says which commit got which verdict, and why.
+func (v *VerdictError) Error() string {
+	return fmt.Sprintf("environment %s: %s at %.7s: %s", v.Environment, v.Verdict, v.Commit.Commit, v.Reason)
+}
+
+func (e *environment) verdict() error {
+	head := e.ledger.Head()
+	if head == nil || head.Verdict == Applied || head.Verdict == NoOp {
+		return nil
+	}
+	return &VerdictError{Environment: e.name, Entry: *head}
+}
+
+// backoff is the time to wait before another try: doubled each time from one
+// second up to a minute, give or take a fifth.
+type backoff struct{ last time.Duration }
+
+func (b *backoff) next() time.Duration {
+	b.last = min(max(2*b.last, time.Second), time.Minute)
+	return time.Duration(float64(b.last) * (0.8 + 0.4*rand.Float64()))
+}
+
+func (b *backoff) reset() { b.last = 0 }

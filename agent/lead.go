@@ -1,0 +1,117 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/tools/leaderelection"
+
+	"github.com/xetys/tether/apply"
+)
+
+// The Lease's times. A leader that is killed is followed after leaseDuration and
+// one retry at the most; one that stops gives its Lease back at once.
+const (
+	leaseDuration = 15 * time.Second
+	renewDeadline = 10 * time.Second
+	retryPeriod   = 2 * time.Second
+)
+
+// LeaseName is the Lease of an environment: who holds it is its only writer.
+func LeaseName(environment string) string { return "tether-" + environment }
+
+// lead runs work whenever this process leads the environment, until ctx ends.
+// Leadership that is lost cancels work's context, and work has returned before
+// leadership is sought again. turned is called when it is won or lost.
+func lead(ctx context.Context, c *apply.Cluster, namespace, identity string, turned func(leads bool), work func(context.Context)) error {
+	for ctx.Err() == nil {
+		if err := c.EnsureNamespace(ctx, namespace, nil); err == nil {
+			if err := term(ctx, c, namespace, identity, turned, work); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryPeriod):
+		}
+	}
+	return nil
+}
+
+// term is one leadership, from standing for it until it ends. When ctx ends,
+// work ends first, and then the Lease is given back: two never write at once.
+func term(ctx context.Context, c *apply.Cluster, namespace, identity string, turned func(bool), work func(context.Context)) error {
+	office, resign := context.WithCancel(context.WithoutCancel(ctx))
+	defer resign()
+	var worker termWorker
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock:          c.Lock(namespace, LeaseName(c.Environment), identity),
+		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
+		Name:            LeaseName(c.Environment),
+		ReleaseOnCancel: true,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(leading context.Context) {
+				if !worker.begin() {
+					return
+				}
+				defer worker.end()
+				leading, stop := context.WithCancel(leading)
+				defer stop()
+				defer context.AfterFunc(ctx, stop)()
+				turned(true)
+				work(leading)
+				resign()
+			},
+			OnStoppedLeading: func() { turned(false) },
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("elect a leader of environment %s: %w", c.Environment, err)
+	}
+	defer context.AfterFunc(ctx, func() {
+		if worker.idle() {
+			resign()
+		}
+	})()
+	elector.Run(office)
+	worker.wait()
+	return nil
+}
+
+// termWorker keeps count of the one goroutine that the elector may start, even
+// after its Run has returned.
+type termWorker struct {
+	mu            sync.Mutex
+	begun, closed bool
+	wg            sync.WaitGroup
+}
+
+func (w *termWorker) begin() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	w.begun = true
+	w.wg.Add(1)
+	return true
+}
+
+func (w *termWorker) end() { w.wg.Done() }
+
+// idle reports whether no work was begun, and keeps it from beginning.
+func (w *termWorker) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.begun {
+		w.closed = true
+	}
+	return !w.begun
+}
+
+func (w *termWorker) wait() {
+	w.idle()
+	w.wg.Wait()
+}

@@ -1,0 +1,211 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/source"
+)
+
+// Verdict is what became of a commit in an environment.
+type Verdict string
+
+// The verdicts. The last three are not final.
+const (
+	Applied     Verdict = "applied"
+	NoOp        Verdict = "no-op"
+	Failed      Verdict = "failed"
+	RolledBack  Verdict = "rolled-back"
+	Superseded  Verdict = "superseded"
+	Refused     Verdict = "refused"
+	Pending     Verdict = "pending"
+	Progressing Verdict = "progressing"
+	Held        Verdict = "held"
+)
+
+// Final reports whether a verdict stays.
+func (v Verdict) Final() bool { return v != Pending && v != Progressing && v != Held }
+
+// Commit is a commit as the ledger and the command line show it.
+type Commit struct {
+	Commit  string    `json:"commit"`
+	Subject string    `json:"subject"`
+	Author  string    `json:"author"`
+	Time    time.Time `json:"time"`
+}
+
+func commitOf(c source.Commit) Commit {
+	return Commit{Commit: c.SHA, Subject: c.Subject, Author: c.Author, Time: c.Time.UTC()}
+}
+
+// ReleaseOutcome is what a commit did to one release.
+type ReleaseOutcome struct {
+	Name     string `json:"name"`
+	Action   string `json:"action"`
+	Revision int    `json:"revision,omitempty"`
+	Outcome  string `json:"outcome"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// Entry is one commit's line in the ledger.
+type Entry struct {
+	Commit
+	Verdict  Verdict          `json:"verdict"`
+	Reason   string           `json:"reason,omitempty"`
+	Started  time.Time        `json:"started"`
+	Finished *time.Time       `json:"finished,omitempty"`
+	Releases []ReleaseOutcome `json:"releases,omitempty"`
+}
+
+// ReleaseState is what the agent knows of a release beyond its records.
+type ReleaseState struct {
+	Name      string        `json:"name"`
+	Namespace string        `json:"namespace"`
+	Healthy   bool          `json:"healthy"`
+	Reason    string        `json:"reason,omitempty"`
+	BlockedBy []string      `json:"blockedBy,omitempty"`
+	Drift     []ObjectDrift `json:"drift,omitempty"`
+}
+
+// ObjectDrift is one field of one object that is not as it was applied.
+type ObjectDrift struct {
+	Object  string    `json:"object"`
+	Path    string    `json:"path"`
+	Want    string    `json:"want"`
+	Have    string    `json:"have"`
+	Manager string    `json:"manager"`
+	Since   time.Time `json:"since"`
+}
+
+func objectDrift(object string, f drift.Field) ObjectDrift {
+	return ObjectDrift{Object: object, Path: f.Path, Want: f.Want, Have: f.Have, Manager: f.Manager, Since: f.Since.UTC()}
+}
+
+// Ledger is an environment's memory: one verdict per commit, oldest first, and
+// what its releases were like when the agent last looked.
+type Ledger struct {
+	Environment string         `json:"environment"`
+	Namespace   string         `json:"namespace"`
+	Repository  string         `json:"repository"`
+	Branch      string         `json:"branch"`
+	Applied     *Commit        `json:"applied,omitempty"`
+	Entries     []Entry        `json:"entries"`
+	Releases    []ReleaseState `json:"releases,omitempty"`
+}
+
+// The ledger's bounds: a ConfigMap holds 1 MiB, of which metadata and escaping
+// need their share.
+const (
+	maxEntries = 200
+	maxBytes   = 900 << 10
+)
+
+// Head returns the newest entry, or nil.
+func (l *Ledger) Head() *Entry {
+	if len(l.Entries) == 0 {
+		return nil
+	}
+	return &l.Entries[len(l.Entries)-1]
+}
+
+// Arrive enters commits, oldest first, of which the last is the branch's new
+// head. All that had no final verdict are superseded by it, and so are the
+// commits before it.
+func (l *Ledger) Arrive(commits []source.Commit, now time.Time) {
+	if len(commits) == 0 {
+		return
+	}
+	head := commits[len(commits)-1]
+	if e := l.Head(); e != nil && e.Commit.Commit == head.SHA {
+		return
+	}
+	by := fmt.Sprintf("superseded by %.7s", head.SHA)
+	for i := range l.Entries {
+		if e := &l.Entries[i]; !e.Verdict.Final() {
+			e.conclude(Superseded, by, now)
+		}
+	}
+	for _, c := range commits[:len(commits)-1] {
+		e := Entry{Commit: commitOf(c), Started: now.UTC()}
+		e.conclude(Superseded, by, now)
+		l.Entries = append(l.Entries, e)
+	}
+	l.Entries = append(l.Entries, Entry{Commit: commitOf(head), Verdict: Pending, Started: now.UTC()})
+	l.trim()
+}
+
+// conclude gives the entry a verdict. The same one again changes nothing, so that
+// looking again leaves no trace.
+func (e *Entry) conclude(v Verdict, reason string, now time.Time) {
+	if e.Verdict == v && e.Reason == reason {
+		return
+	}
+	e.Verdict, e.Reason = v, reason
+	e.Finished = nil
+	if v.Final() {
+		at := now.UTC()
+		e.Finished = &at
+	}
+}
+
+// Merge enters what a pass did to releases: the last word on each counts, but
+// "none" does not wipe out what was done before.
+func (e *Entry) Merge(outcomes []ReleaseOutcome) {
+	for _, o := range outcomes {
+		i := slices.IndexFunc(e.Releases, func(r ReleaseOutcome) bool { return r.Name == o.Name })
+		switch {
+		case i < 0 && o.Action != string(None):
+			e.Releases = append(e.Releases, o)
+		case i >= 0 && o.Action != string(None):
+			e.Releases[i] = o
+		}
+	}
+}
+
+func (l *Ledger) trim() {
+	if n := len(l.Entries) - maxEntries; n > 0 {
+		l.Entries = slices.Clone(l.Entries[n:])
+	}
+}
+
+// Text returns the ledger as it is stored, without the oldest entries if it
+// would be too large with them.
+func (l *Ledger) Text() (string, error) {
+	for {
+		raw, err := json.Marshal(l)
+		if err != nil {
+			return "", fmt.Errorf("encode the ledger of %s: %w", l.Environment, err)
+		}
+		if len(raw) <= maxBytes || len(l.Entries) <= 1 {
+			return string(raw), nil
+		}
+		l.Entries = l.Entries[max(1, len(l.Entries)/10):]
+	}
+}
+
+// ParseLedger reads a stored ledger; no text is an empty one.
+func ParseLedger(text string) (*Ledger, error) {
+	l := &Ledger{}
+	if text == "" {
+		return l, nil
+	}
+	if err := json.Unmarshal([]byte(text), l); err != nil {
+		return nil, fmt.Errorf("read the ledger: %w; delete its ConfigMap to begin a new one", err)
+	}
+	return l, nil
+}
+
+// Newest returns the entries as they are shown: newest first.
+func (l *Ledger) Newest() []Entry {
+	out := slices.Clone(l.Entries)
+	slices.Reverse(out)
+	for i := range out {
+		if out[i].Releases == nil {
+			out[i].Releases = []ReleaseOutcome{}
+		}
+	}
+	return out
+}

@@ -1,0 +1,461 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/source"
+)
+
+// errRefused says that the head was refused; its verdict says why.
+var errRefused = errors.New("the commit is refused")
+
+// job is one release in one look: what is known of it, what is decided, and
+// what it takes.
+type job struct {
+	key      releaseKey
+	spec     render.ReleaseSpec
+	prepared *render.Prepared // nil for a release that is not listed
+	state    State
+	decision Decision
+	release  *manifest.Release // what the cluster is to be held to; nil when nothing is to be looked at
+	want     []manifest.Object // its objects as they are applied
+	past     []manifest.Object
+	plan     apply.Plan
+	blocked  []string
+	outcome  ReleaseOutcome
+}
+
+// loaded is a commit's releases, prepared: read, merged, checked and digested.
+type loaded struct {
+	commit  string
+	env     *render.Environment
+	targets []target
+	err     error
+}
+
+type target struct {
+	spec     render.ReleaseSpec
+	prepared *render.Prepared
+}
+
+// look is one look at git and the cluster, and what follows from it. It returns
+// nil when there is nothing left to do, errRefused when the head changes nothing
+// because it can't be had, errSuperseded when a newer head came, and any other
+// error when it is worth another look later.
+func (e *environment) look(ctx context.Context) error {
+	head, waits, done := e.begin(ctx)
+	defer done()
+	if head.SHA == "" {
+		return nil
+	}
+	if err := e.enter(ctx, head); err != nil {
+		return err
+	}
+	load := e.load(head)
+	jobs, err := e.jobs(ctx, load)
+	if err != nil {
+		return err
+	}
+	refusals, err := e.prepare(ctx, load, jobs)
+	if err != nil {
+		return err
+	}
+	if load.err != nil {
+		refusals = append(refusals, load.err.Error())
+	}
+	if len(refusals) > 0 {
+		e.holdBack(jobs)
+	}
+	failed := e.carryOut(ctx, waits, load, jobs)
+	return e.conclude(ctx, load, jobs, refusals, failed)
+}
+
+// begin takes the head to look at, and a context for waits that ends when a
+// newer one comes.
+func (e *environment) begin(ctx context.Context) (source.Commit, context.Context, func()) {
+	waits, supersede := context.WithCancelCause(ctx)
+	e.mu.Lock()
+	head := e.head
+	e.supersede = supersede
+	e.mu.Unlock()
+	return head, waits, func() {
+		e.mu.Lock()
+		e.supersede = nil
+		e.mu.Unlock()
+		supersede(nil)
+	}
+}
+
+// enter reads the ledger, if it was not read yet, and enters the head and what
+// lies between it and the last commit seen.
+func (e *environment) enter(ctx context.Context, head source.Commit) error {
+	if e.ledger == nil {
+		doc, err := e.cluster.ReadDocument(ctx, e.agent.opts.Namespace, LedgerName(e.name))
+		if err != nil {
+			return err
+		}
+		ledger, err := ParseLedger(doc.Text)
+		if err != nil {
+			return err
+		}
+		ledger.Environment, ledger.Repository, ledger.Branch = e.name, e.agent.opts.Repository, e.agent.opts.Branch
+		e.ledger, e.doc, e.stored = ledger, doc, doc.Text
+	}
+	last := e.ledger.Head()
+	if last != nil && last.Commit.Commit == head.SHA {
+		return nil
+	}
+	commits := []source.Commit{head}
+	if last != nil {
+		between, err := e.agent.repo.Between(last.Commit.Commit, head.SHA, maxEntries)
+		if err == nil && len(between) > 0 {
+			commits = between
+		}
+	}
+	e.ledger.Arrive(commits, e.agent.opts.Now())
+	e.log.Info("new head", "commit", short(head.SHA), "subject", head.Subject, "author", head.Author)
+	return nil
+}
+
+// LedgerName is the name of an environment's ledger.
+func LedgerName(environment string) string { return "tether-" + environment }
+
+// load reads and prepares a commit's releases. A commit that was loaded is not
+// read again. What is wrong with it is in loaded.err.
+func (e *environment) load(head source.Commit) *loaded {
+	if e.loaded != nil && e.loaded.commit == head.SHA {
+		return e.loaded
+	}
+	l := &loaded{commit: head.SHA}
+	rev, err := e.agent.repo.Revision(head.SHA)
+	if err == nil {
+		l.env, err = render.LoadEnvironment(rev.Files, e.name)
+	}
+	if err != nil {
+		l.err = err
+		return l
+	}
+	var problems []error
+	for _, spec := range l.env.Releases {
+		p, err := e.agent.renderer.Prepare(rev.Files, l.env, spec)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		l.targets = append(l.targets, target{spec, p})
+	}
+	l.err = errors.Join(problems...)
+	if l.err == nil {
+		e.loaded = l
+	}
+	return l
+}
+
+// jobs makes a job of every release that is listed or was ours, and decides on
+// each. When the commit is refused, the cluster is held to what it has.
+func (e *environment) jobs(ctx context.Context, l *loaded) ([]*job, error) {
+	if err := e.readHistories(ctx, l); err != nil {
+		return nil, err
+	}
+	var jobs []*job
+	listed := map[releaseKey]bool{}
+	if l.err == nil {
+		for _, t := range l.targets {
+			key := releaseKey{t.spec.Namespace, t.spec.Name}
+			listed[key] = true
+			jobs = append(jobs, e.newJob(l, key, t.spec, t.prepared))
+		}
+	}
+	for key, h := range e.histories {
+		if listed[key] || h.Last().Environment != e.name {
+			continue
+		}
+		jobs = append(jobs, e.newJob(l, key, render.ReleaseSpec{Name: key.name, Namespace: key.namespace, Timeout: 5 * time.Minute}, nil))
+	}
+	slices.SortStableFunc(jobs, func(a, b *job) int {
+		return strings.Compare(a.key.String(), b.key.String())
+	})
+	return jobs, nil
+}
+
+func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec, p *render.Prepared) *job {
+	j := &job{key: key, spec: spec, prepared: p}
+	j.state = State{
+		Environment: e.name, Listed: p != nil, History: e.histories[key], OnFailure: spec.OnFailure,
+		Correct: l.env == nil || l.env.Drift != "report",
+	}
+	switch {
+	case p != nil:
+		j.state.Want = p.Digest
+	case l.err != nil:
+		// The commit can't be read: whatever is current stays in force.
+		j.state.Listed = true
+		if c := j.state.History.Current(); c != nil {
+			j.state.Want = c.Digest
+		}
+	}
+	j.decision = Decide(j.state)
+	return j
+}
+
+// readHistories reads the records of all namespaces that the environment has
+// to do with, each once.
+func (e *environment) readHistories(ctx context.Context, l *loaded) error {
+	namespaces := map[string]bool{}
+	for _, t := range l.targets {
+		namespaces[t.spec.Namespace] = true
+	}
+	for _, r := range e.ledger.Releases {
+		namespaces[r.Namespace] = true
+	}
+	for ns := range namespaces {
+		if e.scopes[ns] {
+			continue
+		}
+		found, err := e.cluster.Records.List(ctx, ns)
+		if err != nil {
+			return err
+		}
+		for name, h := range found {
+			e.histories[releaseKey{ns, name}] = h
+		}
+		e.scopes[ns] = true
+	}
+	return nil
+}
+
+// prepare renders and surveys what has to be: the releases that are to change,
+// and those that may have drifted. It writes nothing, and returns what is refused.
+func (e *environment) prepare(ctx context.Context, l *loaded, jobs []*job) (refusals []string, err error) {
+	for _, j := range jobs {
+		if err := e.describe(ctx, j); err != nil {
+			var problem *render.RenderError
+			if !errors.As(err, &problem) {
+				return nil, err
+			}
+			refusals = append(refusals, err.Error())
+		}
+	}
+	refusals = append(refusals, e.duplicates(jobs)...)
+	if len(refusals) > 0 {
+		e.holdBack(jobs)
+	}
+	coming := e.coming(l, jobs)
+	for _, j := range jobs {
+		if err := e.survey(ctx, j, coming); err != nil {
+			return nil, err
+		}
+		if j.changes() {
+			for _, c := range j.plan.Refusals() {
+				refusals = append(refusals, fmt.Sprintf("release %s: %s: %s", j.spec.Name, c.ID, c.Why))
+			}
+		}
+	}
+	return refusals, nil
+}
+
+// changes reports whether the job is a new rollout, as opposed to keeping what
+// is there.
+func (j *job) changes() bool {
+	switch j.decision.Act {
+	case Install, Upgrade, Rollback, Resume, Uninstall:
+		return true
+	}
+	return false
+}
+
+// describe finds out which objects the job is about.
+func (e *environment) describe(ctx context.Context, j *job) error {
+	var err error
+	switch j.decision.Act {
+	case Install, Upgrade:
+		j.release, err = e.render(ctx, j)
+	case Rollback:
+		j.release, err = j.decision.To.Manifest(e.cluster.Namespaced)
+	case Resume:
+		j.release, err = j.state.History.Pending().Manifest(e.cluster.Namespaced)
+	case Uninstall:
+		j.release = &manifest.Release{Name: j.key.name, Namespace: j.key.namespace}
+	default:
+		j.release, err = e.current(j)
+	}
+	if err != nil || j.release == nil {
+		return err
+	}
+	owner := e.ownerOf(j)
+	j.want = owner.Mark(slices.Concat(j.release.CRDs, j.release.Objects))
+	j.past, err = e.inventory(j)
+	return err
+}
+
+func (e *environment) ownerOf(j *job) apply.Owner {
+	return apply.Owner{Environment: e.name, Name: j.key.name, Namespace: j.key.namespace}
+}
+
+// current returns what an unchanged release is held to, if there is reason to
+// look at it: it was not surveyed yet, or one of its objects was touched.
+func (e *environment) current(j *job) (*manifest.Release, error) {
+	c := j.state.History.Current()
+	if c == nil || c != j.state.History.Last() || !c.Ours() {
+		return nil, nil
+	}
+	if h := e.heldOf(j.key); h != nil && h.revision == c.Revision && !e.touched(h) {
+		return nil, nil
+	}
+	rel, err := c.Manifest(e.cluster.Namespaced)
+	c.Forget()
+	return rel, err
+}
+
+func (e *environment) heldOf(key releaseKey) *held {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.held[key]
+}
+
+// hold remembers what a release was found to be; nil to have it surveyed anew.
+func (e *environment) hold(key releaseKey, h *held) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h == nil {
+		delete(e.held, key)
+		return
+	}
+	e.held[key] = h
+}
+
+func (e *environment) touched(h *held) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(h.ids, func(id manifest.ID) bool { return e.dirty[id] })
+}
+
+// inventory returns every object that the release may have in the cluster.
+func (e *environment) inventory(j *job) ([]manifest.Object, error) {
+	var out []manifest.Object
+	for _, r := range j.state.History.Intended() {
+		rel, err := r.Manifest(e.cluster.Namespaced)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rel.Objects...)
+	}
+	return out, nil
+}
+
+func (e *environment) render(ctx context.Context, j *job) (*manifest.Release, error) {
+	caps, err := e.cluster.Capabilities()
+	if err != nil {
+		return nil, err
+	}
+	return e.agent.renderer.Render(ctx, j.prepared, render.Options{
+		Capabilities: &render.Capabilities{KubeVersion: caps.KubeVersion, APIVersions: caps.APIVersions},
+		Lookup:       e.cluster.Lookup(ctx),
+		Revision:     j.state.History.Next(),
+		IsUpgrade:    j.decision.Act == Upgrade,
+		Namespaced:   e.cluster.Namespaced,
+	})
+}
+
+// survey plans a job, and decides anew if it turns out to have drifted.
+func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) error {
+	if j.release == nil {
+		return nil
+	}
+	ids := idsOf(j.want)
+	e.mu.Lock()
+	for _, id := range ids {
+		delete(e.dirty, id) // what is touched from now on is looked at again
+	}
+	e.mu.Unlock()
+	seen, err := e.cluster.Survey(ctx, j.want, j.past, coming)
+	if err != nil {
+		e.hold(j.key, nil)
+		return fmt.Errorf("release %s: %w", j.spec.Name, err)
+	}
+	j.plan = apply.NewPlan(e.ownerOf(j), j.want, j.past, seen, coming)
+	if j.changes() {
+		return nil
+	}
+	e.hold(j.key, &held{revision: j.state.History.Current().Revision, ids: ids, drift: driftOf(j.plan)})
+	j.state.Drifted = len(j.plan.Drifted()) > 0
+	j.decision = Decide(j.state)
+	return nil
+}
+
+func idsOf(objects []manifest.Object) []manifest.ID {
+	ids := make([]manifest.ID, len(objects))
+	for i, o := range objects {
+		ids[i] = o.ID()
+	}
+	return ids
+}
+
+// coming is what the whole commit brings about.
+func (e *environment) coming(l *loaded, jobs []*job) apply.Coming {
+	var all []manifest.Object
+	var namespaces []string
+	for _, j := range jobs {
+		all = append(all, j.want...)
+		if j.state.Listed {
+			namespaces = append(namespaces, j.key.namespace)
+		}
+	}
+	if l.env != nil {
+		namespaces = append(namespaces, l.env.Namespace)
+	}
+	return apply.Comes(all, namespaces...)
+}
+
+// duplicates finds objects that two releases would both own.
+func (e *environment) duplicates(jobs []*job) []string {
+	owner := map[manifest.ID]string{}
+	var out []string
+	for _, j := range jobs {
+		ids := idsOf(j.want)
+		if h := e.heldOf(j.key); j.release == nil && h != nil {
+			ids = h.ids
+		}
+		for _, id := range ids {
+			if other, taken := owner[id]; taken && apply.StageOf(id.GroupKind()) != apply.StageDefinitions {
+				out = append(out, fmt.Sprintf("%s is in release %s and in release %s: take it out of one", id, other, j.spec.Name))
+			}
+			owner[id] = j.spec.Name
+		}
+	}
+	return out
+}
+
+// holdBack takes back every decision to change something: the commit is refused
+// as a whole.
+func (e *environment) holdBack(jobs []*job) {
+	for _, j := range jobs {
+		if j.changes() {
+			j.decision = Decision{Act: Hold, Behind: true, Reason: "the commit is refused"}
+			j.release = nil
+		}
+	}
+}
+
+func driftOf(p apply.Plan) []ObjectDrift {
+	var out []ObjectDrift
+	for _, c := range p.Drifted() {
+		if c.Action == apply.Create {
+			out = append(out, ObjectDrift{Object: c.ID.String(), Want: "(present)", Have: "(absent)"})
+		}
+		for _, f := range c.Drift {
+			out = append(out, objectDrift(c.ID.String(), f))
+		}
+	}
+	return out
+}
+
+func short(sha string) string { return sha[:min(7, len(sha))] }

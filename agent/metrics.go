@@ -1,0 +1,91 @@
+package agent
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are the agent's metrics. Labels are bounded: environments, releases
+// and verdicts, never commits, but for the one head.
+type Metrics struct {
+	fetches, fetchFailures *prometheus.CounterVec
+	fetched                *prometheus.GaugeVec
+	head                   *prometheus.GaugeVec
+	info                   *prometheus.GaugeVec
+	healthy                *prometheus.GaugeVec
+	behind                 *prometheus.GaugeVec
+	deploys                *prometheus.CounterVec
+	rollbacks              *prometheus.CounterVec
+	duration               *prometheus.HistogramVec
+	drifted                *prometheus.GaugeVec
+	corrections            *prometheus.CounterVec
+	leader                 *prometheus.GaugeVec
+	passes                 *prometheus.CounterVec
+	leadTime               *prometheus.HistogramVec
+}
+
+// NewMetrics registers the agent's metrics with r.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tether_" + name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "tether_" + name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		v := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "tether_" + name, Help: help, Buckets: []float64{1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600},
+		}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	return &Metrics{
+		fetches:       counter("source_fetches_total", "Fetches of the repository that succeeded.", "branch"),
+		fetchFailures: counter("source_fetch_failures_total", "Fetches of the repository that failed.", "branch"),
+		fetched:       gauge("source_last_success_timestamp_seconds", "When the repository was last fetched.", "branch"),
+		head:          gauge("source_head_info", "The branch's head commit; always 1.", "branch", "commit"),
+		info:          gauge("release_info", "What runs of a release; always 1.", "environment", "release", "chart_version", "app_version", "revision", "status"),
+		healthy:       gauge("release_healthy", "1 if all objects of the release are healthy.", "environment", "release"),
+		behind:        gauge("release_behind_seconds", "How long the release has not been what git asks for; 0 if it is.", "environment", "release"),
+		deploys:       counter("deploys_total", "Commits that came to a verdict.", "environment", "verdict"),
+		rollbacks:     counter("rollbacks_total", "Rollbacks of releases, by cause: failure or git.", "environment", "release", "cause"),
+		duration:      histogram("deploy_duration_seconds", "From the start of a release's rollout to its end.", "environment", "release"),
+		drifted:       gauge("drift_objects", "Objects that differ from what was applied.", "environment", "release"),
+		corrections:   counter("drift_corrections_total", "Objects that were put back.", "environment", "release"),
+		leader:        gauge("leader", "1 if this process leads the environment.", "environment"),
+		passes:        counter("passes_total", "Looks at the environment, by how they ended.", "environment", "result"),
+		leadTime:      histogram("delivery_lead_time_seconds", "From a commit's time to healthy.", "environment"),
+	}
+}
+
+// setInfo replaces the one series of a release's info.
+func (m *Metrics) setInfo(environment, release, chartVersion, appVersion, revision, status string) {
+	m.info.DeletePartialMatch(prometheus.Labels{"environment": environment, "release": release})
+	m.info.WithLabelValues(environment, release, chartVersion, appVersion, revision, status).Set(1)
+}
+
+func (m *Metrics) forget(environment, release string) {
+	labels := prometheus.Labels{"environment": environment, "release": release}
+	for _, v := range []*prometheus.GaugeVec{m.info, m.healthy, m.behind, m.drifted} {
+		v.DeletePartialMatch(labels)
+	}
+}
+
+func (m *Metrics) fetchedNow(branch, commit string, now time.Time) {
+	m.fetches.WithLabelValues(branch).Inc()
+	m.fetched.WithLabelValues(branch).Set(float64(now.Unix()))
+	m.head.DeletePartialMatch(prometheus.Labels{"branch": branch})
+	m.head.WithLabelValues(branch, commit).Set(1)
+}
+
+func bit(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

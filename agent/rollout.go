@@ -1,0 +1,383 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"helm.sh/helm/v3/pkg/release"
+
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/record"
+)
+
+// carryOut does what was decided, each release as soon as those it depends on
+// are healthy, and returns what became of each job.
+func (e *environment) carryOut(ctx, waits context.Context, l *loaded, jobs []*job) map[string]apply.Result {
+	if !slices.ContainsFunc(jobs, func(j *job) bool { return j.decision.Act != None && j.decision.Act != Hold }) {
+		return nil
+	}
+	byName := map[string]*job{}
+	for _, j := range jobs {
+		byName[j.key.String()] = j
+	}
+	graph := dependencies(jobs)
+	e.progressing(ctx, l, jobs)
+	return graph.Run(ctx, func(ctx context.Context, name string) error {
+		return e.carryOutOne(ctx, waits, l, byName[name])
+	})
+}
+
+// dependencies is the graph of a look's jobs. Between two releases that go back,
+// an edge is turned round: a frontend goes back before the API that it needs.
+func dependencies(jobs []*job) *apply.Graph {
+	byName := map[string]*job{}
+	for _, j := range jobs {
+		if j.state.Listed {
+			byName[j.spec.Name] = j
+		}
+	}
+	g := &apply.Graph{}
+	for _, j := range jobs {
+		g.Add(j.key.String())
+		for _, name := range j.spec.DependsOn {
+			d := byName[name]
+			switch {
+			case d == nil:
+			case j.decision.Act == Rollback && d.decision.Act == Rollback:
+				g.Add(d.key.String(), j.key.String())
+			default:
+				g.Add(j.key.String(), d.key.String())
+			}
+		}
+	}
+	return g
+}
+
+// errNotLive blocks the releases that depend on one that is not what git asks
+// for.
+var errNotLive = errors.New("it is not what git asks for")
+
+func (e *environment) carryOutOne(ctx, waits context.Context, l *loaded, j *job) error {
+	switch j.decision.Act {
+	case None:
+		return e.stillHealthy(waits, j)
+	case Hold:
+		return errNotLive
+	case Repair:
+		return e.repair(ctx, waits, j)
+	case Uninstall:
+		return e.uninstall(ctx, waits, j)
+	default:
+		return e.rollout(ctx, waits, l, j)
+	}
+}
+
+// stillHealthy lets dependents start only on a release that is healthy now.
+func (e *environment) stillHealthy(waits context.Context, j *job) error {
+	h := e.heldOf(j.key)
+	if h == nil {
+		return nil
+	}
+	return e.cluster.WaitFor(waits, h.ids, j.spec.Timeout, nil)
+}
+
+// rollout brings a release to what was decided. When it fails it decides again,
+// so that a release which has to go back does so at once, whatever else is still
+// under way.
+func (e *environment) rollout(ctx, waits context.Context, l *loaded, j *job) error {
+	err := e.attempt(ctx, waits, l, j)
+	if err == nil || ctx.Err() != nil || apply.Transient(err) || errors.Is(err, errSuperseded) {
+		return err
+	}
+	failed := j.state.History.Last()
+	if failed == nil || failed.Outcome != record.Failed {
+		return err // it could not even be recorded
+	}
+	outcome := j.outcome
+	j.decision = Decide(j.state)
+	if j.decision.Act != Rollback {
+		return err
+	}
+	if back := e.goBack(ctx, waits, l, j); back != nil {
+		j.outcome = outcome
+		j.outcome.Reason = fmt.Sprintf("%s; and going back failed: %v", outcome.Reason, back)
+		return errors.Join(err, back)
+	}
+	to := j.outcome.Revision
+	j.outcome = outcome
+	j.outcome.Outcome = string(RolledBack)
+	j.outcome.Reason = fmt.Sprintf("%s; rolled back (revision %d)", outcome.Reason, to)
+	return err
+}
+
+// goBack plans and carries out the rollback that was decided on after a failure.
+func (e *environment) goBack(ctx, waits context.Context, l *loaded, j *job) error {
+	if err := e.describe(ctx, j); err != nil {
+		return err
+	}
+	if err := e.survey(ctx, j, apply.Coming{}); err != nil {
+		return err
+	}
+	if r := j.plan.Refusals(); len(r) > 0 {
+		return fmt.Errorf("%s: %s", r[0].ID, r[0].Why)
+	}
+	return e.attempt(ctx, waits, l, j)
+}
+
+// attempt is one rollout: the intent is recorded, the cluster made to have it,
+// and what became of it recorded.
+func (e *environment) attempt(ctx, waits context.Context, l *loaded, j *job) error {
+	started := e.agent.opts.Now()
+	rec, err := e.intend(ctx, l, j)
+	if err != nil {
+		return err
+	}
+	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(rec.Action), Revision: rec.Revision, Outcome: string(Progressing)}
+	log := e.log.With("release", j.spec.Name, "revision", rec.Revision)
+	log.Info(string(rec.Action), "reason", j.decision.Reason, "chart", j.release.Chart.Name+"-"+j.release.Chart.Version)
+	err = e.execute(ctx, waits, l, j, rec)
+	took := e.agent.opts.Now().Sub(started)
+	e.agent.metrics.duration.WithLabelValues(e.name, j.spec.Name).Observe(took.Seconds())
+	if err == nil {
+		if err = e.recordGood(ctx, j, rec, l.commit); err == nil {
+			log.Info("healthy", "took", timeOf(took))
+			j.outcome.Outcome = string(Applied)
+			return nil
+		}
+	}
+	if ctx.Err() != nil || apply.Transient(err) || errors.Is(err, errSuperseded) || waits.Err() != nil {
+		j.outcome.Reason = err.Error()
+		return err // the record stays pending: it is gone on with, or passed over
+	}
+	log.Error("rollout failed", "error", err, "took", timeOf(took))
+	j.outcome.Outcome, j.outcome.Reason = string(Failed), err.Error()
+	if cerr := e.cluster.Records.Conclude(ctx, rec, record.Failed, release.StatusFailed, fmt.Sprintf("%s failed: %v", title(rec.Action), err)); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// intend stores the record of what is about to be owned, before the first
+// write. A pending record that is passed over is given up first.
+func (e *environment) intend(ctx context.Context, l *loaded, j *job) (*record.Record, error) {
+	if j.decision.Act == Resume {
+		return j.state.History.Pending(), nil
+	}
+	if p := j.state.History.Pending(); p != nil {
+		why := fmt.Sprintf("given up for commit %s before it was healthy", short(l.commit))
+		if err := e.cluster.Records.Conclude(ctx, p, record.Abandoned, release.StatusFailed, why); err != nil {
+			return nil, err
+		}
+	}
+	action := map[Act]record.Action{Install: record.Install, Upgrade: record.Upgrade, Rollback: record.Rollback}[j.decision.Act]
+	rec := record.New(j.release, j.state.History.Next(), action, e.name, l.commit, e.agent.opts.Now())
+	if err := e.cluster.Records.Create(ctx, rec); err != nil {
+		if errors.Is(err, record.ErrExists) {
+			// Somebody else, helm perhaps, deployed it meanwhile: read anew.
+			e.unread(j.key.namespace)
+		}
+		return nil, err
+	}
+	e.remember(j, append(slices.Clone(j.state.History), rec))
+	return rec, nil
+}
+
+func (e *environment) remember(j *job, h record.History) {
+	e.mu.Lock()
+	e.histories[j.key] = h
+	e.mu.Unlock()
+	j.state.History = h
+}
+
+func (e *environment) unread(namespace string) {
+	e.mu.Lock()
+	delete(e.scopes, namespace)
+	e.mu.Unlock()
+}
+
+// execute makes the cluster have what the record intends.
+func (e *environment) execute(ctx, waits context.Context, l *loaded, j *job, rec *record.Record) error {
+	owner, timeout := e.ownerOf(j), j.spec.Timeout
+	labels := map[string]string{}
+	if l.env != nil && l.env.Namespace == j.key.namespace {
+		labels = l.env.NamespaceLabels
+	}
+	if err := e.cluster.EnsureNamespace(ctx, j.key.namespace, labels); err != nil {
+		return err
+	}
+	pre, post := hookEvents(rec.Action)
+	if err := e.cluster.RunHooks(waits, owner, j.release.Hooks, pre, timeout); err != nil {
+		return err
+	}
+	if err := e.cluster.Apply(ctx, owner, j.plan); err != nil {
+		return err
+	}
+	if err := e.cluster.Wait(waits, j.want, timeout, e.waiting(j)); err != nil {
+		return err
+	}
+	if err := e.cluster.RunHooks(waits, owner, j.release.Hooks, post, timeout); err != nil {
+		return err
+	}
+	pruning, cancel := context.WithTimeout(waits, timeout)
+	defer cancel()
+	return e.cluster.Prune(pruning, j.plan)
+}
+
+func hookEvents(a record.Action) (pre, post string) {
+	switch a {
+	case record.Install:
+		return apply.PreInstall, apply.PostInstall
+	case record.Rollback:
+		return apply.PreRollback, apply.PostRollback
+	default:
+		return apply.PreUpgrade, apply.PostUpgrade
+	}
+}
+
+// waiting logs what a rollout waits for, whenever that changes, but not more
+// often than a person can read.
+func (e *environment) waiting(j *job) func([]apply.Health) {
+	var last time.Time
+	return func(open []apply.Health) {
+		now := e.agent.opts.Now()
+		if len(open) == 0 || now.Sub(last) < 2*time.Second {
+			return
+		}
+		last = now
+		e.log.Info("waiting", "release", j.spec.Name, "for", open[0].ID.String(), "reason", open[0].Reason, "more", len(open)-1)
+	}
+}
+
+// recordGood concludes a rollout that is healthy: the former records are
+// superseded first, so that never two are called deployed, and the oldest go.
+func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record, commit string) error {
+	for _, r := range j.state.History {
+		if r != rec && r.Status == release.StatusDeployed {
+			if err := e.cluster.Records.Supersede(ctx, r); err != nil {
+				return err
+			}
+			r.Forget()
+		}
+	}
+	if err := e.cluster.Records.Conclude(ctx, rec, record.Good, release.StatusDeployed, e.describeGood(j, rec, commit)); err != nil {
+		return err
+	}
+	rec.Forget()
+	e.hold(j.key, nil) // what it is held to changed: the next look takes it from there
+	history := j.state.History
+	surplus := history.Surplus(e.agent.opts.HistoryMax)
+	for _, r := range surplus {
+		if err := e.cluster.Records.Delete(ctx, r); err != nil {
+			return err
+		}
+	}
+	e.remember(j, history[len(surplus):])
+	if rec.Action == record.Rollback {
+		cause := "git"
+		if j.decision.Behind {
+			cause = "failure"
+		}
+		e.agent.metrics.rollbacks.WithLabelValues(e.name, j.spec.Name, cause).Inc()
+	}
+	return nil
+}
+
+// describeGood is what helm history shows.
+func (e *environment) describeGood(j *job, rec *record.Record, commit string) string {
+	if rec.Action != record.Rollback || j.decision.To == nil {
+		return fmt.Sprintf("%s complete: %s", title(rec.Action), short(commit))
+	}
+	text := fmt.Sprintf("Rollback to %d: ", j.decision.To.Revision)
+	if j.decision.Behind {
+		return text + j.decision.Reason
+	}
+	e.mu.Lock()
+	reverts := e.head.Reverts
+	e.mu.Unlock()
+	if reverts != "" {
+		return text + fmt.Sprintf("%s reverts %s", short(commit), short(reverts))
+	}
+	return text + short(commit)
+}
+
+func title(a record.Action) string { return strings.ToUpper(string(a)[:1]) + string(a)[1:] }
+
+// repair puts back what drifted, by the plan that found it.
+func (e *environment) repair(ctx, waits context.Context, j *job) error {
+	drifted := j.plan.Drifted()
+	for _, c := range drifted {
+		e.reportDrift(ctx, j, c, "putting it back")
+	}
+	if err := e.cluster.Apply(ctx, e.ownerOf(j), j.plan); err != nil {
+		return err
+	}
+	e.agent.metrics.corrections.WithLabelValues(e.name, j.spec.Name).Add(float64(len(drifted)))
+	if h := e.heldOf(j.key); h != nil {
+		h.drift = nil
+	}
+	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(Repair), Outcome: string(Applied),
+		Revision: j.state.History.Current().Revision, Reason: fmt.Sprintf("%d objects had drifted", len(drifted))}
+	return e.cluster.Wait(waits, j.want, j.spec.Timeout, e.waiting(j))
+}
+
+// reportDrift says what drifted, who did it and since when.
+func (e *environment) reportDrift(ctx context.Context, j *job, c apply.Change, doing string) {
+	text := fmt.Sprintf("%s: deleted", c.ID)
+	manager := ""
+	if len(c.Drift) > 0 {
+		var parts []string
+		for _, f := range c.Drift {
+			parts = append(parts, fmt.Sprintf("%s is %s, not %s", f.Path, f.Have, f.Want))
+			if manager == "" {
+				manager = f.Manager
+			}
+		}
+		text = fmt.Sprintf("%s: %s", c.ID, strings.Join(parts, "; "))
+	}
+	if manager != "" {
+		text += ", by " + manager
+	}
+	e.log.Warn("drift", "release", j.spec.Name, "what", text, "doing", doing)
+	e.emit(ctx, "Warning", "Drift", fmt.Sprintf("release %s: %s; %s", j.spec.Name, text, doing))
+}
+
+// uninstall removes a release that git no longer lists, and keeps its record.
+func (e *environment) uninstall(ctx, waits context.Context, j *job) error {
+	last := j.state.History.Last()
+	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(Uninstall), Revision: last.Revision, Outcome: string(Progressing)}
+	e.log.Info("uninstall", "release", j.spec.Name, "reason", j.decision.Reason)
+	rel, err := last.Manifest(e.cluster.Namespaced)
+	if err != nil {
+		return err
+	}
+	owner := e.ownerOf(j)
+	if err := e.cluster.RunHooks(waits, owner, rel.Hooks, apply.PreDelete, j.spec.Timeout); err != nil {
+		return err
+	}
+	pruning, cancel := context.WithTimeout(waits, j.spec.Timeout)
+	defer cancel()
+	if err := e.cluster.Prune(pruning, j.plan); err != nil {
+		return err
+	}
+	if err := e.cluster.RunHooks(waits, owner, rel.Hooks, apply.PostDelete, j.spec.Timeout); err != nil {
+		return err
+	}
+	for _, r := range j.state.History[:len(j.state.History)-1] {
+		if r.Status == release.StatusDeployed {
+			if err := e.cluster.Records.Supersede(ctx, r); err != nil {
+				return err
+			}
+		}
+	}
+	if err := e.cluster.Records.Conclude(ctx, last, last.Outcome, release.StatusUninstalled, "Uninstallation complete"); err != nil {
+		return err
+	}
+	e.hold(j.key, nil)
+	e.agent.metrics.forget(e.name, j.spec.Name)
+	j.outcome.Outcome = string(Applied)
+	return nil
+}

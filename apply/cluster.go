@@ -1,0 +1,179 @@
+// Package apply compares what a release wants with what a cluster has, and
+// makes the cluster have it: plan, preflight, server-side apply, health, prune.
+//
+// It does not know git, charts or commits, decides nothing about when or whether
+// to deploy, and neither logs nor meters: it returns values and errors. It is
+// the only writer of objects.
+package apply
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// FieldManager is the name under which every object is applied.
+const FieldManager = "tether"
+
+// Labels and annotations that tie an object to its release. The second and third
+// are Helm's own, so that "helm upgrade" takes over what Tether leaves.
+const (
+	Group            = "tether.stytex.cloud"
+	LabelEnvironment = Group + "/environment"
+	AnnotRecreate    = Group + "/recreate"
+
+	labelManagedBy    = "app.kubernetes.io/managed-by"
+	annotRelease      = "meta.helm.sh/release-name"
+	annotReleaseSpace = "meta.helm.sh/release-namespace"
+	annotKeep         = "helm.sh/resource-policy"
+)
+
+// Concurrency is how many requests one environment has under way at once.
+const Concurrency = 16
+
+// Cluster is one environment's view of a Kubernetes cluster. It is safe for
+// concurrent use.
+type Cluster struct {
+	Environment string
+	Records     *record.Store
+	Live        *Live
+
+	config    *rest.Config
+	kube      kubernetes.Interface
+	dyn       dynamic.Interface
+	discovery discovery.CachedDiscoveryInterface
+	mapper    meta.ResettableRESTMapper
+	direct    client.Client
+	slots     chan struct{}
+
+	mu      sync.Mutex
+	inPlace map[manifest.ID]placed
+	caps    *Capabilities
+}
+
+// Connect returns a Cluster for one environment. It sends no request: a server
+// that is away shows at the first use.
+func Connect(config *rest.Config, environment string, changed Changed) (*Cluster, error) {
+	config = rest.CopyConfig(config)
+	config.UserAgent = "tether"
+	// The API server's priority and fairness paces us; a limiter of our own
+	// would only add waiting to it.
+	config.QPS = -1
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
+	}
+	dyn, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
+	}
+	cached := memory.NewMemCacheClient(kube.Discovery())
+	c := &Cluster{
+		Environment: environment, Records: record.NewStore(kube),
+		config: config, kube: kube, dyn: dyn, discovery: cached,
+		mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached),
+		slots:  make(chan struct{}, Concurrency), inPlace: map[manifest.ID]placed{},
+	}
+	if c.direct, err = client.New(config, client.Options{Mapper: c.mapper}); err != nil {
+		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
+	}
+	c.Live = newLive(c, changed)
+	return c, nil
+}
+
+// Ping reports whether the API server answers, and as what version.
+func (c *Cluster) Ping(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	raw, err := c.kube.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Raw()
+	if err != nil {
+		return "", fmt.Errorf("reach the API server %s: %w", c.config.Host, err)
+	}
+	return string(raw), nil
+}
+
+// Capabilities are what charts ask of a cluster (.Capabilities in Helm).
+type Capabilities struct {
+	KubeVersion string
+	// APIVersions are "group/version" and "group/version/Kind".
+	APIVersions []string
+}
+
+// Capabilities returns what the API server can do. It is read once, and again
+// after Rediscover.
+func (c *Cluster) Capabilities() (Capabilities, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.caps != nil {
+		return *c.caps, nil
+	}
+	version, err := c.discovery.ServerVersion()
+	if err != nil {
+		return Capabilities{}, fmt.Errorf("ask the API server %s for its version: %w", c.config.Host, err)
+	}
+	// A group that is down must not hide the others.
+	_, lists, err := c.discovery.ServerGroupsAndResources()
+	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
+		return Capabilities{}, fmt.Errorf("ask the API server %s for its APIs: %w", c.config.Host, err)
+	}
+	caps := Capabilities{KubeVersion: version.GitVersion}
+	for _, list := range lists {
+		caps.APIVersions = append(caps.APIVersions, list.GroupVersion)
+		for _, r := range list.APIResources {
+			caps.APIVersions = append(caps.APIVersions, list.GroupVersion+"/"+r.Kind)
+		}
+	}
+	c.caps = &caps
+	return caps, nil
+}
+
+// Rediscover forgets what the API server can do; call it after CRDs changed.
+func (c *Cluster) Rediscover() {
+	c.mu.Lock()
+	c.caps = nil
+	c.mu.Unlock()
+	c.mapper.Reset()
+}
+
+// Namespaced reports whether objects of a kind live in namespaces; known is
+// false when the server does not have the kind (yet).
+func (c *Cluster) Namespaced(gvk schema.GroupVersionKind) (namespaced, known bool) {
+	m, err := c.mapping(gvk)
+	if err != nil {
+		return false, false
+	}
+	return m.Scope.Name() == meta.RESTScopeNameNamespace, true
+}
+
+func (c *Cluster) mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, error) {
+	m, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if err != nil {
+		return nil, fmt.Errorf("find the API for %s: %w", gvk, err)
+	}
+	return m, nil
+}
+
+// acquire takes one of the environment's request slots; the returned function
+// gives it back.
+func (c *Cluster) acquire(ctx context.Context) (func(), error) {
+	select {
+	case c.slots <- struct{}{}:
+		return func() { <-c.slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,203 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Apply writes what a plan changes, stage by stage, deletions left out: those
+// are Prune's. Objects that were deferred are surveyed on their turn. It returns
+// at the first stage with an error, with what that stage could not write; all of
+// it can be repeated.
+func (c *Cluster) Apply(ctx context.Context, rel Owner, plan Plan) error {
+	for stage := range stages {
+		changes := plan.stage(stage)
+		if len(changes) == 0 {
+			continue
+		}
+		if err := c.applyStage(ctx, rel, changes, plan.coming); err != nil {
+			return err
+		}
+		if stage == StageDefinitions {
+			if err := c.established(ctx, changes); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (p Plan) stage(s Stage) []Change {
+	var out []Change
+	for _, c := range p.Changes {
+		if c.Stage == s && c.Action.writes() && c.Action != Delete {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (c *Cluster) applyStage(ctx context.Context, rel Owner, changes []Change, coming Coming) error {
+	var wg sync.WaitGroup
+	errs := make([]error, len(changes))
+	for i, ch := range changes {
+		release, err := c.acquire(ctx)
+		if err != nil {
+			errs[i] = err
+			break
+		}
+		wg.Go(func() {
+			defer release()
+			errs[i] = c.applyOne(ctx, rel, ch, coming)
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (c *Cluster) applyOne(ctx context.Context, rel Owner, ch Change, coming Coming) error {
+	switch ch.Action {
+	case Deferred:
+		return c.applyDeferred(ctx, rel, ch, coming)
+	case Recreate:
+		return c.recreate(ctx, ch)
+	default:
+		return c.write(ctx, ch)
+	}
+}
+
+// applyDeferred plans an object anew, now that what it waited for is there.
+func (c *Cluster) applyDeferred(ctx context.Context, rel Owner, ch Change, coming Coming) error {
+	if err := c.Live.Watch(ctx, []*unstructured.Unstructured{ch.Object}); err != nil {
+		return err
+	}
+	seen, err := c.surveyOne(ctx, ch.Object, coming)
+	if err != nil {
+		return err
+	}
+	again := wantChange(rel, manifest.Object{Unstructured: ch.Object}, seen)
+	switch again.Action {
+	case Refused:
+		return &RefusedError{ID: ch.ID, Why: again.Why, err: seen.Err}
+	case Unchanged:
+		return nil
+	case Deferred:
+		// Another release brings what it waits for, and has not yet.
+		return fmt.Errorf("apply %s: %s, and is not there yet", ch.ID, again.Why)
+	case Recreate:
+		return c.recreate(ctx, again)
+	default:
+		return c.write(ctx, again)
+	}
+}
+
+// RefusedError says that the API server, or an owner, would not have an object.
+type RefusedError struct {
+	manifest.ID
+	Why string
+	err error
+}
+
+// Error says which object was refused and why.
+func (e *RefusedError) Error() string { return fmt.Sprintf("%s is refused: %s", e.ID, e.Why) }
+
+// Unwrap returns the server's own error, if it was the server's.
+func (e *RefusedError) Unwrap() error { return e.err }
+
+// recreate deletes an object and creates it again once it is gone.
+func (c *Cluster) recreate(ctx context.Context, ch Change) error {
+	if err := c.remove(ctx, ch.Live); err != nil {
+		return err
+	}
+	uid := ch.Live.GetUID()
+	err := c.until(ctx, func() (bool, error) {
+		live, ok := c.Live.Get(ch.ID)
+		return !ok || live.GetUID() != uid, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait until %s is gone: %w", ch.ID, err)
+	}
+	ch.Live, ch.judged = nil, nil
+	return c.write(ctx, ch)
+}
+
+// established waits until the API server serves the CRDs that were written, and
+// has it asked anew what it can do.
+func (c *Cluster) established(ctx context.Context, changes []Change) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the API server did not establish it within a minute"))
+	defer cancel()
+	for _, ch := range changes {
+		err := c.until(ctx, func() (bool, error) {
+			live, ok := c.Live.Get(ch.ID)
+			if !ok {
+				return false, errGone
+			}
+			r, err := status.Compute(live)
+			return err == nil && r.Status == status.CurrentStatus, nil
+		})
+		if err != nil {
+			return fmt.Errorf("wait for %s: %w", ch.ID, err)
+		}
+	}
+	c.Rediscover()
+	return nil
+}
+
+// until waits for a condition on the live cache, looking again whenever an event
+// arrives.
+func (c *Cluster) until(ctx context.Context, holds func() (bool, error)) error {
+	events, end := c.Live.subscribe()
+	defer end()
+	for {
+		ok, err := holds()
+		if ok || err != nil {
+			return err
+		}
+		select {
+		case <-events:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Prune deletes what a plan no longer wants, dependents first, and returns when
+// it is gone: an object that a finalizer holds is an error that says so.
+func (c *Cluster) Prune(ctx context.Context, plan Plan) error {
+	doomed := plan.with(Delete)
+	slices.Reverse(doomed)
+	for _, ch := range doomed {
+		if err := c.remove(ctx, ch.Live); err != nil {
+			return err
+		}
+	}
+	for _, ch := range doomed {
+		if err := c.awaitGone(ctx, ch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) awaitGone(ctx context.Context, ch Change) error {
+	err := c.until(ctx, func() (bool, error) {
+		live, ok := c.Live.Get(ch.ID)
+		return !ok || live.GetUID() != ch.Live.GetUID(), nil
+	})
+	if err == nil {
+		return nil
+	}
+	if live, ok := c.Live.Get(ch.ID); ok && len(live.GetFinalizers()) > 0 {
+		return fmt.Errorf("wait until %s is gone: finalizers %v hold it: %w", ch.ID, live.GetFinalizers(), err)
+	}
+	return fmt.Errorf("wait until %s is gone: %w", ch.ID, err)
+}

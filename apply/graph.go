@@ -1,0 +1,116 @@
+package apply
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Graph is work in an order: a node runs as soon as all that it comes after has
+// succeeded, side by side with whatever else may run. The zero value is ready to
+// use. It is not safe for concurrent use before Run.
+type Graph struct {
+	after map[string][]string
+	order []string
+}
+
+// Add adds a node that runs after others. Names that are never added are
+// ignored: what is not part of the work is not waited for.
+func (g *Graph) Add(name string, after ...string) {
+	if g.after == nil {
+		g.after = map[string][]string{}
+	}
+	if _, ok := g.after[name]; !ok {
+		g.order = append(g.order, name)
+	}
+	g.after[name] = append(g.after[name], after...)
+}
+
+// Result is what became of a node: it ran, with or without an error, or it was
+// blocked by nodes that failed or were blocked themselves.
+type Result struct {
+	Err     error
+	Blocked []string
+}
+
+// OK reports whether the node ran without an error.
+func (r Result) OK() bool { return r.Err == nil && len(r.Blocked) == 0 }
+
+// Run runs every node that can be run and returns what became of each. Nodes of
+// a cycle never run, and are blocked by each other.
+func (g *Graph) Run(ctx context.Context, do func(ctx context.Context, name string) error) map[string]Result {
+	results := map[string]Result{}
+	running := map[string]bool{}
+	done := make(chan struct {
+		name string
+		err  error
+	})
+	var wg sync.WaitGroup
+	for {
+		for _, name := range g.ready(results, running) {
+			running[name] = true
+			wg.Go(func() {
+				err := do(ctx, name)
+				done <- struct {
+					name string
+					err  error
+				}{name, err}
+			})
+		}
+		if len(running) == 0 {
+			break
+		}
+		d := <-done
+		delete(running, d.name)
+		results[d.name] = Result{Err: d.err}
+	}
+	wg.Wait()
+	for _, name := range g.order {
+		if _, ok := results[name]; !ok {
+			results[name] = Result{Blocked: g.blockers(name, results)}
+		}
+	}
+	return results
+}
+
+func (g *Graph) ready(results map[string]Result, running map[string]bool) []string {
+	var out []string
+	for _, name := range g.order {
+		if _, done := results[name]; done || running[name] {
+			continue
+		}
+		if len(g.blockers(name, results)) == 0 {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// blockers returns the nodes that name comes after and that have not succeeded.
+func (g *Graph) blockers(name string, results map[string]Result) []string {
+	var out []string
+	for _, a := range g.after[name] {
+		if _, known := g.after[a]; !known {
+			continue
+		}
+		if r, ran := results[a]; !ran || !r.OK() {
+			out = append(out, a)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// String prints the graph, one node a line with what it comes after.
+func (g *Graph) String() string {
+	var b strings.Builder
+	for _, name := range g.order {
+		b.WriteString(name)
+		if after := g.after[name]; len(after) > 0 {
+			b.WriteString(" <- " + strings.Join(after, ", "))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

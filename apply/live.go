@@ -1,0 +1,256 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Live is the objects of one environment as the cluster has them, kept current
+// by watches: one per kind and namespace, selected by label, so that nothing but
+// the environment's own objects is held. It is safe for concurrent use.
+//
+// An object that exists without the environment's label is not seen.
+type Live struct {
+	cluster *Cluster
+	changed Changed
+	stop    context.Context
+	cancel  context.CancelFunc
+
+	mu      sync.Mutex
+	watches map[watchKey]*watch
+	written map[manifest.ID]*unstructured.Unstructured // answers to our writes that no watch has caught up with
+	gone    map[manifest.ID]string                     // resourceVersion of the last deletion seen
+	waiters map[chan struct{}]struct{}
+}
+
+// Changed is told of every event on an object of the environment; drifted says
+// that the object may not be as it was left. It is called from several goroutines
+// and must not block.
+type Changed func(id manifest.ID, drifted bool)
+
+type watchKey struct {
+	schema.GroupKind
+	namespace string
+}
+
+type watch struct {
+	version  string
+	informer cache.SharedIndexInformer
+	cancel   context.CancelFunc
+	failed   chan error // the first error that no retry will mend
+}
+
+func newLive(c *Cluster, changed Changed) *Live {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Live{
+		cluster: c, changed: changed, stop: ctx, cancel: cancel,
+		watches: map[watchKey]*watch{}, written: map[manifest.ID]*unstructured.Unstructured{},
+		gone: map[manifest.ID]string{}, waiters: map[chan struct{}]struct{}{},
+	}
+}
+
+// Close ends all watches.
+func (l *Live) Close() { l.cancel() }
+
+// Watch makes sure that the kinds of the given objects are watched in their
+// namespaces, and returns when what exists is known. Kinds that the server does
+// not have are left out: there are no objects of them.
+func (l *Live) Watch(ctx context.Context, objects []*unstructured.Unstructured) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	started := map[watchKey]*watch{}
+	for _, u := range objects {
+		gvk := u.GroupVersionKind()
+		key := watchKey{gvk.GroupKind(), u.GetNamespace()}
+		if started[key] != nil {
+			continue
+		}
+		w, err := l.start(key, gvk.Version)
+		if meta.IsNoMatchError(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		started[key] = w
+	}
+	for key, w := range started {
+		if err := w.synced(ctx); err != nil {
+			return fmt.Errorf("watch %s in namespace %q: %w", key.GroupKind, key.namespace, err)
+		}
+	}
+	return nil
+}
+
+func (l *Live) start(key watchKey, version string) (*watch, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w := l.watches[key]; w != nil {
+		if w.version == version {
+			return w, nil
+		}
+		w.cancel() // the objects moved to another version of their API
+	}
+	mapping, err := l.cluster.mapping(key.WithVersion(version))
+	if err != nil {
+		return nil, err
+	}
+	selector := LabelEnvironment + "=" + l.cluster.Environment
+	generic := dynamicinformer.NewFilteredDynamicInformer(l.cluster.dyn, mapping.Resource, key.namespace, 0, cache.Indexers{},
+		func(o *metav1.ListOptions) { o.LabelSelector = selector })
+	ctx, cancel := context.WithCancel(l.stop)
+	w := &watch{version: version, informer: generic.Informer(), cancel: cancel, failed: make(chan error, 1)}
+	if err := w.informer.SetWatchErrorHandlerWithContext(w.trouble); err != nil {
+		cancel()
+		return nil, err
+	}
+	if _, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { l.event(o, false) },
+		UpdateFunc: func(_, o any) { l.event(o, false) },
+		DeleteFunc: func(o any) { l.event(o, true) },
+	}); err != nil {
+		cancel()
+		return nil, err
+	}
+	l.watches[key] = w
+	go w.informer.RunWithContext(ctx)
+	return w, nil
+}
+
+// trouble keeps the first error for who waits for the watch; the informer
+// itself retries for ever, with backoff.
+func (w *watch) trouble(_ context.Context, _ *cache.Reflector, err error) {
+	select {
+	case w.failed <- err:
+	default:
+	}
+}
+
+func (w *watch) synced(ctx context.Context) error {
+	select {
+	case <-w.informer.HasSyncedChecker().Done():
+		return nil
+	default:
+	}
+	select {
+	case <-w.informer.HasSyncedChecker().Done():
+		return nil
+	case err := <-w.failed:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Get returns the object as last seen; it must not be modified.
+func (l *Live) Get(id manifest.ID) (*unstructured.Unstructured, bool) {
+	l.mu.Lock()
+	written := l.written[id]
+	w := l.watches[watchKey{id.GroupKind(), id.Namespace}]
+	l.mu.Unlock()
+	if written != nil {
+		return written, true
+	}
+	if w == nil {
+		return nil, false
+	}
+	return w.get(id)
+}
+
+func (w *watch) get(id manifest.ID) (*unstructured.Unstructured, bool) {
+	key := id.Name
+	if id.Namespace != "" {
+		key = id.Namespace + "/" + id.Name
+	}
+	o, ok, err := w.informer.GetStore().GetByKey(key)
+	if err != nil || !ok {
+		return nil, false
+	}
+	u, ok := o.(*unstructured.Unstructured)
+	return u, ok
+}
+
+// wrote remembers the server's answer to a write until the watch catches up.
+func (l *Live) wrote(u *unstructured.Unstructured) {
+	id := manifest.IDOf(u)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if rv, ok := l.gone[id]; ok && !older(rv, u.GetResourceVersion()) {
+		return
+	}
+	if w := l.watches[watchKey{id.GroupKind(), id.Namespace}]; w != nil {
+		if have, ok := w.get(id); ok && !older(have.GetResourceVersion(), u.GetResourceVersion()) {
+			return
+		}
+	}
+	l.written[id] = u
+}
+
+// older reports whether resource version a is older than b. What cannot be
+// compared counts as older, so that the newer answer is believed.
+func older(a, b string) bool {
+	c, err := resourceversion.CompareResourceVersion(a, b)
+	return err != nil || c < 0
+}
+
+func (l *Live) event(o any, deleted bool) {
+	if t, ok := o.(cache.DeletedFinalStateUnknown); ok {
+		o = t.Obj
+	}
+	u, ok := o.(*unstructured.Unstructured)
+	if !ok {
+		return
+	}
+	id := manifest.IDOf(u)
+	l.mu.Lock()
+	if w := l.written[id]; w != nil && !older(u.GetResourceVersion(), w.GetResourceVersion()) {
+		delete(l.written, id)
+	}
+	if deleted {
+		l.gone[id] = u.GetResourceVersion()
+	} else {
+		delete(l.gone, id)
+	}
+	for ch := range l.waiters {
+		wake(ch)
+	}
+	l.mu.Unlock()
+	l.changed(id, deleted || !l.cluster.asLeft(id, u))
+}
+
+// subscribe returns a channel that holds one token whenever something changed
+// since it was last drained; the function ends the subscription.
+func (l *Live) subscribe() (chan struct{}, func()) {
+	ch := make(chan struct{}, 1)
+	l.mu.Lock()
+	l.waiters[ch] = struct{}{}
+	l.mu.Unlock()
+	return ch, func() {
+		l.mu.Lock()
+		delete(l.waiters, ch)
+		l.mu.Unlock()
+	}
+}
+
+func wake(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// errGone is returned while waiting for an object that somebody deletes.
+var errGone = errors.New("the object was deleted by somebody else")

@@ -1,0 +1,106 @@
+package apply
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/fluxcd/pkg/ssa"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Owner is the release that an object belongs to.
+type Owner struct {
+	Environment, Name, Namespace string
+}
+
+// Mark returns the release's objects as they are applied: with the label and
+// annotations that name their owner. The given objects are not modified.
+func (o Owner) Mark(objects []manifest.Object) []manifest.Object {
+	out := make([]manifest.Object, len(objects))
+	for i, obj := range objects {
+		u := &unstructured.Unstructured{Object: maps.Clone(obj.Object)}
+		meta := maps.Clone(stringMap(u.Object["metadata"]))
+		u.Object["metadata"] = meta
+		meta["labels"] = with(stringMap(meta["labels"]), map[string]any{
+			LabelEnvironment: o.Environment, labelManagedBy: "Helm",
+		})
+		meta["annotations"] = with(stringMap(meta["annotations"]), map[string]any{
+			annotRelease: o.Name, annotReleaseSpace: o.Namespace,
+		})
+		out[i] = manifest.Object{Unstructured: u, Source: obj.Source}
+	}
+	return out
+}
+
+func stringMap(v any) map[string]any {
+	if m, ok := v.(map[string]any); ok {
+		return m
+	}
+	return map[string]any{}
+}
+
+func with(base, more map[string]any) map[string]any {
+	out := make(map[string]any, len(base)+len(more))
+	maps.Copy(out, base)
+	maps.Copy(out, more)
+	return out
+}
+
+// owns reports whether a live object carries the release's name, as Helm and
+// Tether leave it, or lost it and was applied by Tether all the same.
+func (o Owner) owns(live *unstructured.Unstructured) bool {
+	a := live.GetAnnotations()
+	if a[annotRelease] == "" {
+		return appliedByUs(live)
+	}
+	return a[annotRelease] == o.Name && (a[annotReleaseSpace] == o.Namespace || a[annotReleaseSpace] == "")
+}
+
+func appliedByUs(live *unstructured.Unstructured) bool {
+	for _, m := range live.GetManagedFields() {
+		if m.Manager == FieldManager && m.Operation == metav1.ManagedFieldsOperationApply {
+			return true
+		}
+	}
+	return false
+}
+
+// collision says whose a live object is that is not the release's.
+func (o Owner) collision(live *unstructured.Unstructured) string {
+	a := live.GetAnnotations()
+	if a[annotRelease] != "" {
+		return fmt.Sprintf("it exists, and belongs to release %s/%s: remove it there, or rename it here", a[annotReleaseSpace], a[annotRelease])
+	}
+	by := "somebody else"
+	if m := live.GetManagedFields(); len(m) > 0 {
+		by = m[0].Manager
+	}
+	return fmt.Sprintf("it exists, made by %s, and belongs to no release; to hand it over: annotate it with %s=%s and %s=%s",
+		by, annotRelease, o.Name, annotReleaseSpace, o.Namespace)
+}
+
+// formerManagers are the managers whose fields become ours at adoption, so that
+// what a chart drops later also leaves the cluster.
+var formerManagers = []ssa.FieldManager{
+	{Name: "helm", OperationType: metav1.ManagedFieldsOperationApply},
+	{Name: "helm", OperationType: metav1.ManagedFieldsOperationUpdate},
+	{Name: "kubectl-client-side-apply", OperationType: metav1.ManagedFieldsOperationUpdate},
+	{Name: "before-first-apply", OperationType: metav1.ManagedFieldsOperationUpdate},
+}
+
+// managedByOthers reports whether Helm or kubectl still own fields of a live
+// object under their own name.
+func managedByOthers(live *unstructured.Unstructured) bool {
+	for _, m := range live.GetManagedFields() {
+		for _, f := range formerManagers {
+			if strings.HasPrefix(m.Manager, f.Name) && m.Operation == f.OperationType && m.Subresource == "" {
+				return true
+			}
+		}
+	}
+	return false
+}

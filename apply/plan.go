@@ -1,0 +1,184 @@
+package apply
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Action is what a plan does with one object.
+type Action string
+
+// The actions.
+const (
+	Create    Action = "create"    // it does not exist
+	Update    Action = "update"    // it differs from what is wanted
+	Recreate  Action = "recreate"  // it differs in what can't be changed in place
+	Unchanged Action = "unchanged" // it is as wanted
+	Deferred  Action = "deferred"  // its kind or namespace comes with the same commit
+	Delete    Action = "delete"    // it is no longer wanted
+	Keep      Action = "keep"      // it is no longer wanted, and protected
+	Refused   Action = "refused"   // the API server, or we, would not have it
+)
+
+// Change is what a plan does with one object, and why.
+type Change struct {
+	manifest.ID
+	Action Action
+	Stage  Stage
+	// Object is the object as it will be applied; nil for Delete and Keep.
+	Object *unstructured.Unstructured
+	// Live is the object as it is; nil if it does not exist.
+	Live *unstructured.Unstructured
+	// Drift lists what an update changes.
+	Drift []drift.Field
+	// Why is a sentence for Deferred, Keep, Recreate and Refused.
+	Why string
+	// Adopt says that the object was managed by Helm or kubectl until now.
+	Adopt bool
+
+	judged *unstructured.Unstructured // the dry-run's answer
+}
+
+// Plan is what a release's deploy does, as data. Its String is stable.
+type Plan struct {
+	Release, Namespace string
+	Changes            []Change
+
+	coming Coming // what deferred objects wait for
+}
+
+// Seen is what is known of one object before a plan is made.
+type Seen struct {
+	// Live is the object as it is, nil if it does not exist.
+	Live *unstructured.Unstructured
+	// InPlace says that the object is known to be as wanted, with no dry-run.
+	InPlace bool
+	// Judged is the answer of the server-side dry-run.
+	Judged *unstructured.Unstructured
+	// Deferred says why the object could not be dry-run yet.
+	Deferred string
+	// Err is the refusal of the dry-run.
+	Err error
+}
+
+// NewPlan compares what a release wants with what it may have left in the
+// cluster. It is pure: all that is known of the cluster is in seen. Objects of
+// past that want still has are not pruned.
+func NewPlan(rel Owner, want, past []manifest.Object, seen map[manifest.ID]Seen, coming Coming) Plan {
+	p := Plan{Release: rel.Name, Namespace: rel.Namespace, coming: coming}
+	wanted := map[manifest.ID]bool{}
+	for _, o := range want {
+		id := o.ID()
+		wanted[id] = true
+		p.Changes = append(p.Changes, wantChange(rel, o, seen[id]))
+	}
+	for _, o := range past {
+		id := o.ID()
+		if wanted[id] {
+			continue
+		}
+		wanted[id] = true // past may list an object more than once
+		if live := seen[id].Live; live != nil && live.GetDeletionTimestamp() == nil {
+			p.Changes = append(p.Changes, pruneChange(rel, id, live))
+		}
+	}
+	slices.SortStableFunc(p.Changes, func(a, b Change) int { return int(a.Stage) - int(b.Stage) })
+	return p
+}
+
+func wantChange(rel Owner, o manifest.Object, s Seen) Change {
+	c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: s.Live, judged: s.Judged}
+	switch {
+	case s.Deferred != "":
+		c.Action, c.Why = Deferred, s.Deferred
+	case s.Live != nil && !rel.owns(s.Live) && c.Stage != StageDefinitions:
+		c.Action, c.Why = Refused, rel.collision(s.Live)
+	case s.Err != nil:
+		c.Action, c.Why = refusal(o, s)
+	case s.InPlace:
+		c.Action = Unchanged
+	case s.Live == nil:
+		c.Action = Create
+	default:
+		c.Drift = drift.Compare(s.Live, s.Judged)
+		c.Action, c.Adopt = Update, managedByOthers(s.Live)
+		if len(c.Drift) == 0 && !c.Adopt {
+			c.Action = Unchanged
+		}
+	}
+	return c
+}
+
+// refusal turns the API server's "no" into an action: what cannot be changed in
+// place is recreated where that is safe or asked for.
+func refusal(o manifest.Object, s Seen) (Action, string) {
+	if s.Live != nil && immutable(s.Err) {
+		if o.GetKind() == "Job" {
+			return Recreate, "a Job can't be changed"
+		}
+		if o.GetAnnotations()[AnnotRecreate] == "true" {
+			return Recreate, "an immutable field changed, and " + AnnotRecreate + " allows it"
+		}
+		return Refused, fmt.Sprintf("%v; to delete and create it anew, annotate it with %s: \"true\"", s.Err, AnnotRecreate)
+	}
+	return Refused, s.Err.Error()
+}
+
+func pruneChange(rel Owner, id manifest.ID, live *unstructured.Unstructured) Change {
+	c := Change{ID: id, Action: Delete, Stage: StageOf(id.GroupKind()), Live: live}
+	switch {
+	case !rel.owns(live):
+		c.Action, c.Why = Keep, "it is not the release's any more"
+	case live.GetAnnotations()[annotKeep] == "keep":
+		c.Action, c.Why = Keep, annotKeep+": keep"
+	case neverPruned[id.GroupKind()] != "":
+		c.Action, c.Why = Keep, neverPruned[id.GroupKind()]
+	}
+	return c
+}
+
+// Pending reports whether the plan would write anything.
+func (p Plan) Pending() bool {
+	return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Action.writes() })
+}
+
+func (a Action) writes() bool { return a != Unchanged && a != Keep && a != Refused }
+
+// Refusals returns what the API server, or an owner, would not have.
+func (p Plan) Refusals() []Change { return p.with(Refused) }
+
+// Drifted returns the changes that put back what is not as it was applied.
+func (p Plan) Drifted() []Change { return p.with(Create, Update, Recreate, Delete) }
+
+func (p Plan) with(actions ...Action) []Change {
+	var out []Change
+	for _, c := range p.Changes {
+		if slices.Contains(actions, c.Action) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// String prints the plan, one line per object and one per differing field.
+func (p Plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "release %s/%s\n", p.Namespace, p.Release)
+	for _, c := range p.Changes {
+		fmt.Fprintf(&b, "  %-9s %-12s %s", c.Action, c.Stage, c.ID)
+		if c.Why != "" {
+			fmt.Fprintf(&b, ": %s", c.Why)
+		}
+		b.WriteByte('\n')
+		for _, f := range c.Drift {
+			fmt.Fprintf(&b, "              %s: %s -> %s\n", f.Path, f.Have, f.Want)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,181 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/informers"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// podWatch follows the pods of one namespace while a rollout waits there.
+type podWatch struct {
+	lister  corelisters.PodNamespaceLister
+	changed chan struct{}
+	stop    context.CancelFunc
+}
+
+func (c *Cluster) watchPods(ctx context.Context, namespace string) (*podWatch, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	factory := informers.NewSharedInformerFactoryWithOptions(c.kube, 0, informers.WithNamespace(namespace),
+		informers.WithTransform(slimPod))
+	pods := factory.Core().V1().Pods()
+	w := &podWatch{lister: pods.Lister().Pods(namespace), changed: make(chan struct{}, 1), stop: cancel}
+	if _, err := pods.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { wake(w.changed) },
+		UpdateFunc: func(any, any) { wake(w.changed) },
+		DeleteFunc: func(any) { wake(w.changed) },
+	}); err != nil {
+		cancel()
+		return nil, err
+	}
+	factory.StartWithContext(ctx)
+	return w, nil
+}
+
+// slimPod drops what no reason is read from.
+func slimPod(o any) (any, error) {
+	if p, ok := o.(*corev1.Pod); ok {
+		p.ManagedFields = nil
+		p.Spec.Volumes = nil
+	}
+	return o, nil
+}
+
+// trouble is what keeps a pod from becoming ready.
+type trouble struct {
+	reason string        // a sentence: which pod, which container, what
+	since  time.Time     // when it was first seen
+	grace  time.Duration // how long it may last before it is final; 0: it is not by itself
+}
+
+// graces are how long a container may wait for a reason before no more hope is
+// held: registries have hiccups, and a process that crashes once may find its
+// database on the next try. The values are the kubelet's back-off, which starts
+// at 10 s, seen once and twice.
+var graces = map[string]time.Duration{
+	"ImagePullBackOff":           10 * time.Second,
+	"ErrImageNeverPull":          time.Second,
+	"InvalidImageName":           time.Second,
+	"CrashLoopBackOff":           20 * time.Second,
+	"CreateContainerConfigError": 60 * time.Second,
+	"CreateContainerError":       60 * time.Second,
+	"RunContainerError":          60 * time.Second,
+}
+
+// podTrouble returns what a person would look up first on a pod, or nil.
+func podTrouble(p *corev1.Pod) *trouble {
+	statuses := append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...)
+	for _, s := range statuses {
+		if w := s.State.Waiting; w != nil && graces[w.Reason] > 0 {
+			return &trouble{reason: containerReason(p, s), grace: graces[w.Reason]}
+		}
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+			return &trouble{reason: fmt.Sprintf("pod %s can't be scheduled: %s", p.Name, c.Message)}
+		}
+	}
+	for _, s := range statuses {
+		if s.State.Running != nil && !s.Ready {
+			return &trouble{reason: fmt.Sprintf("pod %s runs, but container %s is not ready", p.Name, s.Name)}
+		}
+	}
+	return nil
+}
+
+func containerReason(p *corev1.Pod, s corev1.ContainerStatus) string {
+	w := s.State.Waiting
+	text := fmt.Sprintf("pod %s: container %s: %s", p.Name, s.Name, w.Reason)
+	if t := s.LastTerminationState.Terminated; t != nil {
+		text += fmt.Sprintf(" (exit code %d, %d restarts)", t.ExitCode, s.RestartCount)
+	}
+	if w.Reason == "ImagePullBackOff" || w.Reason == "InvalidImageName" || w.Reason == "ErrImageNeverPull" {
+		return text + " of image " + s.Image
+	}
+	if w.Message != "" && w.Reason != "CrashLoopBackOff" {
+		text += ": " + w.Message
+	}
+	return text
+}
+
+// workloads are the kinds whose pods say why they are not ready.
+var workloads = map[schema.GroupKind]bool{
+	{Group: "apps", Kind: "Deployment"}:  true,
+	{Group: "apps", Kind: "StatefulSet"}: true,
+	{Group: "apps", Kind: "DaemonSet"}:   true,
+	{Group: "apps", Kind: "ReplicaSet"}:  true,
+	{Group: "batch", Kind: "Job"}:        true,
+}
+
+// troubleOf looks through a workload's pods of its newest revision.
+func (c *Cluster) troubleOf(ctx context.Context, id manifest.ID, live *unstructured.Unstructured, w *podWatch) *trouble {
+	selector, err := selectorOf(live)
+	if err != nil {
+		return nil
+	}
+	pods, err := w.lister.List(selector)
+	if err != nil {
+		return nil
+	}
+	var worst *trouble
+	var name string
+	for _, p := range pods {
+		t := podTrouble(p)
+		if t == nil || p.DeletionTimestamp != nil {
+			continue
+		}
+		// The one with a grace is worse; among equals the first by name, so that
+		// the message does not flap.
+		if worst == nil || t.grace > 0 && worst.grace == 0 || (t.grace > 0) == (worst.grace > 0) && p.Name < name {
+			if c.newest(ctx, id, live, p) {
+				worst, name = t, p.Name
+			}
+		}
+	}
+	return worst
+}
+
+func selectorOf(live *unstructured.Unstructured) (labels.Selector, error) {
+	raw, ok, err := unstructured.NestedMap(live.Object, "spec", "selector")
+	if err != nil || !ok {
+		return nil, fmt.Errorf("no selector")
+	}
+	var s metav1.LabelSelector
+	if err := fromMap(raw, &s); err != nil {
+		return nil, err
+	}
+	return metav1.LabelSelectorAsSelector(&s)
+}
+
+// newest reports whether a pod belongs to the workload's newest revision: the
+// crash of a pod that a rollout is about to replace says nothing about it. What
+// can't be told counts as newest.
+func (c *Cluster) newest(ctx context.Context, id manifest.ID, live *unstructured.Unstructured, p *corev1.Pod) bool {
+	switch id.Kind {
+	case "StatefulSet":
+		update, _, _ := unstructured.NestedString(live.Object, "status", "updateRevision")
+		return update == "" || p.Labels[appsv1.ControllerRevisionHashLabelKey] == update
+	case "Deployment":
+		owner := metav1.GetControllerOf(p)
+		if owner == nil || owner.Kind != "ReplicaSet" {
+			return true
+		}
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+		rs, err := c.kube.AppsV1().ReplicaSets(p.Namespace).Get(ctx, owner.Name, metav1.GetOptions{})
+		const revision = "deployment.kubernetes.io/revision"
+		return err != nil || rs.Annotations[revision] == live.GetAnnotations()[revision]
+	}
+	return true
+}

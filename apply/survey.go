@@ -1,0 +1,306 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"strings"
+	"sync"
+
+	ssaerrors "github.com/fluxcd/pkg/ssa/errors"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Coming is what the same commit brings about before its objects need it: what
+// waits for it is deferred instead of refused.
+type Coming struct {
+	Namespaces map[string]bool
+	Kinds      map[schema.GroupKind]bool
+}
+
+// Comes collects the namespaces and kinds that objects define.
+func Comes(objects []manifest.Object, namespaces ...string) Coming {
+	c := Coming{Namespaces: map[string]bool{}, Kinds: map[schema.GroupKind]bool{}}
+	for _, ns := range namespaces {
+		c.Namespaces[ns] = true
+	}
+	for _, o := range objects {
+		switch o.ID().GroupKind() {
+		case schema.GroupKind{Kind: "Namespace"}:
+			c.Namespaces[o.GetName()] = true
+		case schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
+			group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
+			kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
+			c.Kinds[schema.GroupKind{Group: group, Kind: kind}] = true
+		}
+	}
+	return c
+}
+
+// placed is how an object was left: what was wanted, and a hash of the live
+// fields that are ours.
+type placed struct {
+	want uint64
+	live drift.Hash
+}
+
+var seed = maphash.MakeSeed()
+
+func fingerprint(u *unstructured.Unstructured) uint64 {
+	raw, err := json.Marshal(u.Object) // maps are written in the order of their keys
+	if err != nil {
+		return 0
+	}
+	return maphash.Bytes(seed, raw)
+}
+
+// leave remembers that live is how want looks in the cluster.
+func (c *Cluster) leave(id manifest.ID, want, live *unstructured.Unstructured) {
+	hash, err := drift.Projection(live, FieldManager)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		delete(c.inPlace, id)
+		return
+	}
+	c.inPlace[id] = placed{want: fingerprint(want), live: hash}
+}
+
+// Doubt forgets how objects were left, so that the next survey asks the server
+// about every one of them.
+func (c *Cluster) Doubt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.inPlace)
+}
+
+// asLeft reports whether a live object's owned fields are as they were left.
+func (c *Cluster) asLeft(id manifest.ID, live *unstructured.Unstructured) bool {
+	c.mu.Lock()
+	p, ok := c.inPlace[id]
+	c.mu.Unlock()
+	if !ok {
+		return false
+	}
+	hash, err := drift.Projection(live, FieldManager)
+	return err == nil && hash == p.live
+}
+
+// knownInPlace reports whether want was applied, and is still as it was left.
+func (c *Cluster) knownInPlace(want, live *unstructured.Unstructured) bool {
+	id := manifest.IDOf(want)
+	c.mu.Lock()
+	p, ok := c.inPlace[id]
+	c.mu.Unlock()
+	return ok && p.want == fingerprint(want) && c.asLeft(id, live)
+}
+
+// Survey reads all that a plan needs to know: what is live, and for what is not
+// known to be in place, what the API server would make of it. It sends dry-runs
+// only and writes nothing. An error means that the server could not be asked;
+// what it refuses is in Seen.
+func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, coming Coming) (map[manifest.ID]Seen, error) {
+	var watched []*unstructured.Unstructured
+	for _, o := range append(append([]manifest.Object{}, want...), past...) {
+		watched = append(watched, o.Unstructured)
+	}
+	if err := c.Live.Watch(ctx, watched); err != nil {
+		return nil, err
+	}
+	seen := make(map[manifest.ID]Seen, len(want)+len(past))
+	for _, o := range past {
+		live, err := c.look(ctx, o.Unstructured)
+		if err != nil {
+			return nil, err
+		}
+		seen[o.ID()] = Seen{Live: live}
+	}
+	var mu sync.Mutex
+	err := c.each(ctx, want, func(ctx context.Context, o manifest.Object) error {
+		s, err := c.surveyOne(ctx, o.Unstructured, coming)
+		mu.Lock()
+		defer mu.Unlock()
+		seen[o.ID()] = s
+		return err
+	})
+	return seen, err
+}
+
+// look returns a past object as the live cache has it; one that lost the
+// environment's label, or is Helm's until now, is read from the server.
+func (c *Cluster) look(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if live, ok := c.Live.Get(manifest.IDOf(u)); ok {
+		return live, nil
+	}
+	return c.read(ctx, u)
+}
+
+// read gets an object from the server; nil without an error if it, or its kind,
+// does not exist.
+func (c *Cluster) read(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(u.GroupVersionKind())
+	err := c.direct.Get(ctx, client.ObjectKeyFromObject(u), live)
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", manifest.IDOf(u), err)
+	}
+	return live, nil
+}
+
+func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, coming Coming) (Seen, error) {
+	id := manifest.IDOf(u)
+	live, _ := c.Live.Get(id)
+	if live != nil && c.knownInPlace(u, live) {
+		return Seen{Live: live, InPlace: true}, nil
+	}
+	judged, err := c.dryRun(ctx, u)
+	if why := deferral(u, err, coming); why != "" {
+		return Seen{Deferred: why, Err: c.schemaError(ctx, u, coming)}.settle(), nil
+	}
+	if transient(err) {
+		return Seen{}, fmt.Errorf("dry-run %s: %w", id, err)
+	}
+	if live == nil && (err != nil || judged.GetResourceVersion() != "") {
+		// It exists without our label, or the refusal may be about what exists.
+		var readErr error
+		if live, readErr = c.read(ctx, u); readErr != nil {
+			return Seen{}, readErr
+		}
+	}
+	if err == nil && live != nil && len(drift.Compare(live, judged)) == 0 && !managedByOthers(live) {
+		c.leave(id, u, live)
+	}
+	return Seen{Live: live, Judged: judged, Err: err}, nil
+}
+
+// settle makes a deferred object that the server refuses for its content refused.
+func (s Seen) settle() Seen {
+	if s.Err != nil {
+		s.Deferred = ""
+	}
+	return s
+}
+
+// deferral says why an object cannot be dry-run before other objects of the same
+// commit are there; empty if that is not what err says.
+func deferral(u *unstructured.Unstructured, err error, coming Coming) string {
+	gk := u.GroupVersionKind().GroupKind()
+	switch {
+	case err == nil:
+		return ""
+	case meta.IsNoMatchError(err) && coming.Kinds[gk]:
+		return fmt.Sprintf("its kind %s comes with this commit", gk)
+	case namespaceMissing(err, u.GetNamespace()) && coming.Namespaces[u.GetNamespace()]:
+		return fmt.Sprintf("its namespace %s comes with this commit", u.GetNamespace())
+	}
+	return ""
+}
+
+func namespaceMissing(err error, namespace string) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || !apierrors.IsNotFound(err) || status.Status().Details == nil {
+		return false
+	}
+	d := status.Status().Details
+	return d.Kind == "namespaces" && d.Name == namespace
+}
+
+// schemaError checks the content of an object whose namespace does not exist yet
+// by a dry-run create in namespace "default": what is invalid there is invalid
+// anywhere. All other refusals (a quota, a policy, a name that is taken) are about
+// that namespace and say nothing.
+func (c *Cluster) schemaError(ctx context.Context, u *unstructured.Unstructured, coming Coming) error {
+	if coming.Kinds[u.GroupVersionKind().GroupKind()] {
+		return nil
+	}
+	probe := u.DeepCopy()
+	probe.SetNamespace("default")
+	err := c.direct.Create(ctx, probe, client.DryRunAll, client.FieldOwner(FieldManager), client.FieldValidation("Strict"))
+	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
+		return err
+	}
+	return nil
+}
+
+func (c *Cluster) dryRun(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	out := u.DeepCopy()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	err := c.direct.Patch(ctx, out, client.Apply, client.DryRunAll, client.ForceOwnership, client.FieldOwner(FieldManager))
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// transient reports whether an error says nothing about the object itself, so
+// that the same request may succeed later.
+func transient(err error) bool {
+	if err == nil {
+		return false
+	}
+	if meta.IsNoMatchError(err) {
+		return false
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return true // the network, or our own time-out
+	}
+	return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err) || apierrors.IsUnauthorized(err) || webhookDown(err)
+}
+
+// webhookDown recognises an admission webhook that could not be reached: a 500
+// that is about the webhook's server, not about the object.
+func webhookDown(err error) bool {
+	return apierrors.IsInternalError(err) && strings.Contains(err.Error(), "failed calling webhook")
+}
+
+// Transient reports whether err, or what it wraps, is worth another try with the
+// same inputs: the API server was away, busy, or a webhook was down.
+func Transient(err error) bool { return err != nil && transient(err) }
+
+// immutable reports whether the server refuses because of a field that can't be
+// changed in place. A bare 422 or 409 does not count.
+func immutable(err error) bool {
+	return apierrors.IsInvalid(err) && ssaerrors.IsImmutableError(err) && strings.Contains(err.Error(), "immutable") ||
+		apierrors.IsInvalid(err) && strings.Contains(err.Error(), "updates to statefulset spec for fields other than")
+}
+
+// each runs do for every object, as many at once as the cluster has slots, and
+// returns the first error.
+func (c *Cluster) each(ctx context.Context, objects []manifest.Object, do func(context.Context, manifest.Object) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	var once sync.Once
+	var first error
+	for _, o := range objects {
+		release, err := c.acquire(ctx)
+		if err != nil {
+			once.Do(func() { first = err })
+			break
+		}
+		wg.Go(func() {
+			defer release()
+			if err := do(ctx, o); err != nil {
+				once.Do(func() { first = err })
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}

@@ -1,0 +1,215 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// UnhealthyError says that a rollout did not become healthy: it failed, or ran
+// out of time.
+type UnhealthyError struct {
+	Objects  []Health
+	TimedOut bool
+	Timeout  time.Duration
+}
+
+// Error names every object that is not healthy, and why.
+func (e *UnhealthyError) Error() string {
+	var parts []string
+	for _, h := range e.Objects {
+		parts = append(parts, fmt.Sprintf("%s: %s", h.ID, h.Reason))
+	}
+	text := strings.Join(parts, "; ")
+	if e.TimedOut {
+		return fmt.Sprintf("not healthy after %s: %s", e.Timeout, text)
+	}
+	return text
+}
+
+// Health returns the state of each object as the live cache has it.
+func (c *Cluster) Health(objects []manifest.ID) []Health {
+	out := make([]Health, 0, len(objects))
+	for _, id := range objects {
+		live, _ := c.Live.Get(id)
+		out = append(out, HealthOf(id, live))
+	}
+	return out
+}
+
+// Wait returns when all objects are healthy; see WaitFor.
+func (c *Cluster) Wait(ctx context.Context, objects []manifest.Object, timeout time.Duration, progress func([]Health)) error {
+	ids := make([]manifest.ID, len(objects))
+	for i, o := range objects {
+		ids[i] = o.ID()
+	}
+	return c.WaitFor(ctx, ids, timeout, progress)
+}
+
+// WaitFor returns when all objects are healthy. It looks whenever an event arrives
+// and asks the server nothing but to watch pods. It gives up early, with an
+// UnhealthyError, on what cannot become healthy any more, and else after the
+// timeout; if ctx ends before, it returns its cause. progress is called with what
+// is not healthy yet, whenever that changes.
+func (c *Cluster) WaitFor(ctx context.Context, objects []manifest.ID, timeout time.Duration, progress func([]Health)) error {
+	w := waiter{cluster: c, objects: objects, pods: map[string]*podWatch{}, first: map[string]time.Time{}, progress: progress}
+	defer w.close()
+	deadline := time.NewTimer(timeout)
+	defer deadline.Stop()
+	events, end := c.Live.subscribe()
+	defer end()
+	for {
+		open, final, next := w.look(ctx, time.Now())
+		if len(open) == 0 {
+			return nil
+		}
+		if len(final) > 0 {
+			return &UnhealthyError{Objects: final}
+		}
+		if err := w.sleep(ctx, events, deadline.C, next); errors.Is(err, errDeadline) {
+			return &UnhealthyError{Objects: open, TimedOut: true, Timeout: timeout}
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+var errDeadline = errors.New("deadline")
+
+// waiter is the state of one Wait.
+type waiter struct {
+	cluster  *Cluster
+	objects  []manifest.ID
+	pods     map[string]*podWatch // by namespace
+	first    map[string]time.Time // when a trouble was first seen
+	last     string
+	progress func([]Health)
+}
+
+func (w *waiter) close() {
+	for _, p := range w.pods {
+		p.stop()
+	}
+}
+
+// look returns what is not healthy, what of it is final, and how long until a
+// trouble that is seen now becomes final.
+func (w *waiter) look(ctx context.Context, now time.Time) (open, final []Health, next time.Duration) {
+	next = time.Hour
+	for _, id := range w.objects {
+		live, _ := w.cluster.Live.Get(id)
+		h := HealthOf(id, live)
+		if h.State == Healthy {
+			continue
+		}
+		if workloads[h.GroupKind()] && live != nil {
+			left := w.explain(ctx, &h, live, now)
+			next = min(next, left)
+		}
+		open = append(open, h)
+		if h.State == Unhealthy {
+			final = append(final, h)
+		}
+	}
+	w.report(open)
+	return open, final, next
+}
+
+// explain puts the pods' own reason into h, and makes it final when the reason
+// has lasted longer than its grace. It returns how long it has left.
+func (w *waiter) explain(ctx context.Context, h *Health, live *unstructured.Unstructured, now time.Time) time.Duration {
+	pods, err := w.watch(ctx, h.Namespace)
+	if err != nil {
+		return time.Hour
+	}
+	t := w.cluster.troubleOf(ctx, h.ID, live, pods)
+	if t == nil {
+		return time.Hour
+	}
+	h.Reason = t.reason
+	if t.grace == 0 {
+		return time.Hour
+	}
+	key := h.ID.String()
+	if _, seen := w.first[key]; !seen {
+		w.first[key] = now
+	}
+	left := t.grace - now.Sub(w.first[key])
+	if left <= 0 {
+		h.State = Unhealthy
+	}
+	return max(left, 0)
+}
+
+func (w *waiter) watch(ctx context.Context, namespace string) (*podWatch, error) {
+	if p := w.pods[namespace]; p != nil {
+		return p, nil
+	}
+	p, err := w.cluster.watchPods(ctx, namespace)
+	if err == nil {
+		w.pods[namespace] = p
+	}
+	return p, err
+}
+
+func (w *waiter) report(open []Health) {
+	text := ""
+	for _, h := range open {
+		text += h.ID.String() + h.Reason + "\n"
+	}
+	if text != w.last && w.progress != nil {
+		w.progress(open)
+	}
+	w.last = text
+}
+
+// sleep waits for whatever comes first. At the most one namespace's pods are
+// waited for by channel; others are looked at with the next event.
+func (w *waiter) sleep(ctx context.Context, events <-chan struct{}, deadline <-chan time.Time, next time.Duration) error {
+	var pods chan struct{}
+	for _, p := range w.pods {
+		pods = p.changed
+	}
+	timer := time.NewTimer(next)
+	defer timer.Stop()
+	select {
+	case <-events:
+	case <-pods:
+	case <-timer.C:
+	case <-deadline:
+		return errDeadline
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+func fromMap(m map[string]any, into any) error {
+	return runtime.DefaultUnstructuredConverter.FromUnstructured(m, into)
+}
+
+// HealthNow asks the server for the state of each object, for who has no
+// watches open.
+func (c *Cluster) HealthNow(ctx context.Context, objects []manifest.Object) ([]Health, error) {
+	out := make([]Health, len(objects))
+	index := map[manifest.ID]int{}
+	for i, o := range objects {
+		index[o.ID()] = i
+	}
+	err := c.each(ctx, objects, func(ctx context.Context, o manifest.Object) error {
+		live, err := c.read(ctx, o.Unstructured)
+		if err != nil {
+			return err
+		}
+		out[index[o.ID()]] = HealthOf(o.ID(), live)
+		return nil
+	})
+	return out, err
+}

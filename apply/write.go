@@ -1,0 +1,141 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/fluxcd/pkg/ssa"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// requestTimeout bounds a single request: an API server that hangs is as good as
+// away.
+const requestTimeout = 30 * time.Second
+
+// oneWrite is the client that fluxcd/pkg/ssa works through for one object. It
+// answers ssa's read from the live cache and its dry-run from the preflight, so
+// that a write costs one request instead of three, and keeps the server's answer,
+// which ssa itself drops.
+type oneWrite struct {
+	client.Client
+	live, judged, answer *unstructured.Unstructured
+}
+
+// Get answers from what is known to be live.
+func (w *oneWrite) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	u, ok := obj.(*unstructured.Unstructured)
+	if !ok {
+		return w.Client.Get(ctx, key, obj, opts...)
+	}
+	if w.live == nil {
+		return apierrors.NewNotFound(schema.GroupResource{Group: u.GroupVersionKind().Group, Resource: u.GetKind()}, key.Name)
+	}
+	w.live.DeepCopyInto(u)
+	return nil
+}
+
+// Patch answers a dry-run from the preflight and sends all else.
+func (w *oneWrite) Patch(ctx context.Context, obj client.Object, patch client.Patch, opts ...client.PatchOption) error {
+	options := client.PatchOptions{}
+	options.ApplyOptions(opts)
+	u, ok := obj.(*unstructured.Unstructured)
+	if ok && len(options.DryRun) > 0 && w.judged != nil {
+		w.judged.DeepCopyInto(u)
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	if err := w.Client.Patch(ctx, obj, patch, opts...); err != nil {
+		return err
+	}
+	if ok && len(options.DryRun) == 0 {
+		w.answer = u
+	}
+	return nil
+}
+
+// write applies one object by server-side apply and remembers how it was left.
+func (c *Cluster) write(ctx context.Context, ch Change) error {
+	w := &oneWrite{Client: c.direct, live: ch.Live, judged: ch.judged}
+	if ch.Adopt {
+		// Moving Helm's ownership makes the preflight's answer stale.
+		w.judged = nil
+	}
+	m := ssa.NewResourceManager(w, nil, ssa.Owner{Field: FieldManager, Group: Group})
+	opts := ssa.ApplyOptions{}
+	if ch.Adopt {
+		opts.Cleanup.FieldManagers = formerManagers
+	}
+	if _, err := m.Apply(ctx, ch.Object.DeepCopy(), opts); err != nil {
+		return fmt.Errorf("apply %s: %w", ch.ID, err)
+	}
+	if w.answer == nil {
+		// ssa does not look at owner references and finalizers, and so took the
+		// object for unchanged.
+		u := ch.Object.DeepCopy()
+		if err := w.Patch(ctx, u, client.Apply, client.ForceOwnership, client.FieldOwner(FieldManager)); err != nil {
+			return fmt.Errorf("apply %s: %w", ch.ID, err)
+		}
+	}
+	c.Live.wrote(w.answer)
+	c.leave(ch.ID, ch.Object, w.answer)
+	return nil
+}
+
+// remove deletes the very object that was planned to go, in the foreground of
+// what it owns, and nothing that took its name since.
+func (c *Cluster) remove(ctx context.Context, live *unstructured.Unstructured) error {
+	uid := live.GetUID()
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	err := c.direct.Delete(ctx, live,
+		client.PropagationPolicy(metav1.DeletePropagationBackground),
+		client.Preconditions{UID: &uid})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil // gone, or another object of the same name: not ours to delete
+	}
+	if err != nil {
+		return fmt.Errorf("delete %s: %w", manifest.IDOf(live), err)
+	}
+	c.mu.Lock()
+	delete(c.inPlace, manifest.IDOf(live))
+	c.mu.Unlock()
+	return nil
+}
+
+// EnsureNamespace makes a namespace exist and carry the given labels. It owns
+// nothing else of it, and never deletes it.
+func (c *Cluster) EnsureNamespace(ctx context.Context, name string, labels map[string]string) error {
+	want := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace"}}
+	want.SetName(name)
+	live, err := c.read(ctx, want)
+	if err != nil {
+		return err
+	}
+	if live != nil && subset(labels, live.GetLabels()) {
+		return nil
+	}
+	want.SetLabels(labels)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	if err := c.direct.Patch(ctx, want, client.Apply, client.ForceOwnership, client.FieldOwner(FieldManager)); err != nil {
+		return fmt.Errorf("create namespace %s: %w", name, err)
+	}
+	return nil
+}
+
+func subset(want, have map[string]string) bool {
+	for k, v := range want {
+		if have[k] != v {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/robfig/cron/v3"
+	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
+
+	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/source"
+)
+
+type agentFlags struct {
+	*shared
+	environments  []string
+	interval      time.Duration
+	listen        string
+	once          bool
+	dataDir       string
+	identity      string
+	driftSchedule string
+	historyMax    int
+	git           gitFlags
+}
+
+// gitFlags are where the repository's credentials are read from.
+type gitFlags struct {
+	username, tokenFile            string
+	sshKeyFile, knownHosts, caFile string
+}
+
+func newAgent(s *shared) *cobra.Command {
+	f := &agentFlags{shared: s}
+	cmd := &cobra.Command{
+		Use:   "agent --repo URL --environment NAME[,NAME]",
+		Short: "Run the agent, in a cluster or beside it",
+		Long: `Run the agent: it follows one branch of the repository and keeps the cluster
+what the environments say. Several agents may run for the same environment: one
+leads, by a Lease, and the others stand by.
+
+With --once it brings each environment to its head's verdict and ends: with 0 if
+that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
+		Example: `  tether agent --repo https://github.com/xetys/xuangong --environment production
+  tether agent --repo ./config --environment development --once`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	fl := cmd.Flags()
+	fl.StringSliceVar(&f.environments, "environment", nil, "the environments to keep (folders below environments/)")
+	fl.DurationVar(&f.interval, "interval", 30*time.Second, "how often to poll the repository, give or take a tenth")
+	fl.StringVar(&f.listen, "listen", ":8080", "address for /healthz, /readyz and /metrics; empty for none")
+	fl.BoolVar(&f.once, "once", false, "look once, wait for the verdicts, and end")
+	fl.StringVar(&f.dataDir, "data-dir", "", "where the clone is kept (default: below the user's cache directory)")
+	fl.StringVar(&f.identity, "identity", "", "this replica's name in leases (default: host name and data directory)")
+	fl.StringVar(&f.driftSchedule, "drift-schedule", "*/30 * * * *", "when to compare everything with the cluster anew, as a cron expression; empty for never")
+	fl.IntVar(&f.historyMax, "history-max", 10, "how many records to keep of each release")
+	fl.StringVar(&f.git.username, "git-username", "", "user name for https (default: x-access-token, if there is a token)")
+	fl.StringVar(&f.git.tokenFile, "git-token-file", "", "file with a token or password for https")
+	fl.StringVar(&f.git.sshKeyFile, "ssh-key-file", "", "file with a private key for ssh")
+	fl.StringVar(&f.git.knownHosts, "ssh-known-hosts-file", "", "known_hosts file for ssh")
+	fl.StringVar(&f.git.caFile, "git-ca-file", "", "file with the certificates that an https server's is checked against")
+	return cmd
+}
+
+func (f *agentFlags) run(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	log, err := f.logger(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	// client-go's own messages are ours to word; its errors reach us as values.
+	klog.SetLogger(logr.Discard())
+	if len(f.environments) == 0 {
+		return usageError{errors.New("--environment is missing: name one or more folders below environments/")}
+	}
+	config, err := f.config()
+	if err != nil {
+		return err
+	}
+	scan, err := schedule(f.driftSchedule)
+	if err != nil {
+		return err
+	}
+	slot, err := takeSlot(f.dataDir, strings.Join(append([]string{f.repo, f.branch, config.Host}, f.environments...), "\n"))
+	if err != nil {
+		return err
+	}
+	defer slot.release()
+	if f.identity == "" {
+		f.identity = slot.identity
+	}
+	repo, err := f.repository(slot.dir)
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a, err := agent.New(agent.Options{
+		Environments: f.environments, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
+		Repository: repo.String(), Branch: f.branch, FullScan: scan, HistoryMax: f.historyMax,
+	}, repo, config, log, agent.NewMetrics(registry))
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	if f.once {
+		return a.Once(ctx)
+	}
+	log.Info("tether", "version", version, "repository", repo.String(), "branch", f.branch, "environments", f.environments, "cluster", config.Host)
+	return f.serve(ctx, a, registry, func(at net.Addr) { log.Info("listening", "address", at.String()) })
+}
+
+// serve runs the agent and its HTTP server until ctx ends or one of them fails.
+func (f *agentFlags) serve(ctx context.Context, a *agent.Agent, registry *prometheus.Registry, listening func(net.Addr)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	if f.listen == "" {
+		served <- nil
+	} else {
+		go func() {
+			defer cancel()
+			served <- a.Serve(ctx, f.listen, registry, listening)
+		}()
+	}
+	err := a.Run(ctx)
+	return errors.Join(err, <-served)
+}
+
+// schedule reads a cron expression; an empty one never fires.
+func schedule(expr string) (func(time.Time) time.Time, error) {
+	if expr == "" {
+		return nil, nil
+	}
+	s, err := cron.ParseStandard(expr)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--drift-schedule %q: %w", expr, err)}
+	}
+	return s.Next, nil
+}
+
+func (f *agentFlags) repository(dir string) (*source.Repository, error) {
+	opts := source.Options{URL: f.repo, Branch: f.branch, Dir: dir, Timeout: 5 * time.Minute}
+	var token []byte
+	for _, file := range []struct {
+		flag, path string
+		into       *[]byte
+	}{
+		{"--git-token-file", f.git.tokenFile, &token},
+		{"--ssh-key-file", f.git.sshKeyFile, &opts.Auth.SSHKey},
+		{"--ssh-known-hosts-file", f.git.knownHosts, &opts.Auth.KnownHosts},
+		{"--git-ca-file", f.git.caFile, &opts.CA},
+	} {
+		if file.path == "" {
+			continue
+		}
+		raw, err := os.ReadFile(file.path)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("%s: %w", file.flag, err)}
+		}
+		*file.into = raw
+	}
+	opts.Auth.Username, opts.Auth.Password = f.git.username, strings.TrimSpace(string(token))
+	repo, err := source.New(opts)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--repo: %w", err)}
+	}
+	return repo, nil
+}

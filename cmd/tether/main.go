@@ -1,0 +1,114 @@
+// Command tether keeps a Kubernetes cluster tied to a git repository.
+//
+// It knows flags, wiring, signals and exit codes, and nothing of how the work is
+// done: that is in the packages beside it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/render"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// The exit codes are a contract with scripts.
+const (
+	exitFailed   = 1 // it failed, or there are differences
+	exitUsage    = 2 // bad usage, or a refused repository
+	exitTimedOut = 3
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main without the process: it returns the exit code.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "tether: %v\n", err)
+	return exitCode(err)
+}
+
+// usageError is a wrong call, as opposed to a right one that failed.
+type usageError struct{ error }
+
+func (u usageError) Unwrap() error { return u.error }
+
+func exitCode(err error) int {
+	var usage usageError
+	var problems render.Problems
+	var verdict *agent.VerdictError
+	switch {
+	case errors.As(err, &usage), errors.As(err, &problems):
+		return exitUsage
+	case errors.As(err, &verdict) && verdict.Verdict == agent.Refused:
+		return exitUsage
+	case errors.Is(err, context.DeadlineExceeded):
+		return exitTimedOut
+	}
+	return exitFailed
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tether",
+		Short: "Keep a Kubernetes cluster tied to a git repository",
+		Long: `Tether keeps a Kubernetes cluster tied to a git repository: it polls the
+repository, renders the Helm charts of each environment, applies them with
+server-side apply in dependency order, waits for health, puts drift back, and
+treats a git revert as a rollback.
+
+Every flag can be given as an environment variable too: --log-level as
+TETHER_LOG_LEVEL. A flag wins over its variable.
+
+Exit codes: 0 fine; 1 it failed; 2 bad usage or a refused repository; 3 time-out.`,
+		Version:           version,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnv(cmd) },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
+	})
+	var s shared
+	s.register(root)
+	root.AddCommand(newAgent(&s), newValidate(&s), newRender(&s), newStatus(&s), newHistory(&s), newDemo(&s))
+	for _, c := range root.Commands() {
+		checkArgs(c)
+	}
+	return root
+}
+
+// checkArgs makes a wrong number of arguments a usage error.
+func checkArgs(c *cobra.Command) {
+	check := c.Args
+	if check == nil {
+		return
+	}
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w; usage: %s", err, cmd.UseLine())}
+		}
+		return nil
+	}
+}

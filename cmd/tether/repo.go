@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/source"
+)
+
+// files opens the config repository for reading: a commit of it, or its working
+// tree as it stands.
+func (s *shared) files(revision string) (fs.FS, error) {
+	if revision == "" {
+		files, err := source.WorkingTree(s.repo)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--repo: %w", err)}
+		}
+		return files, nil
+	}
+	rev, err := source.OpenLocal(s.repo, revision)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--repo %s --revision %s: %w", s.repo, revision, err)}
+	}
+	return rev.Files, nil
+}
+
+// completeEnvironments offers the environments of the working tree.
+func (s *shared) completeEnvironments(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	files, err := s.files("")
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	names, err := render.Environments(files)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+type renderFlags struct {
+	*shared
+	revision    string
+	release     string
+	kubeVersion string
+	apiVersions []string
+	isUpgrade   bool
+}
+
+func newRender(s *shared) *cobra.Command {
+	f := &renderFlags{shared: s}
+	cmd := &cobra.Command{
+		Use:   "render ENVIRONMENT",
+		Short: "Print what an environment renders to",
+		Long: `Print the objects that an environment renders to, as YAML documents with Helm's
+"# Source:" line: CRDs first, then objects, hooks last, one release after the
+other in the order of environment.yaml.
+
+It reads the working tree of --repo as it stands, or a commit with --revision.
+It is offline, as helm template is, unless --kubeconfig or --context is given:
+then charts see that cluster's version, APIs and objects, as with
+helm template --dry-run=server.`,
+		Example: `  tether render production
+  tether render production --release xuangong-backend --revision HEAD~1`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: s.completeEnvironments,
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), cmd.OutOrStdout(), args[0]) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.revision, "revision", "", "read this commit instead of the working tree")
+	fl.StringVar(&f.release, "release", "", "render this release alone")
+	fl.StringVar(&f.kubeVersion, "kube-version", "", "the Kubernetes version that charts see offline")
+	fl.StringSliceVar(&f.apiVersions, "api-versions", nil, "APIs that charts see offline, beside the built-in ones")
+	fl.BoolVar(&f.isUpgrade, "is-upgrade", false, "set .Release.IsUpgrade instead of .Release.IsInstall")
+	return cmd
+}
+
+func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) error {
+	files, err := f.files(f.revision)
+	if err != nil {
+		return err
+	}
+	env, err := render.LoadEnvironment(files, environment)
+	if err != nil {
+		return err
+	}
+	if f.release != "" && !slices.ContainsFunc(env.Releases, func(r render.ReleaseSpec) bool { return r.Name == f.release }) {
+		return usageError{fmt.Errorf("environment %s has no release %s", environment, f.release)}
+	}
+	opts, err := f.options(ctx, environment)
+	if err != nil {
+		return err
+	}
+	r := render.NewRenderer()
+	for _, spec := range env.Releases {
+		if f.release != "" && spec.Name != f.release {
+			continue
+		}
+		p, err := r.Prepare(files, env, spec)
+		if err != nil {
+			return err
+		}
+		rel, err := r.Render(ctx, p, opts)
+		if err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, render.Text(rel)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// options are what charts see: the cluster that was named, or none.
+func (f *renderFlags) options(ctx context.Context, environment string) (render.Options, error) {
+	opts := render.Options{Revision: 1, IsUpgrade: f.isUpgrade}
+	if f.kubeconfig == "" && f.context == "" {
+		opts.Capabilities = render.OfflineCapabilities(f.kubeVersion, f.apiVersions)
+		return opts, nil
+	}
+	if f.kubeVersion != "" || len(f.apiVersions) > 0 {
+		return opts, usageError{errors.New("--kube-version and --api-versions are for rendering without a cluster")}
+	}
+	config, err := f.config()
+	if err != nil {
+		return opts, err
+	}
+	c, err := apply.Connect(config, environment, nil)
+	if err != nil {
+		return opts, err
+	}
+	caps, err := c.Capabilities()
+	if err != nil {
+		return opts, err
+	}
+	opts.Capabilities = &render.Capabilities{KubeVersion: caps.KubeVersion, APIVersions: caps.APIVersions}
+	opts.Lookup, opts.Namespaced = c.Lookup(ctx), c.Namespaced
+	return opts, nil
+}
+
+// checked is what validate says of one environment.
+type checked struct {
+	Environment string   `json:"environment"`
+	Valid       bool     `json:"valid"`
+	Releases    []string `json:"releases"`
+	Problems    []string `json:"problems"`
+}
+
+func newValidate(s *shared) *cobra.Command {
+	var revision string
+	cmd := &cobra.Command{
+		Use:   "validate [ENVIRONMENT...]",
+		Short: "Check a config repository, with file and line",
+		Long: `Check every environment of a config repository, or the named ones: what
+environment.yaml says, that charts and values exist and stay in the repository,
+that values fit the charts' schemas, and that everything renders. Nothing is
+asked of a cluster. All problems are printed, not only the first.
+
+It reads the working tree of --repo as it stands, or a commit with --revision.`,
+		ValidArgsFunction: s.completeEnvironments,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.validate(cmd.Context(), cmd.OutOrStdout(), revision, args)
+		},
+	}
+	cmd.Flags().StringVar(&revision, "revision", "", "read this commit instead of the working tree")
+	return cmd
+}
+
+func (s *shared) validate(ctx context.Context, w io.Writer, revision string, names []string) error {
+	files, err := s.files(revision)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		if names, err = render.Environments(files); err != nil {
+			return usageError{err}
+		}
+	}
+	var results []checked
+	bad := 0
+	for _, name := range names {
+		c := check(ctx, files, name)
+		if !c.Valid {
+			bad++
+		}
+		results = append(results, c)
+	}
+	if err := s.print(w, results, func(w io.Writer) error { return tableOfChecks(w, results) }); err != nil {
+		return err
+	}
+	if bad > 0 {
+		return usageError{fmt.Errorf("%d of %d environments are refused", bad, len(names))}
+	}
+	return nil
+}
+
+// check loads, prepares and renders everything of one environment.
+func check(ctx context.Context, files fs.FS, name string) checked {
+	c := checked{Environment: name, Releases: []string{}, Problems: []string{}}
+	env, err := render.LoadEnvironment(files, name)
+	if err != nil {
+		c.Problems = strings.Split(err.Error(), "\n")
+		return c
+	}
+	r := render.NewRenderer()
+	opts := render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil)}
+	for _, spec := range env.Releases {
+		c.Releases = append(c.Releases, spec.Name)
+		p, err := r.Prepare(files, env, spec)
+		if err == nil {
+			_, err = r.Render(ctx, p, opts)
+		}
+		if err != nil {
+			c.Problems = append(c.Problems, strings.Split(err.Error(), "\n")...)
+		}
+	}
+	c.Valid = len(c.Problems) == 0
+	return c
+}
+
+func tableOfChecks(w io.Writer, results []checked) error {
+	for _, c := range results {
+		if c.Valid {
+			if _, err := fmt.Fprintf(w, "environment %s: valid, %d releases\n", c.Environment, len(c.Releases)); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "environment %s: refused\n  %s\n", c.Environment, strings.Join(c.Problems, "\n  ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	nodefast "sigs.k8s.io/kwok/kustomize/stage/node/fast"
+	heartbeat "sigs.k8s.io/kwok/kustomize/stage/node/heartbeat-with-lease"
+	podfast "sigs.k8s.io/kwok/kustomize/stage/pod/fast"
+)
+
+// special are the words in an image's tag by which a pod fails, or is slow.
+var special = []string{"imagepullbackoff", "crashloop", "neverready", "slow", "jobfail"}
+
+// tagged is a CEL expression on a pod: one of its images carries the word.
+func tagged(word string) string {
+	one := fmt.Sprintf("c.image.contains('%s')", word)
+	return fmt.Sprintf("self.spec.containers.exists(c, %s) || (has(self.spec.initContainers) && self.spec.initContainers.exists(c, %s))", one, one)
+}
+
+func untagged(words ...string) []string {
+	var out []string
+	for _, w := range words {
+		out = append(out, "!("+tagged(w)+")")
+	}
+	return out
+}
+
+const (
+	living   = "!has(self.metadata.deletionTimestamp)"
+	pending  = "!has(self.status.phase) || self.status.phase == 'Pending'"
+	running  = "has(self.status.phase) && self.status.phase == 'Running'"
+	ofJob    = "has(self.metadata.ownerReferences) && self.metadata.ownerReferences.exists(o, o.kind == 'Job')"
+	fresh    = "!has(self.status.containerStatuses) || size(self.status.containerStatuses) == 0"
+	crashed  = "has(self.status.containerStatuses) && self.status.containerStatuses.exists(s, has(s.state.waiting) && s.restartCount < 5)"
+	stageDoc = `---
+apiVersion: kwok.x-k8s.io/v1alpha1
+kind: Stage
+metadata:
+  name: %s
+spec:
+  resourceRef: {apiGroup: v1, kind: %s}
+  selector:
+    matchExpressions:
+%s%s  next:
+    %s
+`
+)
+
+// podStage is one step of a pod's life.
+func podStage(name string, delayMillis int, when []string, statusTemplate string) string {
+	delay := ""
+	if delayMillis > 0 {
+		delay = fmt.Sprintf("  delay: {durationMilliseconds: %d}\n", delayMillis)
+	}
+	return fmt.Sprintf(stageDoc, name, "Pod", conditions(when), delay, "statusTemplate: |\n"+indent(statusTemplate, 6))
+}
+
+func conditions(when []string) string {
+	var b strings.Builder
+	for _, w := range when {
+		fmt.Fprintf(&b, "    - cel: {expression: %q}\n", w)
+	}
+	return b.String()
+}
+
+func indent(text string, n int) string {
+	pad := strings.Repeat(" ", n)
+	return pad + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+pad)
+}
+
+// podStatus is the status of a pod whose containers are all alike. state is the
+// template of one container's state, last that of its former one.
+func podStatus(phase, ready, initialized, restarts, state, last string) string {
+	started := "true"
+	if strings.Contains(state, "waiting") {
+		started = "false"
+	}
+	return fmt.Sprintf(`
+{{ $now := Now }}
+{{ $root := . }}
+conditions:
+- {type: Initialized, status: "%s", lastTransitionTime: {{ $now | Quote }}}
+- {type: Ready, status: "%s", lastTransitionTime: {{ $now | Quote }}}
+- {type: ContainersReady, status: "%s", lastTransitionTime: {{ $now | Quote }}}
+containerStatuses:
+{{ range $i, $c := .spec.containers }}
+- image: {{ $c.image | Quote }}
+  name: {{ $c.name | Quote }}
+  ready: %s
+  started: %s
+  restartCount: %s
+  state: %s
+  lastState: %s
+{{ end }}
+initContainerStatuses:
+{{ range .spec.initContainers }}
+- image: {{ .image | Quote }}
+  name: {{ .name | Quote }}
+  ready: true
+  restartCount: 0
+  state: {terminated: {exitCode: 0, reason: Completed, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}}
+{{ end }}
+{{ with NodeIPsWith .spec.nodeName }}
+hostIP: {{ index . 0 | Quote }}
+{{ end }}
+{{ with PodIPsWith .spec.nodeName ( or .spec.hostNetwork false ) ( or .metadata.uid "" ) ( or .metadata.name "" ) ( or .metadata.namespace "" ) }}
+podIP: {{ index . 0 | Quote }}
+podIPs:
+{{ range . }}
+- ip: {{ . | Quote }}
+{{ end }}
+{{ end }}
+phase: %s
+startTime: {{ $now | Quote }}
+`, initialized, strings.Title(ready), strings.Title(ready), ready, started, restarts, state, last, phase) //nolint:staticcheck // ASCII words
+}
+
+const (
+	runs    = `{running: {startedAt: {{ $now | Quote }}}}`
+	none    = `{}`
+	pulls   = `{waiting: {reason: ImagePullBackOff, message: {{ printf "Back-off pulling image \"%s\"" $c.image | Quote }}}}`
+	loops   = `{waiting: {reason: CrashLoopBackOff, message: {{ printf "back-off restarting failed container %s in pod %s" $c.name $root.metadata.name | Quote }}}}`
+	exited  = `{terminated: {exitCode: 1, reason: Error, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}}`
+	finish  = `{terminated: {exitCode: 0, reason: Completed, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}}`
+	counted = `{{ with $root.status.containerStatuses }}{{ add1 (index . 0).restartCount }}{{ else }}1{{ end }}`
+)
+
+// stages is KWOK's whole configuration: nodes and deletion as KWOK has them, pods
+// and volumes as the tags of images say.
+func stages() []byte {
+	docs := []string{
+		nodefast.DefaultNodeInit, heartbeat.DefaultNodeHeartbeatWithLease, podfast.DefaultPodDelete,
+		podStage("pod-ready", 0, append([]string{living, pending, fresh}, untagged("imagepullbackoff", "crashloop", "neverready", "slow")...),
+			podStatus("Running", "true", "True", "0", runs, none)),
+		podStage("pod-ready-slow", 5000, []string{living, pending, fresh, tagged("slow")},
+			podStatus("Running", "true", "True", "0", runs, none)),
+		podStage("pod-image-pull-back-off", 0, []string{living, pending, fresh, tagged("imagepullbackoff")},
+			podStatus("Pending", "false", "True", "0", pulls, none)),
+		podStage("pod-crash-loop", 0, []string{living, pending, fresh, tagged("crashloop")},
+			podStatus("Running", "false", "True", "1", loops, exited)),
+		podStage("pod-crash-loop-again", 10000, []string{living, running, crashed, tagged("crashloop")},
+			podStatus("Running", "false", "True", counted, loops, exited)),
+		podStage("pod-never-ready", 0, []string{living, pending, fresh, tagged("neverready")},
+			podStatus("Running", "false", "True", "0", runs, none)),
+		podStage("pod-complete", 0, append([]string{living, running, ofJob}, untagged("jobfail", "neverready", "crashloop")...),
+			podStatus("Succeeded", "false", "True", "0", finish, none)),
+		podStage("pod-fail", 0, []string{living, running, ofJob, tagged("jobfail")},
+			podStatus("Failed", "false", "True", "0", exited, none)),
+	}
+	return []byte(strings.Join(docs, "\n---\n"))
+}
