@@ -1,0 +1,91 @@
+{{- define "tether.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "tether.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- $name := include "tether.name" . }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Cluster-wide names carry the namespace: two agents may share a cluster. */}}
+{{- define "tether.clusterName" -}}
+{{- printf "%s-%s" .Release.Namespace (include "tether.fullname" .) }}
+{{- end }}
+
+{{- define "tether.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ include "tether.tag" . | trunc 63 | quote }}
+{{ include "tether.selectorLabels" . }}
+{{- end }}
+
+{{- define "tether.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "tether.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "tether.tag" -}}
+{{- default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+
+{{- define "tether.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "tether.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "tether.subjects" -}}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "tether.serviceAccountName" . }}
+    namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* How the repository is reached: https, ssh, or neither. */}}
+{{- define "tether.transport" -}}
+{{- $url := .Values.repository.url }}
+{{- if hasPrefix "https://" $url }}https
+{{- else if or (hasPrefix "ssh://" $url) (regexMatch "^[^/:@]+@[^/:]+:" $url) }}ssh
+{{- end }}
+{{- end }}
+
+{{- define "tether.args" -}}
+- agent
+- --repo={{ required "repository.url is missing: name the config repository" .Values.repository.url }}
+- --branch={{ .Values.repository.branch }}
+- --environment={{ required "environments is missing: name one or more folders below environments/" (join "," .Values.environments) }}
+- --interval={{ .Values.agent.interval }}
+- --drift-schedule={{ .Values.agent.driftSchedule }}
+- --history-max={{ .Values.agent.historyMax }}
+- --listen=:8080
+- --data-dir=/var/lib/tether
+- --log-format={{ .Values.agent.logFormat }}
+- --log-level={{ .Values.agent.logLevel }}
+{{- with .Values.repository.credentials }}
+{{- if .existingSecret }}
+{{- $transport := include "tether.transport" $ }}
+{{- if eq $transport "https" }}
+- --git-token-file=/etc/tether/credentials/{{ .keys.token }}
+{{- else if eq $transport "ssh" }}
+- --ssh-key-file=/etc/tether/credentials/{{ .keys.identity }}
+- --ssh-known-hosts-file=/etc/tether/credentials/{{ .keys.knownHosts }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if .Values.repository.ca.existingConfigMap }}
+- --git-ca-file=/etc/tether/ca/{{ .Values.repository.ca.key }}
+{{- end }}
+{{- with .Values.agent.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
