@@ -49,17 +49,17 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* A security context without the switch that turns it on. */}}
 {{- define "postgresql.securityContext" -}}
-{{- if .enabled }}
+{{- if .enabled -}}
 securityContext:
   {{- omit . "enabled" | toYaml | nindent 2 }}
 {{- end }}
 {{- end }}
 
 {{- define "postgresql.pullSecrets" -}}
-{{- with .Values.image.pullSecrets }}
+{{- with .Values.image.pullSecrets -}}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 {{- end }}

@@ -55,15 +55,21 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 {{- end }}
 
+{{- define "xuangong-backend.databaseAddress" -}}
+{{- if .Values.postgresql.enabled -}}
+{{ include "xuangong-backend.postgresql" . }}:5432
+{{- else -}}
+{{ required "database.host is missing: name a server, or set postgresql.enabled to true" .Values.database.host }}:{{ .Values.database.port }}
+{{- end }}
+{{- end }}
+
 {{/* $(DATABASE_PASSWORD) is put in by the kubelet: no manifest holds the password. */}}
 {{- define "xuangong-backend.databaseURL" -}}
+{{- $db := .Values.database }}
 {{- if .Values.postgresql.enabled }}
-{{- $auth := .Values.postgresql.auth -}}
-postgres://{{ $auth.username }}:$(DATABASE_PASSWORD)@{{ include "xuangong-backend.postgresql" . }}:5432/{{ $auth.database }}?sslmode=disable
-{{- else }}
-{{- $db := .Values.database -}}
-postgres://{{ $db.user }}:$(DATABASE_PASSWORD)@{{ required "database.host is missing: name a server, or set postgresql.enabled to true" $db.host }}:{{ $db.port }}/{{ $db.name }}?sslmode={{ $db.sslMode }}
-{{- end }}
+{{- $db = dict "user" .Values.postgresql.auth.username "name" .Values.postgresql.auth.database "sslMode" "disable" }}
+{{- end -}}
+postgres://{{ $db.user }}:$(DATABASE_PASSWORD)@{{ include "xuangong-backend.databaseAddress" . }}/{{ $db.name }}?sslmode={{ $db.sslMode }}
 {{- end }}
 
 {{- define "xuangong-backend.config" -}}

@@ -1,0 +1,151 @@
+package source
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+// treeFS is a commit's tree as a file system. It reads git's objects when they
+// are asked for, under the repository's lock.
+type treeFS struct {
+	mu   *sync.RWMutex
+	tree *object.Tree
+}
+
+// Hash returns git's own hash of the tree or file at a path: equal hashes are
+// equal contents.
+func (t *treeFS) Hash(name string) (string, error) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if name == "." {
+		return t.tree.Hash.String(), nil
+	}
+	e, err := t.tree.FindEntry(name)
+	if err != nil {
+		return "", &fs.PathError{Op: "hash", Path: name, Err: fs.ErrNotExist}
+	}
+	return e.Hash.String(), nil
+}
+
+// Open implements fs.FS.
+func (t *treeFS) Open(name string) (fs.File, error) {
+	if !fs.ValidPath(name) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if name == "." {
+		return t.dir(".", t.tree)
+	}
+	e, err := t.tree.FindEntry(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+	}
+	switch e.Mode {
+	case filemode.Dir:
+		tree, err := t.tree.Tree(name)
+		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+		return t.dir(path.Base(name), tree)
+	case filemode.Symlink:
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("it is a symbolic link, which is not followed: put a copy in its place")}
+	case filemode.Submodule:
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("it is a submodule, which is not followed: vendor its files")}
+	}
+	return t.file(name)
+}
+
+func (t *treeFS) file(name string) (fs.File, error) {
+	f, err := t.tree.File(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	r, err := f.Reader()
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer r.Close()
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	if bytes.HasPrefix(raw, []byte("version https://git-lfs.github.com/spec/")) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("it is a Git LFS pointer, and LFS is not supported: commit the file itself")}
+	}
+	return &treeFile{info: info{name: path.Base(name), size: int64(len(raw))}, Reader: bytes.NewReader(raw)}, nil
+}
+
+func (t *treeFS) dir(name string, tree *object.Tree) (fs.File, error) {
+	d := &treeDir{info: info{name: name, mode: fs.ModeDir | 0o755}}
+	for _, e := range tree.Entries {
+		i := info{name: e.Name, mode: 0o644}
+		switch e.Mode {
+		case filemode.Dir:
+			i.mode = fs.ModeDir | 0o755
+		case filemode.Symlink:
+			i.mode = fs.ModeSymlink
+		case filemode.Submodule:
+			i.mode = fs.ModeIrregular
+		}
+		d.entries = append(d.entries, fs.FileInfoToDirEntry(i))
+	}
+	return d, nil
+}
+
+type info struct {
+	name string
+	size int64
+	mode fs.FileMode
+}
+
+func (i info) Name() string       { return i.name }
+func (i info) Size() int64        { return i.size }
+func (i info) Mode() fs.FileMode  { return i.mode }
+func (i info) ModTime() time.Time { return time.Time{} }
+func (i info) IsDir() bool        { return i.mode.IsDir() }
+func (i info) Sys() any           { return nil }
+
+type treeFile struct {
+	info
+	*bytes.Reader
+}
+
+func (f *treeFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+func (f *treeFile) Close() error               { return nil }
+func (f *treeFile) Size() int64                { return f.info.size }
+
+type treeDir struct {
+	info
+	entries []fs.DirEntry
+	read    int
+}
+
+func (d *treeDir) Stat() (fs.FileInfo, error) { return d.info, nil }
+func (d *treeDir) Close() error               { return nil }
+func (d *treeDir) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.name, Err: fmt.Errorf("it is a directory")}
+}
+
+// ReadDir implements fs.ReadDirFile.
+func (d *treeDir) ReadDir(n int) ([]fs.DirEntry, error) {
+	left := d.entries[d.read:]
+	if n <= 0 {
+		d.read = len(d.entries)
+		return left, nil
+	}
+	if len(left) == 0 {
+		return nil, io.EOF
+	}
+	left = left[:min(n, len(left))]
+	d.read += len(left)
+	return left, nil
+}
