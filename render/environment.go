@@ -1,0 +1,374 @@
+// Package render turns an environment's files into releases: it reads
+// environment.yaml, merges values, and renders charts with Helm.
+//
+// It does not know git or a cluster: it reads an fs.FS, and is told what the
+// cluster can do.
+package render
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Environment is what environment.yaml says.
+type Environment struct {
+	Name, Namespace string
+	NamespaceLabels map[string]string
+	// Drift is correct or report.
+	Drift    string
+	Releases []ReleaseSpec
+}
+
+// ReleaseSpec is one release of an Environment.
+type ReleaseSpec struct {
+	Name, Namespace string
+	// Chart is the chart's folder, from the repository's root.
+	Chart string
+	// Values are files from the repository's root; later ones win.
+	Values    []string
+	DependsOn []string
+	Timeout   time.Duration
+	// OnFailure is rollback or hold.
+	OnFailure string
+
+	file string
+	line int
+}
+
+// Problem is one thing that is wrong with a config repository.
+type Problem struct {
+	File    string
+	Line    int
+	Message string
+}
+
+// String returns file:line: message.
+func (p Problem) String() string {
+	if p.Line == 0 {
+		return p.File + ": " + p.Message
+	}
+	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Message)
+}
+
+// Problems is all that is wrong, one line each.
+type Problems []Problem
+
+// Error returns the problems in the order of files and lines.
+func (ps Problems) Error() string {
+	sorted := slices.Clone(ps)
+	slices.SortStableFunc(sorted, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	})
+	lines := make([]string, len(sorted))
+	for i, p := range sorted {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (ps Problems) orNil() error {
+	if len(ps) == 0 {
+		return nil
+	}
+	return ps
+}
+
+// Environments lists the environments of a repository, sorted.
+func Environments(files fs.FS) ([]string, error) {
+	entries, err := fs.ReadDir(files, "environments")
+	if err != nil {
+		return nil, Problems{{File: "environments", Message: "the folder is missing: a config repository holds environments/NAME/environment.yaml"}}
+	}
+	var out []string
+	for _, e := range entries {
+		if e.IsDir() {
+			out = append(out, e.Name())
+		}
+	}
+	return out, nil
+}
+
+// The document's shape. Fields that are named by the documentation and not
+// supported yet are known, to be refused by name.
+type document struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string `yaml:"kind"`
+	Metadata   struct {
+		Name string `yaml:"name"`
+	} `yaml:"metadata"`
+	Spec specDocument `yaml:"spec"`
+}
+
+type specDocument struct {
+	Namespace       string            `yaml:"namespace"`
+	NamespaceLabels map[string]string `yaml:"namespaceLabels"`
+	Drift           string            `yaml:"drift"`
+	Releases        []releaseDocument `yaml:"releases"`
+}
+
+type releaseDocument struct {
+	Name      string   `yaml:"name"`
+	Namespace string   `yaml:"namespace"`
+	Chart     string   `yaml:"chart"`
+	Values    []string `yaml:"values"`
+	DependsOn []string `yaml:"dependsOn"`
+	Timeout   string   `yaml:"timeout"`
+	OnFailure string   `yaml:"onFailure"`
+}
+
+// unsupported are fields that the product has and this version does not.
+var unsupported = []string{"atomic", "deployWindows", "verify", "valuesFrom", "version", "patches", "ignore"}
+
+// LoadEnvironment reads environments/NAME/environment.yaml strictly. Everything
+// that is wrong is returned at once, as Problems.
+func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
+	file := path.Join("environments", name, "environment.yaml")
+	raw, err := fs.ReadFile(files, file)
+	if err != nil {
+		return nil, Problems{{File: file, Message: fmt.Sprintf("can't be read: %v; an environment is a folder with an environment.yaml", cause(err))}}
+	}
+	var root yaml.Node
+	if err := yaml.Unmarshal(raw, &root); err != nil {
+		return nil, Problems{{File: file, Message: err.Error()}}
+	}
+	var doc document
+	decoder := yaml.NewDecoder(strings.NewReader(string(raw)))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&doc); err != nil {
+		return nil, strictProblems(file, err)
+	}
+	l := checker{files: files, file: file, root: &root}
+	env := l.environment(name, doc)
+	return env, l.problems.orNil()
+}
+
+// cause drops the path that fs errors repeat.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+var (
+	atLine  = regexp.MustCompile(`^line (\d+): (.*)$`)
+	unknown = regexp.MustCompile(`^field (\S+) not found in type \S+$`)
+)
+
+func strictProblems(file string, err error) error {
+	var te *yaml.TypeError
+	if !errors.As(err, &te) {
+		return Problems{{File: file, Message: err.Error()}}
+	}
+	var out Problems
+	for _, text := range te.Errors {
+		p := Problem{File: file, Message: text}
+		if m := atLine.FindStringSubmatch(text); m != nil {
+			_, _ = fmt.Sscan(m[1], &p.Line) // it is digits
+			p.Message = m[2]
+		}
+		if m := unknown.FindStringSubmatch(p.Message); m != nil {
+			p.Message = fmt.Sprintf("unknown field %q: check its spelling and its indentation", m[1])
+			if slices.Contains(unsupported, m[1]) {
+				p.Message = fmt.Sprintf("field %q is not supported yet: remove it", m[1])
+			}
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// checker checks a decoded document and keeps what is wrong with it.
+type checker struct {
+	files    fs.FS
+	file     string
+	root     *yaml.Node
+	problems Problems
+}
+
+func (l *checker) refuse(line int, format string, args ...any) {
+	l.problems = append(l.problems, Problem{File: l.file, Line: line, Message: fmt.Sprintf(format, args...)})
+}
+
+var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+
+func (l *checker) environment(name string, doc document) *Environment {
+	if doc.APIVersion != "tether.stytex.cloud/v1" {
+		l.refuse(l.line("apiVersion"), "apiVersion is %q: use tether.stytex.cloud/v1", doc.APIVersion)
+	}
+	if doc.Kind != "Environment" {
+		l.refuse(l.line("kind"), "kind is %q: use Environment", doc.Kind)
+	}
+	if doc.Metadata.Name != name {
+		l.refuse(l.line("metadata", "name"), "metadata.name is %q: it must equal the folder's name, %q", doc.Metadata.Name, name)
+	}
+	s := doc.Spec
+	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct")}
+	if !dnsLabel.MatchString(s.Namespace) || len(s.Namespace) > 63 {
+		l.refuse(l.line("spec", "namespace"), "spec.namespace is %q: use lower-case letters, digits and dashes, 63 at the most", s.Namespace)
+	}
+	if env.Drift != "correct" && env.Drift != "report" {
+		l.refuse(l.line("spec", "drift"), "spec.drift is %q: use correct or report", env.Drift)
+	}
+	for i, r := range s.Releases {
+		env.Releases = append(env.Releases, l.release(env, i, r))
+	}
+	l.relations(env)
+	return env
+}
+
+func (l *checker) release(env *Environment, i int, r releaseDocument) ReleaseSpec {
+	at := func(field string) int { return l.line("spec", "releases", i, field) }
+	spec := ReleaseSpec{Name: r.Name, Namespace: cmp.Or(r.Namespace, env.Namespace), DependsOn: r.DependsOn,
+		Timeout: 5 * time.Minute, OnFailure: cmp.Or(r.OnFailure, "rollback"), file: l.file, line: l.line("spec", "releases", i)}
+	if !dnsLabel.MatchString(r.Name) || len(r.Name) > 53 {
+		l.refuse(at("name"), "release name %q: use lower-case letters, digits and dashes, 53 at the most (Helm's bound)", r.Name)
+	}
+	if r.Timeout != "" {
+		d, err := time.ParseDuration(r.Timeout)
+		if err != nil || d <= 0 {
+			l.refuse(at("timeout"), "timeout %q of release %s: use a duration like 10m or 90s", r.Timeout, r.Name)
+		}
+		spec.Timeout = d
+	}
+	if spec.OnFailure != "rollback" && spec.OnFailure != "hold" {
+		l.refuse(at("onFailure"), "onFailure %q of release %s: use rollback or hold", r.OnFailure, r.Name)
+	}
+	spec.Chart = l.chart(at("chart"), r)
+	for j, v := range r.Values {
+		if p, ok := l.within(l.line("spec", "releases", i, "values", j), "values file", v, path.Dir(l.file)); ok {
+			spec.Values = append(spec.Values, p)
+		}
+	}
+	return spec
+}
+
+func (l *checker) chart(line int, r releaseDocument) string {
+	switch {
+	case r.Chart == "":
+		l.refuse(line, "release %s has no chart: name the chart's folder", r.Name)
+		return ""
+	case strings.Contains(r.Chart, "://"):
+		l.refuse(line, "chart %s of release %s: only charts in the repository are supported yet", r.Chart, r.Name)
+		return ""
+	}
+	p, ok := l.within(line, "chart", r.Chart, ".")
+	if ok {
+		if _, err := fs.Stat(l.files, path.Join(p, "Chart.yaml")); err != nil {
+			l.refuse(line, "chart %s of release %s does not exist: there is no %s/Chart.yaml", r.Chart, r.Name, p)
+		}
+	}
+	return p
+}
+
+// within resolves a path that must stay in the repository and exist.
+func (l *checker) within(line int, what, name, base string) (string, bool) {
+	p := path.Join(base, name)
+	if rest, ok := strings.CutPrefix(name, "/"); ok {
+		p = path.Clean(rest)
+	}
+	if !fs.ValidPath(p) {
+		l.refuse(line, "%s %s leaves the repository: use a path within it", what, name)
+		return "", false
+	}
+	if _, err := fs.Stat(l.files, p); err != nil && what != "chart" {
+		l.refuse(line, "%s %s does not exist (looked for %s): %v", what, name, p, cause(err))
+		return "", false
+	}
+	return p, true
+}
+
+// relations checks what concerns several releases: names, dependencies, cycles.
+func (l *checker) relations(env *Environment) {
+	byName := map[string]int{}
+	for i, r := range env.Releases {
+		if first, twice := byName[r.Name]; twice {
+			l.refuse(r.line, "release %s is listed twice, first in line %d: rename or remove one", r.Name, env.Releases[first].line)
+			continue
+		}
+		byName[r.Name] = i
+	}
+	for i, r := range env.Releases {
+		for j, d := range r.DependsOn {
+			if _, ok := byName[d]; !ok {
+				l.refuse(l.line("spec", "releases", i, "dependsOn", j), "release %s depends on %s, which is not listed", r.Name, d)
+			}
+		}
+	}
+	if c := cycle(env.Releases, byName); c != nil {
+		l.refuse(env.Releases[byName[c[0]]].line, "the releases depend on each other in a cycle: %s", strings.Join(c, " → "))
+	}
+}
+
+// cycle returns the first cycle of dependencies, its first release again at the
+// end, or nil.
+func cycle(releases []ReleaseSpec, byName map[string]int) []string {
+	state := map[string]int{} // 1 being visited, 2 done
+	var stack []string
+	var visit func(string) []string
+	visit = func(name string) []string {
+		if state[name] == 1 {
+			return append(slices.Clone(stack[slices.Index(stack, name):]), name)
+		}
+		i, ok := byName[name]
+		if state[name] == 2 || !ok {
+			return nil
+		}
+		state[name], stack = 1, append(stack, name)
+		for _, d := range releases[i].DependsOn {
+			if c := visit(d); c != nil {
+				return c
+			}
+		}
+		state[name], stack = 2, stack[:len(stack)-1]
+		return nil
+	}
+	for _, r := range releases {
+		if c := visit(r.Name); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// line finds where a field stands; the nearest parent that exists counts.
+func (l *checker) line(steps ...any) int {
+	node := l.root
+	if node.Kind == yaml.DocumentNode && len(node.Content) > 0 {
+		node = node.Content[0]
+	}
+	for _, s := range steps {
+		next := child(node, s)
+		if next == nil {
+			break
+		}
+		node = next
+	}
+	return node.Line
+}
+
+func child(n *yaml.Node, at any) *yaml.Node {
+	switch at := at.(type) {
+	case int:
+		if n.Kind == yaml.SequenceNode && at < len(n.Content) {
+			return n.Content[at]
+		}
+	case string:
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == at {
+				return n.Content[i+1]
+			}
+		}
+	}
+	return nil
+}
