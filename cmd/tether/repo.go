@@ -243,4 +243,3 @@ func tableOfChecks(w io.Writer, results []checked) error {
 	}
 	return nil
 }
-
