@@ -82,22 +82,26 @@ func (e *environment) settle(jobs []*job, results map[string]apply.Result) error
 		}
 		if errors.Is(r.Err, errSuperseded) {
 			again = errSuperseded
-		} else if again == nil && retriable(r.Err) {
+		} else if again == nil && j.open(r.Err) {
 			again = fmt.Errorf("release %s: %w", j.spec.Name, r.Err)
 		}
 	}
 	return again
 }
 
-// retriable reports whether a job's error is no verdict on the release.
-func retriable(err error) bool {
+// open reports whether a job ended with an error that is no verdict on the
+// release, so that the job is to be done again.
+func (j *job) open(err error) bool {
 	var unhealthy *apply.UnhealthyError
-	var refused *apply.RefusedError
 	switch {
-	case err == nil, errors.Is(err, errNotLive), errors.As(err, &unhealthy), errors.As(err, &refused):
+	case err == nil:
+		return false
+	case apply.Transient(err):
+		return true
+	case errors.Is(err, errNotLive), errors.As(err, &unhealthy):
 		return false
 	}
-	return apply.Transient(err)
+	return j.outcome.Outcome != string(Failed) && j.outcome.Outcome != string(RolledBack)
 }
 
 func outcomesOf(jobs []*job) []ReleaseOutcome {

@@ -139,7 +139,7 @@ func (e *environment) attempt(ctx, waits context.Context, l *loaded, j *job) err
 	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(rec.Action), Revision: rec.Revision, Outcome: string(Progressing)}
 	log := e.log.With("release", j.spec.Name, "revision", rec.Revision)
 	log.Info(string(rec.Action), "reason", j.decision.Reason, "chart", j.release.Chart.Name+"-"+j.release.Chart.Version)
-	err = e.execute(ctx, waits, l, j, rec)
+	err = e.execute(ctx, waits, j, rec)
 	took := e.agent.opts.Now().Sub(started)
 	e.agent.metrics.duration.WithLabelValues(e.name, j.spec.Name).Observe(took.Seconds())
 	if err == nil {
@@ -164,6 +164,9 @@ func (e *environment) attempt(ctx, waits context.Context, l *loaded, j *job) err
 // intend stores the record of what is about to be owned, before the first
 // write. A pending record that is passed over is given up first.
 func (e *environment) intend(ctx context.Context, l *loaded, j *job) (*record.Record, error) {
+	if err := e.ensureNamespace(ctx, l, j.key.namespace); err != nil {
+		return nil, err // records live there too
+	}
 	if j.decision.Act == Resume {
 		return j.state.History.Pending(), nil
 	}
@@ -186,6 +189,16 @@ func (e *environment) intend(ctx context.Context, l *loaded, j *job) (*record.Re
 	return rec, nil
 }
 
+// ensureNamespace makes a release's namespace exist, with the environment's
+// labels if it is the environment's own.
+func (e *environment) ensureNamespace(ctx context.Context, l *loaded, namespace string) error {
+	labels := map[string]string{}
+	if l.env != nil && l.env.Namespace == namespace {
+		labels = l.env.NamespaceLabels
+	}
+	return e.cluster.EnsureNamespace(ctx, namespace, labels)
+}
+
 func (e *environment) remember(j *job, h record.History) {
 	e.mu.Lock()
 	e.histories[j.key] = h
@@ -200,15 +213,8 @@ func (e *environment) unread(namespace string) {
 }
 
 // execute makes the cluster have what the record intends.
-func (e *environment) execute(ctx, waits context.Context, l *loaded, j *job, rec *record.Record) error {
+func (e *environment) execute(ctx, waits context.Context, j *job, rec *record.Record) error {
 	owner, timeout := e.ownerOf(j), j.spec.Timeout
-	labels := map[string]string{}
-	if l.env != nil && l.env.Namespace == j.key.namespace {
-		labels = l.env.NamespaceLabels
-	}
-	if err := e.cluster.EnsureNamespace(ctx, j.key.namespace, labels); err != nil {
-		return err
-	}
 	pre, post := hookEvents(rec.Action)
 	if err := e.cluster.RunHooks(waits, owner, j.release.Hooks, pre, timeout); err != nil {
 		return err

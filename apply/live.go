@@ -38,7 +38,7 @@ type Live struct {
 
 // Changed is told of every event on an object of the environment; drifted says
 // that the object may not be as it was left. It is called from several goroutines
-// and must not block.
+// and must not block. Nil is told nothing.
 type Changed func(id manifest.ID, drifted bool)
 
 type watchKey struct {
@@ -228,7 +228,9 @@ func (l *Live) event(o any, deleted bool) {
 		wake(ch)
 	}
 	l.mu.Unlock()
-	l.changed(id, deleted || !l.cluster.asLeft(id, u))
+	if l.changed != nil {
+		l.changed(id, deleted || !l.cluster.asLeft(id, u))
+	}
 }
 
 // subscribe returns a channel that holds one token whenever something changed

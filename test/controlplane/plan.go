@@ -135,7 +135,12 @@ func (p *plan) start(ctx context.Context, g *group) error {
 	if err := p.startClients(g); err != nil {
 		return err
 	}
-	return p.awaitReady(ctx)
+	kube, err := p.client()
+	if err != nil {
+		return err
+	}
+	provision(ctx, kube)
+	return p.awaitReady(ctx, kube)
 }
 
 // startClients starts what works through the API server.

@@ -63,11 +63,7 @@ func (p *plan) client() (kubernetes.Interface, error) {
 }
 
 // awaitReady adds the nodes and the storage class, and waits until pods can run.
-func (p *plan) awaitReady(ctx context.Context) error {
-	kube, err := p.client()
-	if err != nil {
-		return err
-	}
+func (p *plan) awaitReady(ctx context.Context, kube kubernetes.Interface) error {
 	if err := p.furnish(ctx, kube); err != nil {
 		return err
 	}
@@ -85,7 +81,7 @@ func (p *plan) furnish(ctx context.Context, kube kubernetes.Interface) error {
 	remove := corev1.PersistentVolumeReclaimDelete
 	class := &storagev1.StorageClass{
 		ObjectMeta:  metav1.ObjectMeta{Name: "standard", Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}},
-		Provisioner: "kwok.x-k8s.io/volume", VolumeBindingMode: &wait, ReclaimPolicy: &remove,
+		Provisioner: provisioner, VolumeBindingMode: &wait, ReclaimPolicy: &remove,
 	}
 	if _, err := kube.StorageV1().StorageClasses().Create(ctx, class, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("add the storage class: %w", err)

@@ -12,27 +12,26 @@ import (
 // special are the words in an image's tag by which a pod fails, or is slow.
 var special = []string{"imagepullbackoff", "crashloop", "neverready", "slow", "jobfail"}
 
-// tagged is a CEL expression on a pod: one of its images carries the word.
+// tagged is a jq expression on a pod: one of its images carries the word.
 func tagged(word string) string {
-	one := fmt.Sprintf("c.image.contains('%s')", word)
-	return fmt.Sprintf("self.spec.containers.exists(c, %s) || (has(self.spec.initContainers) && self.spec.initContainers.exists(c, %s))", one, one)
+	return fmt.Sprintf(`([(.spec.containers[]?, .spec.initContainers[]?) | .image | contains("%s")] | any)`, word)
 }
 
 func untagged(words ...string) []string {
 	var out []string
 	for _, w := range words {
-		out = append(out, "!("+tagged(w)+")")
+		out = append(out, tagged(w)+" | not")
 	}
 	return out
 }
 
 const (
-	living   = "!has(self.metadata.deletionTimestamp)"
-	pending  = "!has(self.status.phase) || self.status.phase == 'Pending'"
-	running  = "has(self.status.phase) && self.status.phase == 'Running'"
-	ofJob    = "has(self.metadata.ownerReferences) && self.metadata.ownerReferences.exists(o, o.kind == 'Job')"
-	fresh    = "!has(self.status.containerStatuses) || size(self.status.containerStatuses) == 0"
-	crashed  = "has(self.status.containerStatuses) && self.status.containerStatuses.exists(s, has(s.state.waiting) && s.restartCount < 5)"
+	living   = `.metadata.deletionTimestamp == null`
+	pending  = `(.status.phase // "Pending") == "Pending"`
+	running  = `.status.phase == "Running"`
+	ofJob    = `[.metadata.ownerReferences[]? | .kind == "Job"] | any`
+	fresh    = `(.status.containerStatuses // []) == []`
+	crashed  = `[.status.containerStatuses[]? | .state.waiting != null and .restartCount < 5] | any`
 	stageDoc = `---
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: Stage
@@ -59,7 +58,7 @@ func podStage(name string, delayMillis int, when []string, statusTemplate string
 func conditions(when []string) string {
 	var b strings.Builder
 	for _, w := range when {
-		fmt.Fprintf(&b, "    - cel: {expression: %q}\n", w)
+		fmt.Fprintf(&b, "    - {key: %q, operator: In, values: [\"true\"]}\n", w)
 	}
 	return b.String()
 }
