@@ -91,8 +91,7 @@ func (c *Cluster) applyDeferred(ctx context.Context, rel Owner, ch Change, comin
 	case Unchanged:
 		return nil
 	case Deferred:
-		// Another release brings what it waits for, and has not yet.
-		return fmt.Errorf("apply %s: %s, and is not there yet", ch.ID, again.Why)
+		return fmt.Errorf("apply %s: %s: %w", ch.ID, again.Why, errComing)
 	case Recreate:
 		return c.recreate(ctx, again)
 	default:

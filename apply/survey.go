@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
+	"net"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -246,21 +249,24 @@ func (c *Cluster) dryRun(ctx context.Context, u *unstructured.Unstructured) (*un
 }
 
 // transient reports whether an error says nothing about the object itself, so
-// that the same request may succeed later.
+// that the same request may succeed later: the network, or a server that says so.
 func transient(err error) bool {
-	if err == nil {
-		return false
-	}
-	if meta.IsNoMatchError(err) {
-		return false
-	}
 	var status apierrors.APIStatus
-	if !errors.As(err, &status) {
-		return true // the network, or our own time-out
+	var transport *url.Error
+	var socket *net.OpError
+	switch {
+	case errors.Is(err, errComing), errors.As(err, &transport), errors.As(err, &socket), errors.Is(err, io.ErrUnexpectedEOF):
+		return true
+	case errors.As(err, &status):
+		return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
+			apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err) || apierrors.IsUnauthorized(err) || webhookDown(err)
 	}
-	return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
-		apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err) || apierrors.IsUnauthorized(err) || webhookDown(err)
+	return false
 }
+
+// errComing says that an object waits for what another release of the same
+// commit brings, and has not brought yet.
+var errComing = errors.New("it is not there yet")
 
 // webhookDown recognises an admission webhook that could not be reached: a 500
 // that is about the webhook's server, not about the object.
@@ -270,7 +276,7 @@ func webhookDown(err error) bool {
 
 // Transient reports whether err, or what it wraps, is worth another try with the
 // same inputs: the API server was away, busy, or a webhook was down.
-func Transient(err error) bool { return err != nil && transient(err) }
+func Transient(err error) bool { return transient(err) }
 
 // immutable reports whether the server refuses because of a field that can't be
 // changed in place. A bare 422 or 409 does not count.
