@@ -45,19 +45,19 @@ func commitOf(c source.Commit) Commit {
 type ReleaseOutcome struct {
 	Name     string `json:"name"`
 	Action   string `json:"action"`
-	Revision int    `json:"revision,omitempty"`
+	Revision int    `json:"revision"`
 	Outcome  string `json:"outcome"`
-	Reason   string `json:"reason,omitempty"`
+	Reason   string `json:"reason"`
 }
 
 // Entry is one commit's line in the ledger.
 type Entry struct {
 	Commit
 	Verdict  Verdict          `json:"verdict"`
-	Reason   string           `json:"reason,omitempty"`
+	Reason   string           `json:"reason"`
 	Started  time.Time        `json:"started"`
-	Finished *time.Time       `json:"finished,omitempty"`
-	Releases []ReleaseOutcome `json:"releases,omitempty"`
+	Finished *time.Time       `json:"finished"` // null until the verdict is final
+	Releases []ReleaseOutcome `json:"releases"`
 }
 
 // ReleaseState is what the agent knows of a release beyond its records.

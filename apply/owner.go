@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"strings"
@@ -31,9 +32,29 @@ func (o Owner) Mark(objects []manifest.Object) []manifest.Object {
 		meta["annotations"] = with(stringMap(meta["annotations"]), map[string]any{
 			annotRelease: o.Name, annotReleaseSpace: o.Namespace,
 		})
+		encodeStringData(u)
 		out[i] = manifest.Object{Unstructured: u, Source: obj.Source}
 	}
 	return out
+}
+
+// encodeStringData writes a Secret's stringData as data, as the server does: a
+// field that is never read back can't be owned, and so not be held.
+func encodeStringData(u *unstructured.Unstructured) {
+	plain := stringMap(u.Object["stringData"])
+	if u.GetAPIVersion() != "v1" || u.GetKind() != "Secret" || len(plain) == 0 {
+		return
+	}
+	encoded := make(map[string]any, len(plain))
+	for k, v := range plain {
+		text, ok := v.(string)
+		if !ok {
+			return // the server says what is wrong with it
+		}
+		encoded[k] = base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	u.Object["data"] = with(stringMap(u.Object["data"]), encoded)
+	delete(u.Object, "stringData")
 }
 
 func stringMap(v any) map[string]any {

@@ -168,24 +168,41 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 	if live != nil && c.knownInPlace(u, live) {
 		return Seen{Live: live, InPlace: true}, nil
 	}
-	judged, err := c.dryRun(ctx, u)
-	if why := deferral(u, err, coming); why != "" {
-		return Seen{Deferred: why, Err: c.schemaError(ctx, u, coming)}.settle(), nil
-	}
-	if transient(err) {
-		return Seen{}, fmt.Errorf("dry-run %s: %w", id, err)
-	}
-	if live == nil && (err != nil || judged.GetResourceVersion() != "") {
-		// It exists without our label, or the refusal may be about what exists.
-		var readErr error
-		if live, readErr = c.read(ctx, u); readErr != nil {
-			return Seen{}, readErr
+	for {
+		judged, err := c.dryRun(ctx, u)
+		if why := deferral(u, err, coming); why != "" {
+			return Seen{Deferred: why, Err: c.schemaError(ctx, u, coming)}.settle(), nil
+		}
+		if transient(err) {
+			return Seen{}, fmt.Errorf("dry-run %s: %w", id, err)
+		}
+		if err != nil {
+			live, readErr := c.read(ctx, u) // the refusal may be about what exists without our label
+			return Seen{Live: live, Err: err}, readErr
+		}
+		if !sameVersion(live, judged) {
+			// The watch is behind what was dry-run, or the object exists without our
+			// label: a comparison would call others' writes our drift.
+			if live, err = c.read(ctx, u); err != nil {
+				return Seen{}, err
+			}
+		}
+		if sameVersion(live, judged) {
+			if live != nil && len(drift.Compare(live, judged)) == 0 && !managedByOthers(live) {
+				c.leave(id, u, live)
+			}
+			return Seen{Live: live, Judged: judged}, nil
 		}
 	}
-	if err == nil && live != nil && len(drift.Compare(live, judged)) == 0 && !managedByOthers(live) {
-		c.leave(id, u, live)
+}
+
+// sameVersion reports whether a dry-run was answered on the ground of the very
+// object that is known. A dry-run does not change the resource version.
+func sameVersion(live, judged *unstructured.Unstructured) bool {
+	if live == nil {
+		return judged.GetResourceVersion() == ""
 	}
-	return Seen{Live: live, Judged: judged, Err: err}, nil
+	return live.GetResourceVersion() == judged.GetResourceVersion()
 }
 
 // settle makes a deferred object that the server refuses for its content refused.

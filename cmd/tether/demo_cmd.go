@@ -34,6 +34,7 @@ with 0 only if all of that was seen in the cluster.`,
 	f.BoolVar(&o.Keep, "keep", false, "leave all running at the end, and say how to go on")
 	f.StringVar(&o.Source, "source", ".", "folder with charts/ and environments/production")
 	f.StringVar(&o.ControlPlane, "controlplane", "", "the control plane's binary (default: beside tether)")
+	f.BoolVar(&o.ServiceAccount, "service-account", false, "give the agent nothing but the token of the ServiceAccount that charts/tether installs")
 	f.StringVar(&o.Dir, "dir", "", "where to keep everything (default: a temporary folder)")
 	return cmd
 }

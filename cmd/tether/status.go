@@ -126,8 +126,11 @@ func (s *shared) history(ctx context.Context, w io.Writer, environment string) e
 	return s.print(w, entries, func(w io.Writer) error { return tableOfHistory(w, entries) })
 }
 
+// tableOfHistory prints one line a commit, and the reason of its verdict below:
+// reasons are long, and would make every column as wide.
 func tableOfHistory(w io.Writer, entries []agent.Entry) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var table strings.Builder
+	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "COMMIT\tSTARTED\tTOOK\tVERDICT\tSUBJECT\tRELEASES")
 	for _, e := range entries {
 		took := "-"
@@ -138,13 +141,24 @@ func tableOfHistory(w io.Writer, entries []agent.Entry) error {
 		for _, r := range e.Releases {
 			releases = append(releases, fmt.Sprintf("%s: %s %s", r.Name, r.Action, r.Outcome))
 		}
-		fmt.Fprintf(t, "%.7s\t%s\t%s\t%s\t%s\t%s\n", e.Commit.Commit, e.Started.Format(time.RFC3339), took, e.Verdict, e.Subject, strings.Join(releases, ", "))
-		if e.Reason != "" {
-			fmt.Fprintf(t, "\t\t\t\t  %s\t\n", e.Reason)
+		fmt.Fprintf(t, "%.7s\t%s\t%s\t%s\t%s\t%s\n", e.Commit.Commit, e.Started.Format(time.RFC3339), took, e.Verdict, oneLine(e.Subject), strings.Join(releases, ", "))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	header, lines, _ := strings.Cut(table.String(), "\n")
+	fmt.Fprintln(w, header)
+	for i, line := range strings.SplitAfter(lines, "\n")[:len(entries)] {
+		fmt.Fprint(w, line)
+		if entries[i].Reason != "" {
+			fmt.Fprintf(w, "         %s\n", oneLine(entries[i].Reason))
 		}
 	}
-	return t.Flush()
+	return nil
 }
+
+// oneLine keeps what others wrote from breaking a table.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 func (s *shared) revisions(ctx context.Context, w io.Writer, environment, release string) error {
 	c, err := s.cluster(environment)

@@ -57,6 +57,7 @@ type demo struct {
 	config   *rest.Config
 	kube     kubernetes.Interface
 	agent    *exec.Cmd
+	ours     bool // Dir is a temporary folder of ours
 	exited   chan struct{}
 	took     []timing
 }
@@ -74,6 +75,7 @@ func Run(ctx context.Context, opts Options) (err error) {
 		if d.Dir, err = os.MkdirTemp("", "tether-demo-"); err != nil {
 			return err
 		}
+		d.ours = true
 	}
 	defer func() {
 		if err == nil && d.Keep {
@@ -217,7 +219,7 @@ func (d *demo) tearDown() error {
 			return fmt.Errorf("end the control plane: %w\n%s", err, out)
 		}
 	}
-	if d.Options.Dir == "" {
+	if !d.ours {
 		return nil
 	}
 	return os.RemoveAll(d.Dir)

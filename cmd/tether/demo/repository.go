@@ -21,7 +21,19 @@ func (d *demo) makeRepository(ctx context.Context) error {
 			return fmt.Errorf("copy %s: %w; run the demo in the project's folder, or give --source", folder, err)
 		}
 	}
-	if err := run(ctx, d.Dir, "git", "init", "--quiet", "--bare", "--initial-branch=main", r.bare); err != nil {
+	if err := r.init(ctx); err != nil {
+		return err
+	}
+	d.repo = r
+	if _, err := r.commit(ctx, "Xuan Gong's charts and environments"); err != nil {
+		return err
+	}
+	return run(ctx, r.work, "git", "branch", "--quiet", "--set-upstream-to=origin/main")
+}
+
+// init makes the bare repository, and of the folder work a checkout of it.
+func (r *repository) init(ctx context.Context) error {
+	if err := run(ctx, r.work, "git", "init", "--quiet", "--bare", "--initial-branch=main", r.bare); err != nil {
 		return err
 	}
 	for _, args := range [][]string{
@@ -35,12 +47,7 @@ func (d *demo) makeRepository(ctx context.Context) error {
 			return err
 		}
 	}
-	d.repo = r
-	_, err := r.commit(ctx, "Xuan Gong's charts and environments")
-	if err == nil {
-		err = run(ctx, r.work, "git", "branch", "--quiet", "--set-upstream-to=origin/main")
-	}
-	return err
+	return nil
 }
 
 // commit commits all changes, pushes them, and returns the commit.

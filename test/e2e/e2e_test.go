@@ -1,0 +1,129 @@
+// Package e2e_test holds the built binary to its promises, as scripts that a user
+// could type: testdata/*.txtar, each on a real control plane and a real bare git
+// repository of its own.
+//
+// In a script, $NS is a namespace of its own, $REPO its repository, and the files
+// below repo/, to which charts/ is added, what the next commit holds, with ${NS}
+// replaced. See commands for
+// what can be typed besides testscript's own commands.
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/xetys/tether/test/cluster"
+)
+
+func TestMain(m *testing.M) { cluster.Main(m) }
+
+func TestScripts(t *testing.T) {
+	c := cluster.Shared(t)
+	bin := toolbox(t, c)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup:               func(env *testscript.Env) error { return setup(env, c, bin) },
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"commit":   commit,
+			"await":    await,
+			"until":    until,
+			"snapshot": snapshot,
+		},
+	})
+}
+
+// toolbox is a folder with what scripts may run: tether, helm and kubectl.
+func toolbox(t *testing.T, c *cluster.Cluster) string {
+	bin := t.TempDir()
+	for _, name := range []string{"tether", "helm"} {
+		path, err := cluster.Binary(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	control, err := cluster.Binary("controlplane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\nexec %s kubectl \"$@\"\n", control)
+	if err := os.WriteFile(filepath.Join(bin, "kubectl"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return bin
+}
+
+var notName = regexp.MustCompile(`[^a-z0-9]+`)
+
+func setup(env *testscript.Env, c *cluster.Cluster, bin string) error {
+	name := notName.ReplaceAllString(strings.ToLower(filepath.Base(env.WorkDir)), "-")
+	root, err := cluster.Root()
+	if err != nil {
+		return err
+	}
+	for k, v := range map[string]string{
+		"NS": name, "SYSTEM": name + "-system", "ROOT": root,
+		"REPO": filepath.Join(env.WorkDir, "repo.git"), "KUBECONFIG": c.Kubeconfig,
+		"PATH":             bin + string(os.PathListSeparator) + os.Getenv("PATH"),
+		"TETHER_REPO":      filepath.Join(env.WorkDir, "repo.git"),
+		"TETHER_NAMESPACE": name + "-system", "TETHER_DATA_DIR": filepath.Join(env.WorkDir, "data"),
+		"TETHER_LISTEN": "", "TETHER_INTERVAL": "200ms", "TETHER_LOG_FORMAT": "text",
+		"GIT_CONFIG_GLOBAL": filepath.Join(env.WorkDir, "gitconfig"), "GIT_CONFIG_SYSTEM": os.DevNull,
+		"HOME": env.WorkDir,
+	} {
+		env.Setenv(k, v)
+	}
+	if err := os.CopyFS(filepath.Join(env.WorkDir, "repo", "charts"), os.DirFS(filepath.Join(root, "test", "e2e", "charts"))); err != nil {
+		return err
+	}
+	config := "[user]\nname = Ann\nemail = ann@example.com\n[init]\ndefaultBranch = main\n[advice]\ndetachedHead = false\n"
+	return os.WriteFile(filepath.Join(env.WorkDir, "gitconfig"), []byte(config), 0o600)
+}
+
+// commit commits repo/ as it stands, with ${NS} replaced, and pushes it. HEAD is
+// then the commit.
+func commit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: commit MESSAGE")
+	}
+	dir := ts.MkAbs("repo")
+	if _, err := os.Stat(filepath.Join(dir, ".git")); err != nil {
+		git(ts, "init", "--quiet", "--bare", ts.Getenv("REPO"))
+		git(ts, "-C", dir, "init", "--quiet")
+		git(ts, "-C", dir, "remote", "add", "origin", ts.Getenv("REPO"))
+	}
+	ts.Check(filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() || filepath.Ext(path) != ".yaml" {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(raw), "${NS}") {
+			return err
+		}
+		return os.WriteFile(path, []byte(strings.ReplaceAll(string(raw), "${NS}", ts.Getenv("NS"))), 0o600)
+	}))
+	git(ts, "-C", dir, "add", "--all")
+	git(ts, "-C", dir, "commit", "--quiet", "--allow-empty", "--message", args[0])
+	git(ts, "-C", dir, "push", "--quiet", "--force", "origin", "HEAD:main")
+	ts.Setenv("HEAD", strings.TrimSpace(git(ts, "-C", dir, "rev-parse", "HEAD")))
+}
+
+func git(ts *testscript.TestScript, args ...string) string {
+	cmd := exec.Command("git", args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GIT_CONFIG_SYSTEM=" + os.DevNull, "GIT_CONFIG_GLOBAL=" + ts.Getenv("GIT_CONFIG_GLOBAL")}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		ts.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
