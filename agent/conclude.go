@@ -16,7 +16,7 @@ import (
 // asks meanwhile is told.
 func (e *environment) progressing(ctx context.Context, l *loaded, jobs []*job) {
 	head := e.ledger.Head()
-	if head.Verdict.Final() || !slices.ContainsFunc(jobs, (*job).changes) {
+	if head.Verdict.stands() || !slices.ContainsFunc(jobs, (*job).changes) {
 		return
 	}
 	head.conclude(Progressing, "", e.agent.opts.Now())
@@ -158,7 +158,7 @@ func verdictOf(head *Entry, jobs []*job) (Verdict, string) {
 		return RolledBack, strings.Join(append(back, held...), "; ")
 	case len(held) > 0:
 		return Held, strings.Join(held, "; ")
-	case head.Verdict.Final():
+	case head.Verdict.stands():
 		return "", ""
 	case acted:
 		return Applied, ""
@@ -275,7 +275,7 @@ func (e *environment) announce(ctx context.Context, before Verdict) {
 	}
 	m := e.agent.metrics
 	m.deploys.WithLabelValues(e.name, string(head.Verdict)).Inc()
-	if head.Verdict == Applied && !before.Final() {
+	if head.Verdict == Applied && !before.stands() {
 		m.leadTime.WithLabelValues(e.name).Observe(e.agent.opts.Now().Sub(head.Time).Seconds())
 	}
 	text := fmt.Sprintf("%s %s (%s)", short(head.Commit.Commit), head.Verdict, head.Subject)

@@ -29,6 +29,11 @@ const (
 // Final reports whether a verdict stays.
 func (v Verdict) Final() bool { return v != Pending && v != Progressing && v != Held }
 
+// stands reports whether looking again can't give the same commit another
+// verdict. What was refused may be accepted later: by a cluster that has the CRD
+// now, or to an account that has the permission.
+func (v Verdict) stands() bool { return v.Final() && v != Refused }
+
 // Commit is a commit as the ledger and the command line show it.
 type Commit struct {
 	Commit  string    `json:"commit"`

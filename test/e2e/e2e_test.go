@@ -30,6 +30,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
+		ContinueOnError:     true,
 		Setup:               func(env *testscript.Env) error { return setup(env, c, bin) },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"commit":   commit,
