@@ -138,7 +138,7 @@ func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
 	}
 	var root yaml.Node
 	if err := yaml.Unmarshal(raw, &root); err != nil {
-		return nil, Problems{{File: file, Message: err.Error()}}
+		return nil, Problems{syntaxProblem(file, err)}
 	}
 	var doc document
 	decoder := yaml.NewDecoder(strings.NewReader(string(raw)))
@@ -164,6 +164,26 @@ var (
 	atLine  = regexp.MustCompile(`^line (\d+): (.*)$`)
 	unknown = regexp.MustCompile(`^field (\S+) not found in type \S+$`)
 )
+
+var (
+	syntaxAt = regexp.MustCompile(`^yaml: line (\d+): (.*)$`)
+	ofParser = regexp.MustCompile(`^did not find expected (',' or|'-' indicator|key|node content|<)`)
+)
+
+// syntaxProblem reads the line out of what the YAML library says. Its parser,
+// unlike its scanner, counts lines from zero.
+func syntaxProblem(file string, err error) Problem {
+	m := syntaxAt.FindStringSubmatch(err.Error())
+	if m == nil {
+		return Problem{File: file, Message: err.Error()}
+	}
+	p := Problem{File: file, Message: "is not YAML: " + m[2]}
+	_, _ = fmt.Sscan(m[1], &p.Line) // it is digits
+	if ofParser.MatchString(m[2]) {
+		p.Line++
+	}
+	return p
+}
 
 func strictProblems(file string, err error) error {
 	var te *yaml.TypeError

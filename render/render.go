@@ -2,10 +2,7 @@ package render
 
 import (
 	"context"
-
 	"fmt"
-	"io"
-	"log"
 	"path"
 	"strings"
 	"time"
@@ -149,7 +146,6 @@ func (p *Prepared) release(ch *chart.Chart, rendered map[string]string, caps *ch
 			return nil, err
 		}
 	}
-	log.SetOutput(io.Discard) // Helm reports through it what is refused above
 	hooks, manifests, err := releaseutil.SortManifests(rendered, caps.APIVersions, releaseutil.InstallOrder)
 	if err != nil {
 		return nil, err

@@ -200,7 +200,7 @@ func (s *shared) validate(ctx context.Context, w io.Writer, revision string, nam
 		return err
 	}
 	if bad > 0 {
-		return usageError{fmt.Errorf("%d of %d environments are refused", bad, len(names))}
+		return usageError{fmt.Errorf("%d of %s refused", bad, plural(len(names), "environment"))}
 	}
 	return nil
 }
@@ -232,7 +232,7 @@ func check(ctx context.Context, files fs.FS, name string) checked {
 func tableOfChecks(w io.Writer, results []checked) error {
 	for _, c := range results {
 		if c.Valid {
-			if _, err := fmt.Fprintf(w, "environment %s: valid, %d releases\n", c.Environment, len(c.Releases)); err != nil {
+			if _, err := fmt.Fprintf(w, "environment %s: valid, %s\n", c.Environment, plural(len(c.Releases), "release")); err != nil {
 				return err
 			}
 			continue
@@ -242,4 +242,11 @@ func tableOfChecks(w io.Writer, results []checked) error {
 		}
 	}
 	return nil
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
