@@ -21,13 +21,11 @@ import (
 // world is a repository, a namespace and agents on the shared control plane, for
 // tests that kill, measure and race, which scripts can't.
 type world struct {
-	t               *testing.T
-	cluster         *cluster.Cluster
-	dir, name       string
-	work, bare      string
-	tether          string
-	releases        []string // lines of environment.yaml's releases
-	namespaceLabels string
+	t          *testing.T
+	cluster    *cluster.Cluster
+	dir, name  string
+	work, bare string
+	tether     string
 }
 
 func newWorld(t *testing.T, name string) *world {
