@@ -1,0 +1,1 @@
+{{- define "sink.name" -}}{{ .Release.Name }}-{{ .Chart.Name }}{{- end -}}
