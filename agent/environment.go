@@ -200,7 +200,9 @@ func (e *environment) once(ctx context.Context) error {
 			return e.verdict()
 		case errors.Is(err, errSuperseded):
 			continue
-		case ctx.Err() != nil || try == tries:
+		case ctx.Err() != nil:
+			return fmt.Errorf("environment %s: interrupted; another run goes on with it", e.name)
+		case try == tries:
 			return fmt.Errorf("environment %s: %w", e.name, err)
 		}
 		select {

@@ -216,7 +216,7 @@ func (e *environment) unread(namespace string) {
 func (e *environment) execute(ctx, waits context.Context, j *job, rec *record.Record) error {
 	owner, timeout := e.ownerOf(j), j.spec.Timeout
 	pre, post := hookEvents(rec.Action)
-	if err := e.cluster.RunHooks(waits, owner, j.release.Hooks, pre, timeout); err != nil {
+	if err := e.cluster.RunHooks(waits, owner, j.release.Hooks, pre, timeout, e.waiting(j)); err != nil {
 		return err
 	}
 	if err := e.cluster.Apply(ctx, owner, j.plan); err != nil {
@@ -225,7 +225,7 @@ func (e *environment) execute(ctx, waits context.Context, j *job, rec *record.Re
 	if err := e.cluster.Wait(waits, j.want, timeout, e.waiting(j)); err != nil {
 		return err
 	}
-	if err := e.cluster.RunHooks(waits, owner, j.release.Hooks, post, timeout); err != nil {
+	if err := e.cluster.RunHooks(waits, owner, j.release.Hooks, post, timeout, e.waiting(j)); err != nil {
 		return err
 	}
 	pruning, cancel := context.WithTimeout(waits, timeout)
@@ -361,7 +361,7 @@ func (e *environment) uninstall(ctx, waits context.Context, j *job) error {
 		return err
 	}
 	owner := e.ownerOf(j)
-	if err := e.cluster.RunHooks(waits, owner, rel.Hooks, apply.PreDelete, j.spec.Timeout); err != nil {
+	if err := e.cluster.RunHooks(waits, owner, rel.Hooks, apply.PreDelete, j.spec.Timeout, e.waiting(j)); err != nil {
 		return err
 	}
 	pruning, cancel := context.WithTimeout(waits, j.spec.Timeout)
@@ -369,7 +369,7 @@ func (e *environment) uninstall(ctx, waits context.Context, j *job) error {
 	if err := e.cluster.Prune(pruning, j.plan); err != nil {
 		return err
 	}
-	if err := e.cluster.RunHooks(waits, owner, rel.Hooks, apply.PostDelete, j.spec.Timeout); err != nil {
+	if err := e.cluster.RunHooks(waits, owner, rel.Hooks, apply.PostDelete, j.spec.Timeout, e.waiting(j)); err != nil {
 		return err
 	}
 	for _, r := range j.state.History[:len(j.state.History)-1] {

@@ -33,11 +33,11 @@ const (
 
 // RunHooks runs a release's hooks of one event as Helm does: by weight, one
 // after the other, each until it has ended. The first that fails, or has not
-// ended after the timeout, ends it with an error.
-func (c *Cluster) RunHooks(ctx context.Context, rel Owner, hooks []manifest.Hook, event string, timeout time.Duration) error {
+// ended after the timeout, ends it with an error. progress is as in WaitFor.
+func (c *Cluster) RunHooks(ctx context.Context, rel Owner, hooks []manifest.Hook, event string, timeout time.Duration, progress func([]Health)) error {
 	due := hooksOf(hooks, event)
 	for _, h := range due {
-		if err := c.runHook(ctx, rel, h, timeout); err != nil {
+		if err := c.runHook(ctx, rel, h, timeout, progress); err != nil {
 			err = fmt.Errorf("%s hook %s: %w", event, h.ID(), err)
 			if slices.Contains(h.DeletePolicies, hookFailed) {
 				if derr := c.deleteHook(ctx, h); derr != nil {
@@ -68,7 +68,7 @@ func hooksOf(hooks []manifest.Hook, event string) []manifest.Hook {
 	return due
 }
 
-func (c *Cluster) runHook(ctx context.Context, rel Owner, h manifest.Hook, timeout time.Duration) error {
+func (c *Cluster) runHook(ctx context.Context, rel Owner, h manifest.Hook, timeout time.Duration, progress func([]Health)) error {
 	marked := rel.Mark([]manifest.Object{h.Object})
 	if err := c.Live.Watch(ctx, []*unstructured.Unstructured{h.Unstructured}); err != nil {
 		return err
@@ -84,7 +84,7 @@ func (c *Cluster) runHook(ctx context.Context, rel Owner, h manifest.Hook, timeo
 	if !runsToEnd(h.ID()) {
 		return nil
 	}
-	return c.Wait(ctx, marked, timeout, nil)
+	return c.Wait(ctx, marked, timeout, progress)
 }
 
 // runsToEnd reports whether Helm waits for a hook of this kind.

@@ -69,7 +69,8 @@ func indent(text string, n int) string {
 }
 
 // podStatus is the status of a pod whose containers are all alike. state is the
-// template of one container's state, last that of its former one.
+// template of one container's state, last that of its former one. Its address is
+// given once: a second one would be added to the first.
 func podStatus(phase, ready, initialized, restarts, state, last string) string {
 	started := "true"
 	if strings.Contains(state, "waiting") {
@@ -100,6 +101,7 @@ initContainerStatuses:
   restartCount: 0
   state: {terminated: {exitCode: 0, reason: Completed, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}}
 {{ end }}
+{{ if not .status.podIP }}
 {{ with NodeIPsWith .spec.nodeName }}
 hostIP: {{ index . 0 | Quote }}
 {{ end }}
@@ -108,6 +110,7 @@ podIP: {{ index . 0 | Quote }}
 podIPs:
 {{ range . }}
 - ip: {{ . | Quote }}
+{{ end }}
 {{ end }}
 {{ end }}
 phase: %s
