@@ -1,35 +1,59 @@
 # What a developer can do here; make help lists it.
 KUBE := v1.37.2
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO_FOLDERS := agent apply charts cmd drift render source test
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test lint demo clean
+.PHONY: help build controlplane tools test lint bench fuzz demo image clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## build bin/tether
-	go build -ldflags "-X main.version=$(VERSION)" -o bin/tether ./cmd/tether
+	@echo "building bin/tether; the first time takes about 3 minutes on two cores"
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tether ./cmd/tether
 
-.PHONY: controlplane
-controlplane: bin/controlplane ## build bin/controlplane and bin/kwok (about 8 minutes the first time)
+controlplane: bin/controlplane bin/kwok ## build bin/controlplane and bin/kwok
 
 bin/controlplane: $(wildcard test/controlplane/*.go) test/controlplane/go.mod
-	@echo "building a Kubernetes $(KUBE) control plane; the first time takes about 8 minutes on two cores"
-	cd test/controlplane && go build -o ../../bin/kwok sigs.k8s.io/kwok/cmd/kwok
-	cd test/controlplane && go build -ldflags "-X k8s.io/component-base/version.gitVersion=$(KUBE) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37" -o ../../bin/controlplane .
+	@echo "building bin/controlplane, a Kubernetes $(KUBE); the first time takes about 8 minutes on two cores"
+	cd test/controlplane && go build -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(KUBE) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37" -o ../../bin/controlplane .
 
-test: build controlplane ## run all tests, on a real control plane
-	go test -timeout 20m ./...
+bin/kwok: test/controlplane/go.mod
+	@echo "building bin/kwok, which plays the nodes"
+	cd test/controlplane && go build -ldflags "-s -w" -o ../../bin/kwok sigs.k8s.io/kwok/cmd/kwok
 
-lint: ## vet and format
-	@test -z "$$(gofmt -l agent apply cmd drift render source test)" || { gofmt -l agent apply cmd drift render source test; exit 1; }
+tools: bin/helm bin/staticcheck ## build the tools that tests and lint use: helm, staticcheck
+
+bin/helm bin/staticcheck: test/tools/go.mod
+	@echo "building bin/helm and bin/staticcheck"
+	cd test/tools && go build -o ../../bin/ helm.sh/helm/v3/cmd/helm honnef.co/go/tools/cmd/staticcheck
+
+test: build controlplane tools ## run all tests, on a real control plane
+	go test -p 2 -timeout 20m ./...
+	cd test/controlplane && go test -timeout 10m ./...
+
+lint: tools ## vet, staticcheck, gofmt, tidy modules, import rules
+	@test -z "$$(gofmt -l $(GO_FOLDERS))" || { gofmt -l $(GO_FOLDERS); echo "format these with gofmt -w"; exit 1; }
 	go vet ./...
+	bin/staticcheck ./...
 	go mod tidy -diff
+	cd test/controlplane && go vet ./... && go mod tidy -diff
+	go test ./test/house
+
+bench: build controlplane ## measure the agent against a floor of the same run
+	go test -run '^$$' -bench . -benchtime 1x -timeout 20m ./test/bench
+
+fuzz: ## fuzz the parsers and the field projection, a minute each
+	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./render/manifest
+	go test -run '^$$' -fuzz FuzzCompare -fuzztime 60s ./drift
 
 demo: build controlplane ## watch the main job on a real control plane
 	bin/tether demo
+
+image: ## build the container image
+	docker build --build-arg VERSION=$(VERSION) --tag tether:$(VERSION) .
 
 clean: ## remove what was built
 	rm -rf bin

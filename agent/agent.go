@@ -123,6 +123,9 @@ func (a *Agent) heard(head source.Commit, err error) {
 		if before == nil || before.Error() != err.Error() {
 			a.log.Error("the repository can't be fetched; the last good commit stays in force", "error", err)
 		}
+		if before == nil {
+			a.recall()
+		}
 		return
 	}
 	if before != nil {
@@ -131,6 +134,22 @@ func (a *Agent) heard(head source.Commit, err error) {
 	a.metrics.fetchedNow(a.opts.Branch, head.SHA, a.opts.Now())
 	for _, e := range a.envs {
 		e.arrive(head)
+	}
+}
+
+// recall falls back on what an earlier process fetched, so that drift is put
+// back while the repository is away.
+func (a *Agent) recall() {
+	a.mu.Lock()
+	fetched := a.fetched
+	a.mu.Unlock()
+	if fetched {
+		return
+	}
+	if last, err := a.repo.Last(); err == nil {
+		for _, e := range a.envs {
+			e.arrive(last)
+		}
 	}
 }
 

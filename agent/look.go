@@ -59,7 +59,10 @@ func (e *environment) look(ctx context.Context) error {
 	if err := e.enter(ctx, head); err != nil {
 		return err
 	}
-	load := e.load(head)
+	load, err := e.load(head)
+	if err != nil {
+		return err
+	}
 	jobs, err := e.jobs(ctx, load)
 	if err != nil {
 		return err
@@ -129,19 +132,18 @@ func (e *environment) enter(ctx context.Context, head source.Commit) error {
 func LedgerName(environment string) string { return "tether-" + environment }
 
 // load reads and prepares a commit's releases. A commit that was loaded is not
-// read again. What is wrong with it is in loaded.err.
-func (e *environment) load(head source.Commit) *loaded {
+// read again. What is wrong with it is in loaded.err; an error is about the clone.
+func (e *environment) load(head source.Commit) (*loaded, error) {
 	if e.loaded != nil && e.loaded.commit == head.SHA {
-		return e.loaded
+		return e.loaded, nil
 	}
 	l := &loaded{commit: head.SHA}
 	rev, err := e.agent.repo.Revision(head.SHA)
-	if err == nil {
-		l.env, err = render.LoadEnvironment(rev.Files, e.name)
-	}
 	if err != nil {
-		l.err = err
-		return l
+		return nil, err
+	}
+	if l.env, l.err = render.LoadEnvironment(rev.Files, e.name); l.err != nil {
+		return l, nil
 	}
 	var problems []error
 	for _, spec := range l.env.Releases {
@@ -156,7 +158,7 @@ func (e *environment) load(head source.Commit) *loaded {
 	if l.err == nil {
 		e.loaded = l
 	}
-	return l
+	return l, nil
 }
 
 // jobs makes a job of every release that is listed or was ours, and decides on

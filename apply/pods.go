@@ -55,7 +55,6 @@ func slimPod(o any) (any, error) {
 // trouble is what keeps a pod from becoming ready.
 type trouble struct {
 	reason string        // a sentence: which pod, which container, what
-	since  time.Time     // when it was first seen
 	grace  time.Duration // how long it may last before it is final; 0: it is not by itself
 }
 

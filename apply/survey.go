@@ -255,14 +255,7 @@ func (c *Cluster) schemaError(ctx context.Context, u *unstructured.Unstructured,
 }
 
 func (c *Cluster) dryRun(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	out := u.DeepCopy()
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	err := c.direct.Patch(ctx, out, client.Apply, client.DryRunAll, client.ForceOwnership, client.FieldOwner(FieldManager))
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return c.send(ctx, u, client.DryRunAll)
 }
 
 // transient reports whether an error says nothing about the object itself, so

@@ -73,20 +73,32 @@ func (c *Cluster) write(ctx context.Context, ch Change) error {
 	if ch.Adopt {
 		opts.Cleanup.FieldManagers = formerManagers
 	}
-	if _, err := m.Apply(ctx, ch.Object.DeepCopy(), opts); err != nil {
+	_, err := m.Apply(ctx, ch.Object.DeepCopy(), opts)
+	if err != nil {
 		return fmt.Errorf("apply %s: %w", ch.ID, err)
 	}
 	if w.answer == nil {
 		// ssa does not look at owner references and finalizers, and so took the
 		// object for unchanged.
-		u := ch.Object.DeepCopy()
-		if err := w.Patch(ctx, u, client.Apply, client.ForceOwnership, client.FieldOwner(FieldManager)); err != nil {
+		if w.answer, err = c.send(ctx, ch.Object); err != nil {
 			return fmt.Errorf("apply %s: %w", ch.ID, err)
 		}
 	}
 	c.Live.wrote(w.answer)
 	c.leave(ch.ID, ch.Object, w.answer)
 	return nil
+}
+
+// send applies an object as it stands and returns the server's answer.
+func (c *Cluster) send(ctx context.Context, u *unstructured.Unstructured, more ...client.ApplyOption) (*unstructured.Unstructured, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	answer := u.DeepCopy()
+	opts := append([]client.ApplyOption{client.ForceOwnership, client.FieldOwner(FieldManager)}, more...)
+	if err := c.direct.Apply(ctx, client.ApplyConfigurationFromUnstructured(answer), opts...); err != nil {
+		return nil, err
+	}
+	return answer, nil
 }
 
 // remove deletes the very object that was planned to go, in the foreground of
@@ -123,9 +135,7 @@ func (c *Cluster) EnsureNamespace(ctx context.Context, name string, labels map[s
 		return nil
 	}
 	want.SetLabels(labels)
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	if err := c.direct.Patch(ctx, want, client.Apply, client.ForceOwnership, client.FieldOwner(FieldManager)); err != nil {
+	if _, err := c.send(ctx, want); err != nil {
 		return fmt.Errorf("create namespace %s: %w", name, err)
 	}
 	return nil

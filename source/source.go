@@ -5,14 +5,17 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -82,7 +85,6 @@ type Repository struct {
 
 	mu   sync.RWMutex
 	git  *git.Repository
-	head *Commit
 }
 
 var scpForm = regexp.MustCompile(`^[\w.-]+@[\w.-]+:`)
@@ -105,6 +107,8 @@ func New(o Options) (*Repository, error) {
 		return nil, errors.New("the repository's URL holds credentials: give them by file instead")
 	case u.Scheme == "ssh":
 		return r, r.useSSH()
+	case u.Scheme == "http" && o.Auth.Password != "" && !loopback(u.Hostname()):
+		return nil, errors.New("the repository's URL is http, which would send the token in the clear: use https")
 	case u.Scheme == "https" || u.Scheme == "http":
 		r.useHTTP()
 		return r, nil
@@ -113,6 +117,11 @@ func New(o Options) (*Repository, error) {
 		return r, err
 	}
 	return nil, fmt.Errorf("the repository's URL has scheme %q; use https, ssh or file", u.Scheme)
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (r *Repository) useHTTP() {
@@ -131,15 +140,19 @@ func (r *Repository) useSSH() error {
 	if len(a.SSHKey) == 0 || len(a.KnownHosts) == 0 {
 		return errors.New("a repository over ssh needs a private key and a known_hosts file")
 	}
+	at, err := transport.NewEndpoint(r.opts.URL)
+	if err != nil {
+		return errors.New("the repository's URL can't be read; use ssh://git@host/path or git@host:path")
+	}
 	user := "git"
-	if at, err := transport.NewEndpoint(r.opts.URL); err == nil && at.User != "" {
+	if at.User != "" {
 		user = at.User
 	}
 	keys, err := ssh.NewPublicKeys(user, a.SSHKey, "")
 	if err != nil {
 		return errors.New("the ssh key can't be read: it must be a private key in PEM, without a passphrase")
 	}
-	check, algorithms, err := hostKeys(a.KnownHosts)
+	check, algorithms, err := hostKeys(a.KnownHosts, at)
 	if err != nil {
 		return err
 	}
@@ -164,7 +177,9 @@ func (a *sshAuth) ClientConfig() (*xssh.ClientConfig, error) {
 	return c, err
 }
 
-func hostKeys(text []byte) (xssh.HostKeyCallback, []string, error) {
+// hostKeys returns the check of a server's key, and which kinds of key
+// known_hosts has for it.
+func hostKeys(text []byte, at *transport.Endpoint) (xssh.HostKeyCallback, []string, error) {
 	file, err := os.CreateTemp("", "known_hosts-")
 	if err != nil {
 		return nil, nil, err
@@ -176,21 +191,30 @@ func hostKeys(text []byte) (xssh.HostKeyCallback, []string, error) {
 	}
 	check, err := knownhosts.New(file.Name())
 	if err != nil {
-		return nil, nil, fmt.Errorf("the known_hosts file can't be read: %w", err)
+		return nil, nil, errors.New("the known_hosts file can't be read: each line is a host, a kind of key and the key, as ssh-keyscan prints it")
+	}
+	address := net.JoinHostPort(at.Host, strconv.Itoa(cmp.Or(at.Port, 22)))
+	var known *knownhosts.KeyError
+	if err := check(address, &net.TCPAddr{}, nobody{}); !errors.As(err, &known) || len(known.Want) == 0 {
+		return nil, nil, fmt.Errorf("the known_hosts file has no key of %s: add what ssh-keyscan prints for it, once you have checked it", address)
 	}
 	var algorithms []string
-	for rest := text; ; {
-		_, _, key, _, next, err := xssh.ParseKnownHosts(rest)
-		if err != nil {
-			return check, algorithms, nil // the end
-		}
-		if key.Type() == xssh.KeyAlgoRSA {
+	for _, k := range known.Want {
+		if k.Key.Type() == xssh.KeyAlgoRSA {
 			algorithms = append(algorithms, xssh.KeyAlgoRSASHA512, xssh.KeyAlgoRSASHA256)
 		}
-		algorithms = append(algorithms, key.Type())
-		rest = next
+		algorithms = append(algorithms, k.Key.Type())
 	}
+	return check, algorithms, nil
 }
+
+// nobody is a key that no server has: asking for it, one is told all that are
+// known.
+type nobody struct{}
+
+func (nobody) Type() string                         { return "nobody" }
+func (nobody) Marshal() []byte                      { return []byte("nobody") }
+func (nobody) Verify([]byte, *xssh.Signature) error { return errors.New("nobody signs nothing") }
 
 // String returns the repository's URL.
 func (r *Repository) String() string { return r.opts.URL }
@@ -214,8 +238,42 @@ func (r *Repository) Fetch(ctx context.Context) (Commit, error) {
 	if err != nil {
 		return Commit{}, fmt.Errorf("fetch branch %s of %s: %w", r.opts.Branch, r.opts.URL, err)
 	}
-	r.head = &c
+	if err := r.tidy(); err != nil {
+		return Commit{}, fmt.Errorf("repack the clone of %s: %w", r.opts.URL, err)
+	}
 	return c, nil
+}
+
+// Last returns the head of the last fetch that the clone on disk knows, for when
+// the repository can't be reached. It asks no server.
+func (r *Repository) Last() (Commit, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.git == nil {
+		repo, err := openBare(r.opts.Dir)
+		if err != nil {
+			return Commit{}, err
+		}
+		r.git = repo
+	}
+	return r.trusted(plumbing.NewBranchReferenceName(r.opts.Branch))
+}
+
+// maxPacks is how many packs the clone may have before it is repacked: each
+// fetch adds one, and each read looks through them all.
+const maxPacks = 50
+
+// tidy puts the packs of many fetches into one.
+func (r *Repository) tidy() error {
+	packs, err := filepath.Glob(filepath.Join(r.opts.Dir, "objects", "pack", "*.pack"))
+	if err != nil || len(packs) <= maxPacks {
+		return err
+	}
+	if err := r.git.RepackObjects(&git.RepackConfig{}); err != nil {
+		return err
+	}
+	r.git, err = openBare(r.opts.Dir) // the old one knows the old packs
+	return err
 }
 
 var errDamaged = errors.New("the clone is damaged")

@@ -84,7 +84,7 @@ func (s *shared) logger(w io.Writer) (*slog.Logger, error) {
 	switch {
 	case s.logFormat == "text" || s.logFormat == "auto" && terminal:
 		_, noColor := os.LookupEnv("NO_COLOR")
-		return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: noColor || !terminal})), nil
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: noColor || !terminal})), nil
 	case s.logFormat == "json" || s.logFormat == "auto":
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
 	}

@@ -1,0 +1,150 @@
+// Package house_test holds the code to the house's rules: who may import whom,
+// and that each package says first what it does not know.
+package house_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/xetys/tether/test/cluster"
+)
+
+const module = "github.com/xetys/tether/"
+
+// rooms says for each package what of the house it may import. A package that is
+// not listed may not exist.
+var rooms = map[string][]string{
+	"source":            {},
+	"drift":             {},
+	"render/manifest":   {},
+	"render":            {"render/manifest"},
+	"apply/record":      {"render/manifest"},
+	"apply":             {"apply/record", "drift", "render/manifest"},
+	"agent":             {"source", "render", "render/manifest", "apply", "apply/record", "drift"},
+	"cmd/tether":        {"agent", "apply", "cmd/tether/demo", "render", "source"},
+	"cmd/tether/demo":   {},
+	"test/cluster":      {},
+	"test/controlplane": {},
+}
+
+// libraries says which packages alone may import a library.
+var libraries = []struct {
+	prefix, what string
+	only         []string
+}{
+	{"helm.sh/helm/v3/pkg/storage", "Helm's storage", []string{"apply/record"}},
+	{"helm.sh/helm/v3/pkg/engine", "Helm's engine", []string{"render", "apply"}}, // apply answers its lookups
+	{"helm.sh/helm/v3/pkg/chart", "Helm's charts", []string{"render", "apply/record"}},
+	{"k8s.io/client-go/dynamic", "a Kubernetes client", []string{"apply"}},
+	{"k8s.io/client-go/kubernetes", "a Kubernetes client", []string{"apply", "apply/record", "cmd/tether/demo", "test/cluster", "test/controlplane"}},
+	{"sigs.k8s.io/controller-runtime", "a Kubernetes client", []string{"apply"}},
+	{"github.com/go-git/go-git", "git", []string{"source"}},
+	{"log/slog", "a log", []string{"agent", "cmd/tether"}},
+	{"github.com/prometheus/", "metrics", []string{"agent", "cmd/tether"}},
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	eachFile(t, func(pkg, file string, imports []string) {
+		allowed, known := rooms[pkg]
+		if !known {
+			t.Errorf("%s: package %s has no room in the house: give it one here, or put its code elsewhere", file, pkg)
+		}
+		for _, i := range imports {
+			if own, ok := strings.CutPrefix(i, module); ok && !contains(allowed, own) {
+				t.Errorf("%s imports %s: %s may import %v only", file, own, pkg, allowed)
+			}
+			for _, l := range libraries {
+				if strings.HasPrefix(i, l.prefix) && !contains(l.only, pkg) {
+					t.Errorf("%s imports %s: %s is for %v alone", file, i, l.what, l.only)
+				}
+			}
+		}
+	})
+}
+
+var notKnown = regexp.MustCompile(`(?i)(does|do) not\s+know|knows\s+(nothing|neither)|, and nothing of`)
+
+func TestEachPackageSaysWhatItDoesNotKnow(t *testing.T) {
+	said := map[string]bool{}
+	seen := map[string]bool{}
+	root := rootFolder(t)
+	eachFile(t, func(pkg, file string, _ []string) {
+		seen[pkg] = true
+		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, parser.ParseComments|parser.PackageClauseOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if parsed.Doc != nil && notKnown.MatchString(parsed.Doc.Text()) {
+			said[pkg] = true
+		}
+	})
+	for pkg := range seen {
+		if !said[pkg] {
+			t.Errorf("package %s does not say in its doc comment what it does not know", pkg)
+		}
+	}
+}
+
+func rootFolder(t *testing.T) string {
+	t.Helper()
+	root, err := cluster.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// eachFile calls see with every Go file that is no test's, and what it imports.
+func eachFile(t *testing.T, see func(pkg, file string, imports []string)) {
+	t.Helper()
+	root := rootFolder(t)
+	found := 0
+	err := filepath.WalkDir(root, func(p string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if e.IsDir() && (strings.HasPrefix(e.Name(), ".") && p != root || e.Name() == "testdata" || e.Name() == "bin") {
+			return fs.SkipDir
+		}
+		if e.IsDir() || filepath.Ext(p) != ".go" || strings.HasSuffix(p, "_test.go") {
+			return nil
+		}
+		rel, err := filepath.Rel(root, p)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		parsed, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		var imports []string
+		for _, i := range parsed.Imports {
+			imports = append(imports, strings.Trim(i.Path.Value, `"`))
+		}
+		found++
+		see(path.Dir(rel), rel, imports)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found == 0 {
+		t.Fatal("no Go file was found")
+	}
+}
+
+func contains(list []string, one string) bool {
+	for _, l := range list {
+		if l == one {
+			return true
+		}
+	}
+	return false
+}
