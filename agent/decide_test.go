@@ -1,0 +1,215 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"helm.sh/helm/v3/pkg/release"
+
+	"github.com/xetys/tether/apply/record"
+)
+
+// rec writes a record as "action digest outcome", the last one with "deployed" if
+// it is what runs.
+func rec(revision int, action record.Action, digest string, outcome record.Outcome, status release.Status) *record.Record {
+	return &record.Record{Name: "web", Namespace: "prod", Revision: revision, Environment: "production",
+		Commit: strings.Repeat("c", 40), Action: action, Digest: digest, Outcome: outcome, Status: status}
+}
+
+func good(revision int, digest string) *record.Record {
+	return rec(revision, record.Upgrade, digest, record.Good, release.StatusSuperseded)
+}
+
+func running(revision int, digest string) *record.Record {
+	return rec(revision, record.Upgrade, digest, record.Good, release.StatusDeployed)
+}
+
+func failed(revision int, digest string) *record.Record {
+	return rec(revision, record.Upgrade, digest, record.Failed, release.StatusFailed)
+}
+
+func abandoned(revision int, digest string) *record.Record {
+	return rec(revision, record.Upgrade, digest, record.Abandoned, release.StatusFailed)
+}
+
+func pending(revision int, action record.Action, digest string) *record.Record {
+	return rec(revision, action, digest, record.Pending, release.StatusPendingUpgrade)
+}
+
+func uninstalled(revision int, digest string) *record.Record {
+	return rec(revision, record.Upgrade, digest, record.Good, release.StatusUninstalled)
+}
+
+func foreign(revision int, status release.Status) *record.Record {
+	return &record.Record{Name: "web", Namespace: "prod", Revision: revision, Status: status, Outcome: record.Good}
+}
+
+func others(r *record.Record) *record.Record { r.Environment = "development"; return r }
+
+func TestDecide(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		state State
+		want  string // act, and "to N" for a rollback
+	}{
+		"what was never there is installed":                      {State{Want: "a"}, "install"},
+		"what runs is left alone":                                {State{Want: "a", History: record.History{running(1, "a")}}, "none"},
+		"what drifted is put back":                               {State{Want: "a", History: record.History{running(1, "a")}, Drifted: true, Correct: true}, "repair"},
+		"what drifted is only told with drift: report":           {State{Want: "a", History: record.History{running(1, "a")}, Drifted: true}, "none"},
+		"new inputs are an upgrade":                              {State{Want: "b", History: record.History{running(1, "a")}}, "upgrade"},
+		"inputs that ran before are a rollback":                  {State{Want: "a", History: record.History{good(1, "a"), running(2, "b")}}, "rollback to 1"},
+		"of two good records of the same inputs the newest runs": {State{Want: "a", History: record.History{good(1, "a"), good(2, "b"), good(3, "a"), running(4, "c")}}, "rollback to 3"},
+		"inputs that failed before are no rollback":              {State{Want: "b", History: record.History{running(1, "a"), failed(2, "b"), running(3, "a")}}, "hold"},
+		"a failed rollout goes back":                             {State{Want: "b", History: record.History{running(1, "a"), failed(2, "b")}}, "rollback to 1"},
+		"a failed rollout stays with onFailure: hold":            {State{Want: "b", OnFailure: "hold", History: record.History{running(1, "a"), failed(2, "b")}}, "hold"},
+		"a first rollout that failed has nothing to go back to":  {State{Want: "a", History: record.History{failed(1, "a")}}, "hold"},
+		"a failed rollout is tried again when asked":             {State{Want: "b", Retry: true, History: record.History{running(1, "a"), failed(2, "b")}}, "upgrade"},
+		"other inputs after a failure are an upgrade":            {State{Want: "c", History: record.History{running(1, "a"), failed(2, "b")}}, "upgrade"},
+		"a revert after a failure that stayed is a rollback":     {State{Want: "a", OnFailure: "hold", History: record.History{running(1, "a"), failed(2, "b")}}, "rollback to 1"},
+		"an interrupted rollout is gone on with":                 {State{Want: "b", History: record.History{running(1, "a"), pending(2, record.Upgrade, "b")}}, "resume"},
+		"an interrupted way back is gone on with":                {State{Want: "b", History: record.History{running(1, "a"), failed(2, "b"), pending(3, record.Rollback, "a")}}, "resume"},
+		"an interrupted rollout of other inputs is passed over":  {State{Want: "c", History: record.History{running(1, "a"), pending(2, record.Upgrade, "b")}}, "upgrade"},
+		"a revert in the middle of a rollout is a rollback":      {State{Want: "a", History: record.History{running(1, "a"), pending(2, record.Upgrade, "b")}}, "rollback to 1"},
+		"what was given up for another commit may come back":     {State{Want: "b", History: record.History{running(1, "a"), abandoned(2, "b"), running(3, "c")}}, "upgrade"},
+		"what helm installed is adopted by an upgrade":           {State{Want: "a", History: record.History{foreign(1, release.StatusDeployed)}}, "upgrade"},
+		"what helm left pending is passed over":                  {State{Want: "a", History: record.History{foreign(1, release.StatusPendingInstall)}}, "install"},
+		"what git no longer lists is uninstalled":                {State{History: record.History{running(1, "a")}}, "uninstall"},
+		"what never became healthy is uninstalled too":           {State{History: record.History{failed(1, "a")}}, "uninstall"},
+		"what is uninstalled stays so":                           {State{History: record.History{uninstalled(1, "a")}}, "none"},
+		"what was uninstalled and comes back is installed":       {State{Want: "a", History: record.History{uninstalled(1, "a")}}, "install"},
+		"what another environment owns is not touched":           {State{Want: "a", History: record.History{others(running(1, "a"))}}, "hold"},
+		"what another environment owns is not uninstalled":       {State{History: record.History{others(running(1, "a"))}}, "none"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			if have := said(Decide(c.state.complete())); have != c.want {
+				t.Errorf("decided %s, want %s", have, c.want)
+			}
+		})
+	}
+}
+
+// complete fills in what a case does not say: ours, listed, going back by itself.
+func (s State) complete() State {
+	s.Environment, s.Listed = "production", s.Want != ""
+	if s.OnFailure == "" {
+		s.OnFailure = "rollback"
+	}
+	return s
+}
+
+func said(d Decision) string {
+	if d.Act == Rollback {
+		return fmt.Sprintf("rollback to %d", d.To.Revision)
+	}
+	return string(d.Act)
+}
+
+// mutations are what can happen to a release, each on its own.
+var mutations = map[string]func(*State){
+	"git asks for b":      func(s *State) { s.Want = "b" },
+	"git asks for c":      func(s *State) { s.Want = "c" },
+	"git drops it":        func(s *State) { s.Listed, s.Want = false, "" },
+	"a ran":               func(s *State) { s.add(running, "a") },
+	"b ran":               func(s *State) { s.add(running, "b") },
+	"b failed":            func(s *State) { s.add(failed, "b") },
+	"b was given up":      func(s *State) { s.add(abandoned, "b") },
+	"b is under way":      func(s *State) { s.add(underWay, "b") },
+	"somebody used helm":  func(s *State) { s.History = append(s.History, foreign(s.History.Next(), release.StatusDeployed)) },
+	"it was uninstalled":  func(s *State) { s.add(uninstalled, "a") },
+	"it drifted":          func(s *State) { s.Drifted = true },
+	"drift is reported":   func(s *State) { s.Correct = false },
+	"failures are held":   func(s *State) { s.OnFailure = "hold" },
+	"somebody asks again": func(s *State) { s.Retry = true },
+}
+
+func underWay(revision int, digest string) *record.Record {
+	return pending(revision, record.Upgrade, digest)
+}
+
+// add appends a record; one that runs supersedes those before.
+func (s *State) add(record func(int, string) *record.Record, digest string) {
+	r := record(s.History.Next(), digest)
+	if r.Status == release.StatusDeployed {
+		for _, before := range s.History {
+			if before.Status == release.StatusDeployed {
+				before.Status = release.StatusSuperseded
+			}
+		}
+	}
+	s.History = append(s.History, r)
+}
+
+// Whatever happened, in whatever combination, these hold.
+func TestDecideKeepsItsInvariants(t *testing.T) {
+	names := make([]string, 0, len(mutations))
+	for name := range mutations {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for subset := range 1 << len(names) {
+		s := State{Environment: "production", Listed: true, Want: "a", OnFailure: "rollback", Correct: true}
+		var happened []string
+		for i, name := range names {
+			if subset&(1<<i) != 0 {
+				mutations[name](&s)
+				happened = append(happened, name)
+			}
+		}
+		for invariant, broken := range invariants {
+			if broken(s, Decide(s)) {
+				t.Fatalf("after %s: %s is broken: %s", strings.Join(happened, ", "), invariant, said(Decide(s)))
+			}
+		}
+	}
+}
+
+var invariants = map[string]func(State, Decision) bool{
+	"the same state gives the same decision": func(s State, d Decision) bool { return said(Decide(s)) != said(d) || Decide(s).Reason != d.Reason },
+	"what is decided has a reason":           func(_ State, d Decision) bool { return d.Act != None && d.Reason == "" },
+	"what git drops is never deployed": func(s State, d Decision) bool {
+		return !s.Listed && d.Act != None && d.Act != Uninstall
+	},
+	"what git lists is never uninstalled": func(s State, d Decision) bool { return s.Listed && d.Act == Uninstall },
+	"a rollback is to a good record that was not uninstalled": func(s State, d Decision) bool {
+		return d.Act == Rollback && (d.To == nil || d.To.Outcome != record.Good || d.To.Status == release.StatusUninstalled)
+	},
+	"inputs that failed are not deployed again unasked": func(s State, d Decision) bool {
+		return s.History.FailedWith(s.Want) != nil && !s.Retry && (d.Act == Install || d.Act == Upgrade)
+	},
+	"what is held is behind git": func(_ State, d Decision) bool { return d.Act == Hold && !d.Behind },
+	"drift is not put back when it is only to be reported": func(s State, d Decision) bool {
+		return d.Act == Repair && (!s.Correct || !s.Drifted)
+	},
+	"what was decided and done is a fixed point": func(s State, d Decision) bool {
+		next := done(s, d)
+		again := Decide(next).Act
+		return again != None && again != Hold
+	},
+}
+
+// done is the state after a decision was carried out well.
+func done(s State, d Decision) State {
+	h := make(record.History, len(s.History))
+	for i, r := range s.History {
+		c := *r
+		h[i] = &c
+	}
+	s.History, s.Drifted, s.Retry = h, false, false
+	switch d.Act {
+	case Install, Upgrade:
+		s.add(running, s.Want)
+	case Rollback:
+		s.add(running, d.To.Digest)
+	case Resume:
+		s.add(running, s.History.Pending().Digest)
+	case Uninstall:
+		s.History.Last().Status = release.StatusUninstalled
+		for _, r := range s.History[:len(s.History)-1] {
+			if r.Status == release.StatusDeployed {
+				r.Status = release.StatusSuperseded
+			}
+		}
+	}
+	return s
+}
