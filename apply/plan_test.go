@@ -1,0 +1,256 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+var update = flag.Bool("update", false, "rewrite the goldens")
+
+var web = Owner{Environment: "production", Name: "web", Namespace: "prod"}
+
+// parse reads objects as they would be rendered for web.
+func parse(t *testing.T, text string) []manifest.Object {
+	t.Helper()
+	out, err := manifest.Parse(text, "prod", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// live is an object of web as the cluster has it.
+func live(t *testing.T, text string) manifest.Object {
+	t.Helper()
+	o := web.Mark(parse(t, text))[0]
+	o.SetUID("uid-1")
+	o.SetResourceVersion("7")
+	o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: FieldManager, Operation: metav1.ManagedFieldsOperationApply}})
+	return o
+}
+
+// A plan of everything that can happen to an object, in the golden format.
+func TestPlanOfEverything(t *testing.T) {
+	want := web.Mark(parse(t, `
+kind: Deployment
+apiVersion: apps/v1
+metadata: {name: new}
+---
+kind: Deployment
+apiVersion: apps/v1
+metadata: {name: same}
+---
+kind: ConfigMap
+apiVersion: v1
+metadata: {name: differs}
+data: {a: wanted}
+---
+kind: ConfigMap
+apiVersion: v1
+metadata: {name: theirs}
+---
+kind: Job
+apiVersion: batch/v1
+metadata: {name: job}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: stuck}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: recreated, annotations: {tether.stytex.cloud/recreate: "true"}}
+---
+kind: Widget
+apiVersion: example.com/v1
+metadata: {name: later}
+---
+kind: Namespace
+apiVersion: v1
+metadata: {name: space}
+---
+kind: ConfigMap
+apiVersion: v1
+metadata: {name: nonsense}
+`))
+	past := parse(t, `
+kind: ConfigMap
+apiVersion: v1
+metadata: {name: gone}
+---
+kind: ConfigMap
+apiVersion: v1
+metadata: {name: leaving}
+---
+kind: PersistentVolumeClaim
+apiVersion: v1
+metadata: {name: data}
+---
+kind: ConfigMap
+apiVersion: v1
+metadata: {name: kept}
+---
+kind: ConfigMap
+apiVersion: v1
+metadata: {name: handed-over}
+`)
+	kept := live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: kept, annotations: {helm.sh/resource-policy: keep}}}")
+	theirs := live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: theirs}}")
+	theirs.SetAnnotations(map[string]string{annotRelease: "other", annotReleaseSpace: "elsewhere"})
+	handed := live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: handed-over}}")
+	handed.SetAnnotations(theirs.GetAnnotations())
+	immutableField := apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "x", nil)
+	immutableField.ErrStatus.Message = "spec.clusterIP: Invalid value: field is immutable"
+	seen := map[manifest.ID]Seen{}
+	see := func(o manifest.Object, s Seen) {
+		s.Live = o.Unstructured
+		seen[o.ID()] = s
+	}
+	see(live(t, "{kind: Deployment, apiVersion: apps/v1, metadata: {name: same}}"), Seen{InPlace: true})
+	see(live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: differs}, data: {a: found}}"),
+		Seen{Judged: live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: differs}, data: {a: wanted}}").Unstructured})
+	see(theirs, Seen{Judged: theirs.Unstructured})
+	see(live(t, "{kind: Job, apiVersion: batch/v1, metadata: {name: job}}"), Seen{Err: immutableField})
+	see(live(t, "{kind: Service, apiVersion: v1, metadata: {name: stuck}}"), Seen{Err: immutableField})
+	see(live(t, "{kind: Service, apiVersion: v1, metadata: {name: recreated}}"), Seen{Err: immutableField})
+	see(live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: leaving}}"), Seen{})
+	see(live(t, "{kind: PersistentVolumeClaim, apiVersion: v1, metadata: {name: data}}"), Seen{})
+	see(kept, Seen{})
+	see(handed, Seen{})
+	seen[manifest.ID{Group: "example.com", Kind: "Widget", Namespace: "prod", Name: "later"}] = Seen{Deferred: "its kind Widget.example.com comes with this commit"}
+	seen[manifest.ID{Kind: "ConfigMap", Namespace: "prod", Name: "nonsense"}] = Seen{Err: errors.New("data: Invalid value: 1")}
+
+	golden(t, "everything", NewPlan(web, want, past, seen, Coming{}).String())
+}
+
+func golden(t *testing.T, name, have string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(have), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), have); diff != "" {
+		t.Errorf("%s (rewrite it with -update):\n%s", path, diff)
+	}
+}
+
+// Nothing that the server writes by itself makes a plan non-empty.
+func TestNoiseIsNoDrift(t *testing.T) {
+	want := web.Mark(parse(t, "{kind: Deployment, apiVersion: apps/v1, metadata: {name: web}, spec: {replicas: 2}}"))
+	judged := live(t, "{kind: Deployment, apiVersion: apps/v1, metadata: {name: web}, spec: {replicas: 2}}")
+	for name, change := range map[string]func(o manifest.Object){
+		"a status": func(o manifest.Object) {
+			o.Object["status"] = map[string]any{"conditions": []any{map[string]any{"lastTransitionTime": "2026-01-01T00:00:00Z"}}}
+		},
+		"a resource version": func(o manifest.Object) { o.SetResourceVersion("99") },
+		"a generation":       func(o manifest.Object) { o.SetGeneration(12) },
+		"a UID":              func(o manifest.Object) { o.SetUID("other") },
+		"a manager's time": func(o manifest.Object) {
+			now := metav1.Now()
+			o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: FieldManager, Operation: metav1.ManagedFieldsOperationApply, Time: &now}})
+		},
+		"a number of another type": func(o manifest.Object) { o.Object["spec"] = map[string]any{"replicas": float64(2)} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := live(t, "{kind: Deployment, apiVersion: apps/v1, metadata: {name: web}, spec: {replicas: 2}}")
+			change(found)
+			plan := NewPlan(web, want, nil, map[manifest.ID]Seen{found.ID(): {Live: found.Unstructured, Judged: judged.Unstructured}}, Coming{})
+			if plan.Pending() {
+				t.Errorf("the plan is not empty:\n%s", plan)
+			}
+		})
+	}
+}
+
+func TestStringDataIsOwnedAsData(t *testing.T) {
+	secret := parse(t, "{kind: Secret, apiVersion: v1, metadata: {name: s}, data: {a: eA==}, stringData: {b: plain}}")
+	marked := web.Mark(secret)[0]
+	want := map[string]any{"a": "eA==", "b": "cGxhaW4="}
+	if diff := cmp.Diff(want, marked.Object["data"]); diff != "" || marked.Object["stringData"] != nil {
+		t.Errorf("data %v, stringData %v", marked.Object["data"], marked.Object["stringData"])
+	}
+	if secret[0].Object["stringData"] == nil {
+		t.Error("the given object was modified")
+	}
+}
+
+func TestNothingStartsBeforeWhatItNeeds(t *testing.T) {
+	order := []schema.GroupKind{
+		{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}, {Kind: "Namespace"}, {Kind: "ConfigMap"},
+		{Group: "apps", Kind: "Deployment"}, {Group: "networking.k8s.io", Kind: "Ingress"},
+		{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"},
+	}
+	for i := range len(order) - 1 {
+		if StageOf(order[i]) >= StageOf(order[i+1]) {
+			t.Errorf("%s does not come before %s", order[i], order[i+1])
+		}
+	}
+	if StageOf(schema.GroupKind{Group: "example.com", Kind: "Widget"}) <= StageOf(schema.GroupKind{Group: "apps", Kind: "Deployment"}) {
+		t.Error("a custom resource comes before its operator")
+	}
+}
+
+func TestOnlyTheNetworkAndTheServersOwnWordAreTransient(t *testing.T) {
+	gr := schema.GroupResource{Resource: "things"}
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"none":                   {nil, false},
+		"a conflict":             {apierrors.NewConflict(gr, "x", errors.New("newer")), true},
+		"too many requests":      {apierrors.NewTooManyRequests("later", 1), true},
+		"a webhook that is down": {apierrors.NewInternalError(errors.New(`failed calling webhook "x": connection refused`)), true},
+		"an invalid object":      {apierrors.NewInvalid(schema.GroupKind{Kind: "Thing"}, "x", nil), false},
+		"no permission":          {apierrors.NewForbidden(gr, "x", errors.New("no")), false},
+		"an unhealthy object":    {&UnhealthyError{TimedOut: true}, false},
+		"a refused object":       {&RefusedError{Why: "no"}, false},
+	} {
+		if have := Transient(c.err); have != c.want {
+			t.Errorf("%s: %v", name, have)
+		}
+	}
+}
+
+func TestGraphRunsWhatIsUnblockedAndSaysWhatIsNot(t *testing.T) {
+	var g Graph
+	g.Add("app", "backend")
+	g.Add("backend", "database")
+	g.Add("database")
+	g.Add("worker", "database", "not part of the work")
+	g.Add("a", "b")
+	g.Add("b", "a")
+	results := g.Run(t.Context(), func(_ context.Context, name string) error {
+		if name == "backend" {
+			return errors.New("no")
+		}
+		return nil
+	})
+	for name, want := range map[string]string{"database": "", "worker": "", "backend": "no", "app": "backend", "a": "b", "b": "a"} {
+		r := results[name]
+		have := strings.Join(r.Blocked, ",")
+		if r.Err != nil {
+			have = r.Err.Error()
+		}
+		if have != want {
+			t.Errorf("%s: %q, want %q", name, have, want)
+		}
+	}
+}
