@@ -40,6 +40,9 @@ func Parse(text, namespace string, scope Scope) ([]Object, error) {
 			return nil, fmt.Errorf("%s: %w", source, err)
 		}
 		for _, u := range objects {
+			if u.GetKind() == "" || u.GetAPIVersion() == "" {
+				return nil, fmt.Errorf("%s: an object has no kind or no apiVersion", source)
+			}
 			if u.GetName() == "" {
 				return nil, fmt.Errorf("%s: %s has no metadata.name; an object that a release keeps needs one (generateName does not do)", source, u.GetKind())
 			}
@@ -72,9 +75,6 @@ func parseDocument(doc []byte) ([]*unstructured.Unstructured, error) {
 	}
 	switch o := o.(type) {
 	case *unstructured.Unstructured:
-		if o.GetAPIVersion() == "" {
-			return nil, fmt.Errorf("%s has no apiVersion", o.GetKind())
-		}
 		return []*unstructured.Unstructured{o}, nil
 	case *unstructured.UnstructuredList:
 		var out []*unstructured.Unstructured
