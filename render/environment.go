@@ -6,9 +6,11 @@
 package render
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"regexp"
@@ -136,12 +138,18 @@ func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
 	if err != nil {
 		return nil, Problems{{File: file, Message: fmt.Sprintf("can't be read: %v; an environment is a folder with an environment.yaml", cause(err))}}
 	}
-	var root yaml.Node
-	if err := yaml.Unmarshal(raw, &root); err != nil {
+	var root, second yaml.Node
+	nodes := yaml.NewDecoder(bytes.NewReader(raw))
+	if err := nodes.Decode(&root); errors.Is(err, io.EOF) {
+		return nil, Problems{{File: file, Message: "is empty: it holds one document of kind Environment"}}
+	} else if err != nil {
 		return nil, Problems{syntaxProblem(file, err)}
 	}
+	if err := nodes.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, Problems{{File: file, Line: second.Line, Message: "holds more than one document: keep one, of kind Environment"}}
+	}
 	var doc document
-	decoder := yaml.NewDecoder(strings.NewReader(string(raw)))
+	decoder := yaml.NewDecoder(bytes.NewReader(raw))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&doc); err != nil {
 		return nil, strictProblems(file, err)

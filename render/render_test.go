@@ -1,0 +1,201 @@
+package render_test
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/xetys/tether/render"
+)
+
+// repo is a repository from a txtar text; a chart "web" is always there.
+func repo(t *testing.T, text string) fs.FS {
+	t.Helper()
+	const base = `
+-- charts/web/Chart.yaml --
+apiVersion: v2
+name: web
+version: 1.0.0
+-- charts/web/templates/c.yaml --
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: {{ .Release.Name }}}
+data: {a: {{ .Values.a | default "none" | quote }}}
+-- environments/prod/values.yaml --
+a: one
+`
+	files := fstest.MapFS{}
+	for _, part := range []string{base, text} {
+		for _, f := range txtar.Parse([]byte(part)).Files {
+			files[f.Name] = &fstest.MapFile{Data: f.Data, Mode: 0o600}
+		}
+	}
+	return files
+}
+
+// environment is an environment.yaml with the given lines of spec.
+func environment(spec string) string {
+	return "-- environments/prod/environment.yaml --\napiVersion: tether.stytex.cloud/v1\nkind: Environment\nmetadata: {name: prod}\nspec:\n" + spec + "\n"
+}
+
+// prepareAll loads and prepares everything of environment prod and renders it.
+func prepareAll(files fs.FS) ([]*render.Prepared, string, error) {
+	env, err := render.LoadEnvironment(files, "prod")
+	if err != nil {
+		return nil, "", err
+	}
+	r := render.NewRenderer()
+	var all []*render.Prepared
+	var text strings.Builder
+	for _, spec := range env.Releases {
+		p, err := r.Prepare(files, env, spec)
+		if err != nil {
+			return nil, "", err
+		}
+		rel, err := r.Render(context.Background(), p, render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil)})
+		if err != nil {
+			return nil, "", err
+		}
+		all = append(all, p)
+		text.WriteString(render.Text(rel))
+	}
+	return all, text.String(), nil
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	const good = "  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, values: [values.yaml]}"
+	for sentence, c := range map[string]struct{ text, want string }{
+		"an unknown field of spec":           {environment(good + "\n  drifts: correct"), `environments/prod/environment.yaml:8: unknown field "drifts"`},
+		"an unknown field of a release":      {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      depends: [x]"), `environments/prod/environment.yaml:9: unknown field "depends"`},
+		"a field that is not supported yet":  {environment(good + "\n  atomic: true"), `environments/prod/environment.yaml:8: field "atomic" is not supported yet: remove it`},
+		"a release that is listed twice":     {environment(good + "\n    - {name: web, chart: charts/web}"), "environments/prod/environment.yaml:8: release web is listed twice, first in line 7"},
+		"a name that does not fit":           {environment("  namespace: prod\n  releases:\n    - {name: Web_1, chart: charts/web}"), `environments/prod/environment.yaml:7: release name "Web_1"`},
+		"another folder's name":              {strings.Replace(environment(good), "name: prod", "name: other", 1), `environments/prod/environment.yaml:3: metadata.name is "other": it must equal the folder's name, "prod"`},
+		"another version of the document":    {strings.Replace(environment(good), "cloud/v1", "cloud/v9", 1), `environments/prod/environment.yaml:1: apiVersion is "tether.stytex.cloud/v9"`},
+		"a namespace that is missing":        {environment("  releases: []"), `spec.namespace is ""`},
+		"a timeout without a unit":           {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, timeout: \"10\"}"), `environments/prod/environment.yaml:7: timeout "10" of release web: use a duration like 10m`},
+		"a word that is none of the choices": {environment(good + "\n  drift: ignore"), `spec.drift is "ignore": use correct or report`},
+		"a dependency that is not listed":    {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, dependsOn: [db]}"), "environments/prod/environment.yaml:7: release web depends on db, which is not listed"},
+		"a release that depends on itself":   {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, dependsOn: [web]}"), "cycle: web → web"},
+		"a chart that is not there":          {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/wbe}"), "environments/prod/environment.yaml:7: chart charts/wbe of release web does not exist"},
+		"a chart outside of the repository":  {environment("  namespace: prod\n  releases:\n    - {name: web, chart: ../../etc}"), "environments/prod/environment.yaml:7: chart ../../etc leaves the repository"},
+		"a chart from a registry":            {environment("  namespace: prod\n  releases:\n    - {name: web, chart: oci://example.com/web}"), "only charts in the repository are supported yet"},
+		"values outside of the repository":   {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, values: [../../../etc/passwd]}"), "values file ../../../etc/passwd leaves the repository"},
+		"values that are not there":          {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, values: [valeus.yaml]}"), "environments/prod/environment.yaml:7: values file valeus.yaml does not exist (looked for environments/prod/valeus.yaml)"},
+		"values that are no map":             {environment(good) + "-- environments/prod/values.yaml --\n[a, b]\n", "environments/prod/values.yaml: is not a map of values"},
+		"values that SOPS encrypted":         {environment(good) + "-- environments/prod/values.yaml --\na: ENC[x]\nsops: {mac: x}\n", "environments/prod/values.yaml: is encrypted with SOPS, which is not supported yet"},
+		"values that break the schema":       {environment(good) + "-- charts/web/values.schema.json --\n{\"properties\": {\"a\": {\"type\": \"integer\"}}}\n", "environments/prod/values.yaml: release web: web: - at '/a': got string, want integer"},
+		"a schema that reads files":          {environment(good) + "-- charts/web/values.schema.json --\n{\"properties\": {\"a\": {\"$ref\": \"file:///etc/passwd\"}}}\n", "values.schema.json refers to file:///etc/passwd"},
+		"a schema that reaches out":          {environment(good) + "-- charts/web/values.schema.json --\n{\"allOf\": [{\"$ref\": \"https://example.com/s.json\"}]}\n", "values.schema.json refers to https://example.com/s.json"},
+		"a dependency that is not vendored":  {environment(good) + "-- charts/web/Chart.yaml --\napiVersion: v2\nname: web\nversion: 1.0.0\ndependencies: [{name: db, version: 1.0.0, repository: \"https://example.com\"}]\n", "its dependency db is not in its charts/ folder: run helm dependency build, and commit the result"},
+		"a dependency that leaves":           {environment(good) + "-- charts/web/Chart.yaml --\napiVersion: v2\nname: web\nversion: 1.0.0\ndependencies: [{name: db, version: 1.0.0, repository: \"file://../../../db\"}]\n", "leaves the repository"},
+		"a dependency on itself":             {environment(good) + "-- charts/web/Chart.yaml --\napiVersion: v2\nname: web\nversion: 1.0.0\ndependencies: [{name: other, version: 1.0.0, repository: \"file://.\"}]\n", "too deep, or in a circle"},
+		"a cluster that is too old":          {environment(good) + "-- charts/web/Chart.yaml --\napiVersion: v2\nname: web\nversion: 1.0.0\nkubeVersion: \">=9.0.0\"\n", "release web: chart requires kubeVersion: >=9.0.0"},
+		"a template that fails":              {environment(good) + "-- charts/web/templates/x.yaml --\na: 1\nb: {{ fail \"because\" }}\n", "web/templates/x.yaml:2:6"},
+		"a template that renders no YAML":    {environment(good) + "-- charts/web/templates/x.yaml --\na: [\n", "web/templates/x.yaml"},
+		"the same object from two templates": {environment(good) + "-- charts/web/templates/x.yaml --\n{apiVersion: v1, kind: ConfigMap, metadata: {name: web}}\n", "ConfigMap prod/web is rendered twice, by web/templates/c.yaml and by web/templates/x.yaml"},
+		"a hook that Helm would drop":        {environment(good) + "-- charts/web/templates/x.yaml --\n{apiVersion: batch/v1, kind: Job, metadata: {name: j, annotations: {helm.sh/hook: pre-instal}}}\n", `Job.batch j has the unknown hook "pre-instal"`},
+		"an object without a name":           {environment(good) + "-- charts/web/templates/x.yaml --\n{apiVersion: batch/v1, kind: Job, metadata: {generateName: j-}}\n", "Job has no metadata.name"},
+		"a document that is a list":          {"-- environments/prod/environment.yaml --\n- a\n", "environments/prod/environment.yaml:1"},
+		"a document that is empty":           {"-- environments/prod/environment.yaml --\n", "environments/prod/environment.yaml: is empty"},
+		"two documents":                      {environment(good) + "---\nkind: Environment\n", "environments/prod/environment.yaml:8: holds more than one document"},
+		"what is no YAML":                    {"-- environments/prod/environment.yaml --\napiVersion: tether.stytex.cloud/v1\nkind: [Environment\n", "environments/prod/environment.yaml:2: is not YAML"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			_, _, err := prepareAll(repo(t, c.text))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("have %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
+	_, err := render.LoadEnvironment(repo(t, environment("  namespace: PROD\n  drift: no\n  releases:\n    - {name: web, chart: charts/x, values: [y.yaml]}")), "prod")
+	if err == nil || strings.Count(err.Error(), "\n") != 3 {
+		t.Errorf("%v", err)
+	}
+}
+
+// The digest changes with each input, and with nothing else.
+func TestTheDigestIsOfTheInputs(t *testing.T) {
+	const good = "  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, values: [values.yaml]}"
+	digest := func(text string) string {
+		t.Helper()
+		all, _, err := prepareAll(repo(t, text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all[0].Digest
+	}
+	base := digest(environment(good))
+	for sentence, text := range map[string]string{
+		"a value":                          environment(good) + "-- environments/prod/values.yaml --\na: two\n",
+		"a template":                       environment(good) + "-- charts/web/templates/d.yaml --\n# more\n",
+		"a file that templates could read": environment(good) + "-- charts/web/files/x --\nx\n",
+		"the release's name":               strings.Replace(environment(good), "name: web", "name: wab", 1),
+		"the namespace":                    strings.Replace(environment(good), "namespace: prod", "namespace: other", 1),
+		"the chart's values":               environment(good) + "-- charts/web/values.yaml --\na: x\n",
+	} {
+		if digest(text) == base {
+			t.Errorf("%s does not count", sentence)
+		}
+	}
+	for sentence, text := range map[string]string{
+		"a comment in the values":        environment(good) + "-- environments/prod/values.yaml --\n# why\na:   one\n",
+		"how long a rollout may take":    environment(strings.Replace(good, "values:", "timeout: 1m, onFailure: hold, values:", 1)),
+		"what else is in the repository": environment(good) + "-- README.md --\nx\n",
+		"an ignored file":                environment(good) + "-- charts/web/README.bak --\nx\n-- charts/web/.helmignore --\n*.bak\n.helmignore\n",
+	} {
+		if digest(text) != base {
+			t.Errorf("%s counts", sentence)
+		}
+	}
+}
+
+func TestATemplateThatLoopsIsGivenUp(t *testing.T) {
+	files := repo(t, environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web}")+
+		"-- charts/web/templates/x.yaml --\n{{- range until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}\n")
+	env, err := render.LoadEnvironment(files, "prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := render.NewRenderer()
+	p, err := r.Prepare(files, env, env.Releases[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := r.Render(ctx, p, render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil)}); err == nil {
+		t.Error("it ended")
+	}
+}
+
+// A symbolic link in a chart could bring any file of the machine into a render.
+func TestASymbolicLinkIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, repo(t, environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web}"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/etc/passwd", dir+"/charts/web/templates/passwd.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	_, text, err := prepareAll(os.DirFS(dir))
+	if err == nil || !strings.Contains(err.Error(), "charts/web/templates/passwd.yaml is a symbolic link") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+func TestLaterValuesWin(t *testing.T) {
+	_, text, err := prepareAll(repo(t, environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, values: [values.yaml, /shared.yaml]}")+"-- shared.yaml --\na: two\n"))
+	if err != nil || !strings.Contains(text, `a: "two"`) {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
