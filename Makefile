@@ -32,7 +32,6 @@ bin/helm bin/staticcheck: test/tools/go.mod
 
 test: build controlplane tools ## run all tests, on a real control plane
 	go test -p 2 -timeout 20m ./...
-	cd test/controlplane && go test -timeout 10m ./...
 
 lint: tools ## vet, staticcheck, gofmt, tidy modules, import rules
 	@test -z "$$(gofmt -l $(GO_FOLDERS))" || { gofmt -l $(GO_FOLDERS); echo "format these with gofmt -w"; exit 1; }
