@@ -83,8 +83,8 @@ type Repository struct {
 	url  string // the form that go-git takes
 	auth transport.AuthMethod
 
-	mu   sync.RWMutex
-	git  *git.Repository
+	mu  sync.RWMutex
+	git *git.Repository
 }
 
 var scpForm = regexp.MustCompile(`^[\w.-]+@[\w.-]+:`)
