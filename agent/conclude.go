@@ -63,12 +63,28 @@ func (e *environment) conclude(ctx context.Context, l *loaded, jobs []*job, refu
 	return nil
 }
 
+// undecided says in the ledger why there is no verdict on the head yet: git or
+// the cluster could not be read.
+func (e *environment) undecided(ctx context.Context, err error) {
+	head := e.ledger.Head()
+	if head.Verdict.Final() || ctx.Err() != nil {
+		return
+	}
+	head.conclude(Pending, err.Error(), e.agent.opts.Now())
+	if err := e.store(ctx); err != nil {
+		e.log.Warn("the ledger can't be written", "error", err)
+	}
+}
+
 // settle enters what became of each job, and returns the error for which to look
 // again, if any.
 func (e *environment) settle(jobs []*job, results map[string]apply.Result) error {
 	var again error
 	for _, j := range jobs {
 		r, ran := results[j.key.String()]
+		if j.err != nil {
+			r, ran = apply.Result{Err: j.err}, true
+		}
 		if !ran {
 			continue
 		}
@@ -80,10 +96,16 @@ func (e *environment) settle(jobs []*job, results map[string]apply.Result) error
 			j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(j.decision.Act), Outcome: string(Held),
 				Reason: "blocked by " + strings.Join(j.blocked, ", ")}
 		}
-		if errors.Is(r.Err, errSuperseded) {
+		switch {
+		case errors.Is(r.Err, errSuperseded):
 			again = errSuperseded
-		} else if again == nil && j.open(r.Err) {
-			again = fmt.Errorf("release %s: %w", j.spec.Name, r.Err)
+		case !j.open(r.Err):
+			delete(e.retries, j.key)
+		default:
+			e.postpone(j.key, r.Err)
+			if again == nil {
+				again = fmt.Errorf("release %s: %w", j.spec.Name, r.Err)
+			}
 		}
 	}
 	return again
@@ -147,7 +169,8 @@ func verdictOf(head *Entry, jobs []*job) (Verdict, string) {
 		acted = acted || o.Action != string(Repair)
 	}
 	for _, j := range jobs {
-		if j.decision.Behind && !slices.ContainsFunc(head.Releases, func(o ReleaseOutcome) bool { return o.Name == j.spec.Name }) {
+		told := func(o ReleaseOutcome) bool { return o.Name == j.spec.Name && o.Action != string(Repair) }
+		if j.decision.Behind && !slices.ContainsFunc(head.Releases, told) {
 			held = append(held, j.spec.Name+": "+j.decision.Reason)
 		}
 	}
@@ -176,7 +199,10 @@ func (e *environment) describeReleases(jobs []*job) {
 		if !j.state.Listed && current == nil {
 			continue
 		}
-		s := ReleaseState{Name: j.key.name, Namespace: j.key.namespace, Healthy: current != nil, BlockedBy: j.blocked}
+		s := ReleaseState{Name: j.key.name, Namespace: j.key.namespace, Healthy: current != nil, BlockedBy: j.blocked, DependsOn: j.spec.DependsOn}
+		if !j.state.Listed {
+			s.DependsOn = j.former
+		}
 		if h := e.heldOf(j.key); h != nil {
 			s.Drift = h.drift
 			s.Healthy, s.Reason = healthy(e.cluster.Health(h.ids))
@@ -188,6 +214,9 @@ func (e *environment) describeReleases(jobs []*job) {
 			s.Reason = firstOf(s.Reason, j.decision.Reason, j.outcome.Reason)
 		} else {
 			delete(e.behind, j.key)
+		}
+		if j.err != nil {
+			s.Healthy, s.Reason = false, j.err.Error()
 		}
 		states = append(states, s)
 		e.meter(j, s, now.Sub(e.behindSince(j.key, now)).Seconds())

@@ -3,6 +3,8 @@ package agent
 import (
 	"fmt"
 
+	"helm.sh/helm/v3/pkg/release"
+
 	"github.com/xetys/tether/apply/record"
 )
 
@@ -24,6 +26,22 @@ type State struct {
 	Correct bool
 	// Retry says that somebody asked for a failed digest to be tried again.
 	Retry bool
+	// Refused says that the commit is refused; see refuse.
+	Refused bool
+}
+
+// refuse makes it the state of a release whose commit is refused: what the newest
+// record asked for stays in force.
+func (s *State) refuse() {
+	s.Refused, s.Listed, s.Retry, s.Want = true, true, false, ""
+	last, current := s.History.Last(), s.History.Current()
+	switch {
+	case last == nil || !last.Ours() || last.Status == release.StatusUninstalled:
+	case last.Outcome != record.Abandoned:
+		s.Want = last.Digest
+	case current != nil:
+		s.Want = current.Digest
+	}
 }
 
 // Act is what is to be done about a release.
@@ -55,6 +73,7 @@ type Decision struct {
 // rules are asked in order; the first that has an answer wins.
 var rules = []func(State) *Decision{
 	leaveForeign,
+	beginNothing,
 	uninstallUnlisted,
 	resumeInterrupted,
 	goBackAfterFailure,
@@ -85,6 +104,14 @@ func leaveForeign(s State) *Decision {
 	}
 	return &Decision{Act: Hold, Behind: true, Reason: fmt.Sprintf("release %s/%s belongs to environment %s: rename it in one of the two",
 		last.Namespace, last.Name, last.Environment)}
+}
+
+// beginNothing holds what a refused commit would be the first to begin.
+func beginNothing(s State) *Decision {
+	if !s.Refused || s.Want != "" {
+		return nil
+	}
+	return &Decision{Act: Hold, Behind: true, Reason: "the commit is refused"}
 }
 
 // uninstallUnlisted removes what environment.yaml no longer names.
@@ -130,8 +157,18 @@ func quarantine(s State) *Decision {
 	if failed == nil || s.Retry {
 		return nil
 	}
-	return &Decision{Act: Hold, Behind: true, Reason: fmt.Sprintf(
-		"revision %d failed with the same inputs (commit %.7s): it is not tried again until they change", failed.Revision, failed.Commit)}
+	reason := fmt.Sprintf("revision %d failed with the same inputs (commit %.7s): it is not tried again until they change",
+		failed.Revision, failed.Commit)
+	if s.settled() && s.Drifted && s.Correct {
+		return &Decision{Act: Repair, Behind: true, Reason: "the cluster drifted; " + reason}
+	}
+	return &Decision{Act: Hold, Behind: true, Reason: reason}
+}
+
+// settled reports whether the cluster is held to the newest record.
+func (s State) settled() bool {
+	current := s.History.Current()
+	return current != nil && current.Ours() && current == s.History.Last()
 }
 
 // keepCurrent leaves a release alone that is what git asks for, but for drift.

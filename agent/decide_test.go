@@ -79,6 +79,16 @@ func TestDecide(t *testing.T) {
 		"what is uninstalled stays so":                           {State{History: record.History{uninstalled(1, "a")}}, "none"},
 		"what was uninstalled and comes back is installed":       {State{Want: "a", History: record.History{uninstalled(1, "a")}}, "install"},
 		"what another environment owns is not touched":           {State{Want: "a", History: record.History{others(running(1, "a"))}}, "hold"},
+		"a failed rollout that went back is held, drift is not":  {State{Want: "b", Drifted: true, Correct: true, History: record.History{running(1, "a"), failed(2, "b"), running(3, "a")}}, "repair"},
+		"a failed rollout that stays is not put back as drift":   {State{Want: "b", OnFailure: "hold", Drifted: true, Correct: true, History: record.History{running(1, "a"), failed(2, "b")}}, "hold"},
+		"a refused commit keeps what runs":                       {refused(State{Want: "b", History: record.History{running(1, "a")}}), "none"},
+		"a refused commit keeps drift away":                      {refused(State{Want: "b", Drifted: true, Correct: true, History: record.History{running(1, "a")}}), "repair"},
+		"a refused commit installs nothing":                      {refused(State{Want: "b"}), "hold"},
+		"a refused commit adopts nothing":                        {refused(State{Want: "b", History: record.History{foreign(1, release.StatusDeployed)}}), "hold"},
+		"a refused commit uninstalls nothing":                    {refused(State{History: record.History{running(1, "a")}}), "none"},
+		"a refused commit lets what was begun end":               {refused(State{Want: "c", History: record.History{running(1, "a"), pending(2, record.Upgrade, "b")}}), "resume"},
+		"a refused commit lets what failed go back":              {refused(State{Want: "c", History: record.History{running(1, "a"), failed(2, "b")}}), "rollback to 1"},
+		"what was given up for a refused commit goes back":       {refused(State{Want: "c", History: record.History{running(1, "a"), abandoned(2, "b")}}), "rollback to 1"},
 		"what another environment owns is not uninstalled":       {State{History: record.History{others(running(1, "a"))}}, "none"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -89,9 +99,15 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+func refused(s State) State {
+	s = s.complete()
+	s.refuse()
+	return s
+}
+
 // complete fills in what a case does not say: ours, listed, going back by itself.
 func (s State) complete() State {
-	s.Environment, s.Listed = "production", s.Want != ""
+	s.Environment, s.Listed = "production", s.Want != "" || s.Refused
 	if s.OnFailure == "" {
 		s.OnFailure = "rollback"
 	}
@@ -121,6 +137,7 @@ var mutations = map[string]func(*State){
 	"drift is reported":   func(s *State) { s.Correct = false },
 	"failures are held":   func(s *State) { s.OnFailure = "hold" },
 	"somebody asks again": func(s *State) { s.Retry = true },
+	"z it is refused":     func(s *State) { s.refuse() }, // the last, as in a look
 }
 
 func underWay(revision int, digest string) *record.Record {
@@ -180,6 +197,9 @@ var invariants = map[string]func(State, Decision) bool{
 	"what is held is behind git": func(_ State, d Decision) bool { return d.Act == Hold && !d.Behind },
 	"drift is not put back when it is only to be reported": func(s State, d Decision) bool {
 		return d.Act == Repair && (!s.Correct || !s.Drifted)
+	},
+	"a refused commit begins nothing new": func(s State, d Decision) bool {
+		return s.Refused && (d.Act == Install || d.Act == Upgrade || d.Act == Uninstall)
 	},
 	"what was decided and done is a fixed point": func(s State, d Decision) bool {
 		next := done(s, d)

@@ -38,6 +38,8 @@ type environment struct {
 	loaded    *loaded                       // the head's releases, prepared
 	held      map[releaseKey]*held          // what each release's objects were when last surveyed
 	behind    map[releaseKey]time.Time      // since when a release is not what git asks for
+	retries   map[releaseKey]*retry         // releases that are in trouble, and tried again
+	refusal   refusal                       // what the head was refused for
 }
 
 // releaseKey identifies a release in the cluster, as in Helm.
@@ -75,6 +77,7 @@ func (e *environment) forget() {
 	e.histories, e.scopes = map[releaseKey]record.History{}, map[string]bool{}
 	e.loaded, e.held = nil, map[releaseKey]*held{}
 	e.behind = map[releaseKey]time.Time{}
+	e.retries, e.refusal = map[releaseKey]*retry{}, refusal{}
 }
 
 // errSuperseded ends the waits for a commit when a newer one has come.
@@ -147,9 +150,10 @@ func (e *environment) looked(ctx context.Context, err error, retry *backoff) tim
 	case errors.Is(err, errSuperseded):
 		return 0
 	case errors.Is(err, errRefused):
-		// What was refused may be accepted once the cluster is another: a CRD that
-		// somebody installs, a quota that is raised.
-		return retry.next()
+		return min(max(e.refusal.until.Sub(e.agent.opts.Now()), 0), e.untilRetry())
+	case len(e.retries) > 0:
+		e.agent.metrics.passes.WithLabelValues(e.name, "error").Inc()
+		return e.untilRetry()
 	default:
 		e.agent.metrics.passes.WithLabelValues(e.name, "error").Inc()
 		next := retry.next()

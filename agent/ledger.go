@@ -72,6 +72,7 @@ type ReleaseState struct {
 	Healthy   bool          `json:"healthy"`
 	Reason    string        `json:"reason,omitempty"`
 	BlockedBy []string      `json:"blockedBy,omitempty"`
+	DependsOn []string      `json:"dependsOn,omitempty"`
 	Drift     []ObjectDrift `json:"drift,omitempty"`
 }
 
@@ -157,14 +158,14 @@ func (e *Entry) conclude(v Verdict, reason string, now time.Time) {
 }
 
 // Merge enters what a pass did to releases: the last word on each counts, but
-// "none" does not wipe out what was done before.
+// drift that is put back does not wipe out what the commit did before.
 func (e *Entry) Merge(outcomes []ReleaseOutcome) {
 	for _, o := range outcomes {
 		i := slices.IndexFunc(e.Releases, func(r ReleaseOutcome) bool { return r.Name == o.Name })
 		switch {
-		case i < 0 && o.Action != string(None):
+		case i < 0:
 			e.Releases = append(e.Releases, o)
-		case i >= 0 && o.Action != string(None):
+		case o.Action != string(Repair) || e.Releases[i].Action == string(Repair):
 			e.Releases[i] = o
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/render"
@@ -17,28 +16,12 @@ import (
 // errRefused says that the head was refused; its verdict says why.
 var errRefused = errors.New("the commit is refused")
 
-// job is one release in one look: what is known of it, what is decided, and
-// what it takes.
-type job struct {
-	key      releaseKey
-	spec     render.ReleaseSpec
-	prepared *render.Prepared // nil for a release that is not listed
-	state    State
-	decision Decision
-	release  *manifest.Release // what the cluster is to be held to; nil when nothing is to be looked at
-	want     []manifest.Object // its objects as they are applied
-	past     []manifest.Object
-	plan     apply.Plan
-	blocked  []string
-	outcome  ReleaseOutcome
-}
-
 // loaded is a commit's releases, prepared: read, merged, checked and digested.
 type loaded struct {
 	commit  string
 	env     *render.Environment
 	targets []target
-	err     error
+	err     error // the commit is refused for it
 }
 
 type target struct {
@@ -59,26 +42,27 @@ func (e *environment) look(ctx context.Context) error {
 	if err := e.enter(ctx, head); err != nil {
 		return err
 	}
+	load, jobs, refusals, err := e.see(ctx, head)
+	if err != nil {
+		e.undecided(ctx, err)
+		return err
+	}
+	results := e.carryOut(ctx, waits, load, jobs)
+	return e.conclude(ctx, load, jobs, refusals, results)
+}
+
+// see reads and decides; it writes nothing.
+func (e *environment) see(ctx context.Context, head source.Commit) (*loaded, []*job, []string, error) {
 	load, err := e.load(head)
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
 	jobs, err := e.jobs(ctx, load)
 	if err != nil {
-		return err
+		return nil, nil, nil, err
 	}
 	refusals, err := e.prepare(ctx, load, jobs)
-	if err != nil {
-		return err
-	}
-	if load.err != nil {
-		refusals = append(refusals, load.err.Error())
-	}
-	if len(refusals) > 0 {
-		e.holdBack(jobs)
-	}
-	failed := e.carryOut(ctx, waits, load, jobs)
-	return e.conclude(ctx, load, jobs, refusals, failed)
+	return load, jobs, refusals, err
 }
 
 // begin takes the head to look at, and a context for waits that ends when a
@@ -124,6 +108,7 @@ func (e *environment) enter(ctx context.Context, head source.Commit) error {
 		}
 	}
 	e.ledger.Arrive(commits, e.agent.opts.Now())
+	e.retries = map[releaseKey]*retry{}
 	e.log.Info("new head", "commit", short(head.SHA), "subject", head.Subject, "author", head.Author)
 	return nil
 }
@@ -143,6 +128,7 @@ func (e *environment) load(head source.Commit) (*loaded, error) {
 		return nil, err
 	}
 	if l.env, l.err = render.LoadEnvironment(rev.Files, e.name); l.err != nil {
+		e.loaded = l
 		return l, nil
 	}
 	var problems []error
@@ -155,57 +141,8 @@ func (e *environment) load(head source.Commit) (*loaded, error) {
 		l.targets = append(l.targets, target{spec, p})
 	}
 	l.err = errors.Join(problems...)
-	if l.err == nil {
-		e.loaded = l
-	}
+	e.loaded = l
 	return l, nil
-}
-
-// jobs makes a job of every release that is listed or was ours, and decides on
-// each. When the commit is refused, the cluster is held to what it has.
-func (e *environment) jobs(ctx context.Context, l *loaded) ([]*job, error) {
-	if err := e.readHistories(ctx, l); err != nil {
-		return nil, err
-	}
-	var jobs []*job
-	listed := map[releaseKey]bool{}
-	if l.err == nil {
-		for _, t := range l.targets {
-			key := releaseKey{t.spec.Namespace, t.spec.Name}
-			listed[key] = true
-			jobs = append(jobs, e.newJob(l, key, t.spec, t.prepared))
-		}
-	}
-	for key, h := range e.histories {
-		if listed[key] || h.Last().Environment != e.name {
-			continue
-		}
-		jobs = append(jobs, e.newJob(l, key, render.ReleaseSpec{Name: key.name, Namespace: key.namespace, Timeout: 5 * time.Minute}, nil))
-	}
-	slices.SortStableFunc(jobs, func(a, b *job) int {
-		return strings.Compare(a.key.String(), b.key.String())
-	})
-	return jobs, nil
-}
-
-func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec, p *render.Prepared) *job {
-	j := &job{key: key, spec: spec, prepared: p}
-	j.state = State{
-		Environment: e.name, Listed: p != nil, History: e.histories[key], OnFailure: spec.OnFailure,
-		Correct: l.env == nil || l.env.Drift != "report",
-	}
-	switch {
-	case p != nil:
-		j.state.Want = p.Digest
-	case l.err != nil:
-		// The commit can't be read: whatever is current stays in force.
-		j.state.Listed = true
-		if c := j.state.History.Current(); c != nil {
-			j.state.Want = c.Digest
-		}
-	}
-	j.decision = Decide(j.state)
-	return j
 }
 
 // readHistories reads the records of all namespaces that the environment has
@@ -235,9 +172,45 @@ func (e *environment) readHistories(ctx context.Context, l *loaded) error {
 }
 
 // prepare renders and surveys what has to be: the releases that are to change,
-// and those that may have drifted. It writes nothing, and returns what is refused.
-func (e *environment) prepare(ctx context.Context, l *loaded, jobs []*job) (refusals []string, err error) {
+// and those that may have drifted. It writes nothing, and returns what is refused;
+// the cluster is then held to what it has.
+func (e *environment) prepare(ctx context.Context, l *loaded, jobs []*job) ([]string, error) {
+	refusals := e.refusal.known(l.commit, e.agent.opts.Now())
+	if refusals == nil {
+		var err error
+		if refusals, err = e.preflight(ctx, l, jobs); err != nil {
+			return nil, err
+		}
+		e.refusal.note(l.commit, refusals, e.agent.opts.Now())
+	}
+	if len(refusals) > 0 {
+		for _, j := range jobs {
+			if j.changes() {
+				j.refuse()
+			}
+		}
+	}
 	for _, j := range jobs {
+		if j.changes() && len(refusals) == 0 {
+			continue // surveyed by the preflight
+		}
+		if err := e.keep(ctx, l, j); err != nil {
+			return nil, err
+		}
+	}
+	return refusals, nil
+}
+
+// preflight renders and dry-runs all that the commit changes.
+func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]string, error) {
+	refusals := []string{}
+	if l.err != nil {
+		refusals = append(refusals, l.err.Error())
+	}
+	for _, j := range jobs {
+		if !j.changes() {
+			continue
+		}
 		if err := e.describe(ctx, j); err != nil {
 			var problem *render.RenderError
 			if !errors.As(err, &problem) {
@@ -246,32 +219,48 @@ func (e *environment) prepare(ctx context.Context, l *loaded, jobs []*job) (refu
 			refusals = append(refusals, err.Error())
 		}
 	}
-	refusals = append(refusals, e.duplicates(jobs)...)
-	if len(refusals) > 0 {
-		e.holdBack(jobs)
+	if refusals = append(refusals, e.duplicates(jobs)...); len(refusals) > 0 {
+		return refusals, nil
 	}
 	coming := e.coming(l, jobs)
 	for _, j := range jobs {
-		if err := e.survey(ctx, j, coming); err != nil {
+		if !j.changes() {
+			continue
+		}
+		err := e.survey(ctx, j, coming)
+		switch {
+		case err != nil && apply.Transient(err):
 			return nil, err
+		case err != nil:
+			refusals = append(refusals, err.Error())
 		}
-		if j.changes() {
-			for _, c := range j.plan.Refusals() {
-				refusals = append(refusals, fmt.Sprintf("release %s: %s: %s", j.spec.Name, c.ID, c.Why))
-			}
-		}
+		refusals = append(refusals, j.refusals()...)
 	}
 	return refusals, nil
 }
 
-// changes reports whether the job is a new rollout, as opposed to keeping what
-// is there.
-func (j *job) changes() bool {
-	switch j.decision.Act {
-	case Install, Upgrade, Rollback, Resume, Uninstall:
-		return true
+// keep looks whether a release that stays as it is has drifted, if there is
+// reason to. Trouble with it is its own, and keeps nothing else from being done.
+func (e *environment) keep(ctx context.Context, l *loaded, j *job) error {
+	if e.retries[j.key].pending(e.agent.opts.Now()) {
+		j.err = &waitingError{e.retries[j.key].err}
+		return nil
 	}
-	return false
+	err := e.describe(ctx, j)
+	if err == nil {
+		err = e.survey(ctx, j, e.coming(l, nil))
+	}
+	if err != nil && (apply.Transient(err) || ctx.Err() != nil) {
+		return err
+	}
+	if j.err = err; err != nil {
+		j.decision = Decision{Act: None}
+		return nil
+	}
+	if refused := j.refusals(); j.changes() && len(refused) > 0 {
+		j.decision = Decision{Act: Hold, Behind: true, Reason: strings.Join(refused, "; ")}
+	}
+	return nil
 }
 
 // describe finds out which objects the job is about.
@@ -283,7 +272,7 @@ func (e *environment) describe(ctx context.Context, j *job) error {
 	case Rollback:
 		j.release, err = j.decision.To.Manifest(e.cluster.Namespaced)
 	case Resume:
-		j.release, err = j.state.History.Pending().Manifest(e.cluster.Namespaced)
+		j.release, err = e.interrupted(j)
 	case Uninstall:
 		j.release = &manifest.Release{Name: j.key.name, Namespace: j.key.namespace}
 	default:
@@ -300,6 +289,17 @@ func (e *environment) describe(ctx context.Context, j *job) error {
 
 func (e *environment) ownerOf(j *job) apply.Owner {
 	return apply.Owner{Environment: e.name, Name: j.key.name, Namespace: j.key.namespace}
+}
+
+// interrupted returns what a rollout that was cut off was about. Its record does
+// not keep the chart's CRDs; the chart itself does.
+func (e *environment) interrupted(j *job) (*manifest.Release, error) {
+	p := j.state.History.Pending()
+	rel, err := p.Manifest(e.cluster.Namespaced)
+	if err == nil && j.prepared != nil && j.prepared.Digest == p.Digest {
+		rel.CRDs, err = j.prepared.CRDs(e.cluster.Namespaced)
+	}
+	return rel, err
 }
 
 // current returns what an unchanged release is held to, if there is reason to
@@ -388,8 +388,8 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 		return nil
 	}
 	e.hold(j.key, &held{revision: j.state.History.Current().Revision, ids: ids, drift: driftOf(j.plan)})
-	j.state.Drifted = len(j.plan.Drifted()) > 0
-	j.decision = Decide(j.state)
+	j.state.Drifted = j.plan.Pending() || len(j.plan.Refusals()) > 0
+	j.decide()
 	return nil
 }
 
@@ -407,9 +407,9 @@ func (e *environment) coming(l *loaded, jobs []*job) apply.Coming {
 	var namespaces []string
 	for _, j := range jobs {
 		all = append(all, j.want...)
-		if j.state.Listed {
-			namespaces = append(namespaces, j.key.namespace)
-		}
+	}
+	for _, t := range l.targets {
+		namespaces = append(namespaces, t.spec.Namespace)
 	}
 	if l.env != nil {
 		namespaces = append(namespaces, l.env.Namespace)
@@ -436,21 +436,13 @@ func (e *environment) duplicates(jobs []*job) []string {
 	return out
 }
 
-// holdBack takes back every decision to change something: the commit is refused
-// as a whole.
-func (e *environment) holdBack(jobs []*job) {
-	for _, j := range jobs {
-		if j.changes() {
-			j.decision = Decision{Act: Hold, Behind: true, Reason: "the commit is refused"}
-			j.release = nil
-		}
-	}
-}
-
 func driftOf(p apply.Plan) []ObjectDrift {
 	var out []ObjectDrift
+	for _, c := range p.Refusals() {
+		out = append(out, ObjectDrift{Object: c.ID.String(), Want: "(as applied)", Have: "(refused: " + c.Why + ")"})
+	}
 	for _, c := range p.Drifted() {
-		if c.Action == apply.Create {
+		if c.Live == nil {
 			out = append(out, ObjectDrift{Object: c.ID.String(), Want: "(present)", Have: "(absent)"})
 		}
 		for _, f := range c.Drift {

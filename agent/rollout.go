@@ -24,37 +24,10 @@ func (e *environment) carryOut(ctx, waits context.Context, l *loaded, jobs []*jo
 	for _, j := range jobs {
 		byName[j.key.String()] = j
 	}
-	graph := dependencies(jobs)
 	e.progressing(ctx, l, jobs)
-	return graph.Run(ctx, func(ctx context.Context, name string) error {
+	return order(jobs).Run(ctx, func(ctx context.Context, name string) error {
 		return e.carryOutOne(ctx, waits, l, byName[name])
 	})
-}
-
-// dependencies is the graph of a look's jobs. Between two releases that go back,
-// an edge is turned round: a frontend goes back before the API that it needs.
-func dependencies(jobs []*job) *apply.Graph {
-	byName := map[string]*job{}
-	for _, j := range jobs {
-		if j.state.Listed {
-			byName[j.spec.Name] = j
-		}
-	}
-	g := &apply.Graph{}
-	for _, j := range jobs {
-		g.Add(j.key.String())
-		for _, name := range j.spec.DependsOn {
-			d := byName[name]
-			switch {
-			case d == nil:
-			case j.decision.Act == Rollback && d.decision.Act == Rollback:
-				g.Add(d.key.String(), j.key.String())
-			default:
-				g.Add(j.key.String(), d.key.String())
-			}
-		}
-	}
-	return g
 }
 
 // errNotLive blocks the releases that depend on one that is not what git asks
@@ -62,13 +35,16 @@ func dependencies(jobs []*job) *apply.Graph {
 var errNotLive = errors.New("it is not what git asks for")
 
 func (e *environment) carryOutOne(ctx, waits context.Context, l *loaded, j *job) error {
+	if r := e.retries[j.key]; r.pending(e.agent.opts.Now()) {
+		return &waitingError{r.err}
+	}
 	switch j.decision.Act {
 	case None:
 		return e.stillHealthy(waits, j)
 	case Hold:
 		return errNotLive
 	case Repair:
-		return e.repair(ctx, waits, j)
+		return e.repair(ctx, waits, l, j)
 	case Uninstall:
 		return e.uninstall(ctx, waits, j)
 	default:
@@ -76,7 +52,7 @@ func (e *environment) carryOutOne(ctx, waits context.Context, l *loaded, j *job)
 	}
 }
 
-// stillHealthy lets dependents start only on a release that is healthy now.
+// stillHealthy lets releases that are to change start only on what is healthy now.
 func (e *environment) stillHealthy(waits context.Context, j *job) error {
 	h := e.heldOf(j.key)
 	if h == nil {
@@ -313,10 +289,15 @@ func (e *environment) describeGood(j *job, rec *record.Record, commit string) st
 func title(a record.Action) string { return strings.ToUpper(string(a)[:1]) + string(a)[1:] }
 
 // repair puts back what drifted, by the plan that found it.
-func (e *environment) repair(ctx, waits context.Context, j *job) error {
+func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) error {
 	drifted := j.plan.Drifted()
 	for _, c := range drifted {
 		e.reportDrift(ctx, j, c, "putting it back")
+	}
+	if slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.Action == apply.Deferred }) {
+		if err := e.ensureNamespace(ctx, l, j.key.namespace); err != nil {
+			return err
+		}
 	}
 	if err := e.cluster.Apply(ctx, e.ownerOf(j), j.plan); err != nil {
 		return err
@@ -327,6 +308,12 @@ func (e *environment) repair(ctx, waits context.Context, j *job) error {
 	}
 	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(Repair), Outcome: string(Applied),
 		Revision: j.state.History.Current().Revision, Reason: fmt.Sprintf("%d objects had drifted", len(drifted))}
+	if r := j.plan.Refusals(); len(r) > 0 {
+		return fmt.Errorf("put %s back: %s", r[0].ID, r[0].Why)
+	}
+	if !j.gate {
+		return nil
+	}
 	return e.cluster.Wait(waits, j.want, j.spec.Timeout, e.waiting(j))
 }
 

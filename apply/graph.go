@@ -27,6 +27,22 @@ func (g *Graph) Add(name string, after ...string) {
 	g.after[name] = append(g.after[name], after...)
 }
 
+// Cyclic reports whether some nodes come after themselves.
+func (g *Graph) Cyclic() bool {
+	state := map[string]int{} // 1: on the path, 2: done
+	var visit func(string) bool
+	visit = func(name string) bool {
+		if state[name] != 0 {
+			return state[name] == 1
+		}
+		state[name] = 1
+		cyclic := slices.ContainsFunc(g.after[name], visit)
+		state[name] = 2
+		return cyclic
+	}
+	return slices.ContainsFunc(g.order, visit)
+}
+
 // Result is what became of a node: it ran, with or without an error, or it was
 // blocked by nodes that failed or were blocked themselves.
 type Result struct {

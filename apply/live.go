@@ -31,6 +31,7 @@ type Live struct {
 
 	mu      sync.Mutex
 	watches map[watchKey]*watch
+	version map[manifest.ID]string                     // of the API in which an object was last asked for
 	written map[manifest.ID]*unstructured.Unstructured // answers to our writes that no watch has caught up with
 	gone    map[manifest.ID]string                     // resourceVersion of the last deletion seen
 	waiters map[chan struct{}]struct{}
@@ -42,12 +43,11 @@ type Live struct {
 type Changed func(id manifest.ID, drifted bool)
 
 type watchKey struct {
-	schema.GroupKind
+	schema.GroupVersionKind
 	namespace string
 }
 
 type watch struct {
-	version  string
 	informer cache.SharedIndexInformer
 	cancel   context.CancelFunc
 	failed   chan error // the first error that no retry will mend
@@ -57,7 +57,7 @@ func newLive(c *Cluster, changed Changed) *Live {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Live{
 		cluster: c, changed: changed, stop: ctx, cancel: cancel,
-		watches: map[watchKey]*watch{}, written: map[manifest.ID]*unstructured.Unstructured{},
+		watches: map[watchKey]*watch{}, version: map[manifest.ID]string{}, written: map[manifest.ID]*unstructured.Unstructured{},
 		gone: map[manifest.ID]string{}, waiters: map[chan struct{}]struct{}{},
 	}
 }
@@ -67,18 +67,21 @@ func (l *Live) Close() { l.cancel() }
 
 // Watch makes sure that the kinds of the given objects are watched in their
 // namespaces, and returns when what exists is known. Kinds that the server does
-// not have are left out: there are no objects of them.
+// not have are left out: there are no objects of them. From then on Get answers in
+// the API version of the object that was given last.
 func (l *Live) Watch(ctx context.Context, objects []*unstructured.Unstructured) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	started := map[watchKey]*watch{}
 	for _, u := range objects {
-		gvk := u.GroupVersionKind()
-		key := watchKey{gvk.GroupKind(), u.GetNamespace()}
+		key := watchKey{u.GroupVersionKind(), u.GetNamespace()}
+		l.mu.Lock()
+		l.version[manifest.IDOf(u)] = key.Version
+		l.mu.Unlock()
 		if started[key] != nil {
 			continue
 		}
-		w, err := l.start(key, gvk.Version)
+		w, err := l.start(key)
 		if meta.IsNoMatchError(err) {
 			continue
 		}
@@ -89,22 +92,19 @@ func (l *Live) Watch(ctx context.Context, objects []*unstructured.Unstructured) 
 	}
 	for key, w := range started {
 		if err := w.synced(ctx); err != nil {
-			return fmt.Errorf("watch %s in namespace %q: %w", key.GroupKind, key.namespace, err)
+			return fmt.Errorf("watch %s in namespace %q: %w", key.GroupKind(), key.namespace, err)
 		}
 	}
 	return nil
 }
 
-func (l *Live) start(key watchKey, version string) (*watch, error) {
+func (l *Live) start(key watchKey) (*watch, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if w := l.watches[key]; w != nil {
-		if w.version == version {
-			return w, nil
-		}
-		w.cancel() // the objects moved to another version of their API
+		return w, nil
 	}
-	mapping, err := l.cluster.mapping(key.WithVersion(version))
+	mapping, err := l.cluster.mapping(key.GroupVersionKind)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (l *Live) start(key watchKey, version string) (*watch, error) {
 	generic := dynamicinformer.NewFilteredDynamicInformer(l.cluster.dyn, mapping.Resource, key.namespace, 0, cache.Indexers{},
 		func(o *metav1.ListOptions) { o.LabelSelector = selector })
 	ctx, cancel := context.WithCancel(l.stop)
-	w := &watch{version: version, informer: generic.Informer(), cancel: cancel, failed: make(chan error, 1)}
+	w := &watch{informer: generic.Informer(), cancel: cancel, failed: make(chan error, 1)}
 	if err := w.informer.SetWatchErrorHandlerWithContext(w.trouble); err != nil {
 		cancel()
 		return nil, err
@@ -159,7 +159,7 @@ func (w *watch) synced(ctx context.Context) error {
 func (l *Live) Get(id manifest.ID) (*unstructured.Unstructured, bool) {
 	l.mu.Lock()
 	written := l.written[id]
-	w := l.watches[watchKey{id.GroupKind(), id.Namespace}]
+	w := l.watchOf(id)
 	l.mu.Unlock()
 	if written != nil {
 		return written, true
@@ -168,6 +168,10 @@ func (l *Live) Get(id manifest.ID) (*unstructured.Unstructured, bool) {
 		return nil, false
 	}
 	return w.get(id)
+}
+
+func (l *Live) watchOf(id manifest.ID) *watch {
+	return l.watches[watchKey{id.GroupKind().WithVersion(l.version[id]), id.Namespace}]
 }
 
 func (w *watch) get(id manifest.ID) (*unstructured.Unstructured, bool) {
@@ -191,7 +195,7 @@ func (l *Live) wrote(u *unstructured.Unstructured) {
 	if rv, ok := l.gone[id]; ok && !older(rv, u.GetResourceVersion()) {
 		return
 	}
-	if w := l.watches[watchKey{id.GroupKind(), id.Namespace}]; w != nil {
+	if w := l.watchOf(id); w != nil {
 		if have, ok := w.get(id); ok && !older(have.GetResourceVersion(), u.GetResourceVersion()) {
 			return
 		}
@@ -216,6 +220,10 @@ func (l *Live) event(o any, deleted bool) {
 	}
 	id := manifest.IDOf(u)
 	l.mu.Lock()
+	if v, known := l.version[id]; known && v != u.GroupVersionKind().Version {
+		l.mu.Unlock()
+		return // another watch tells it in the version that is asked for
+	}
 	if w := l.written[id]; w != nil && !older(u.GetResourceVersion(), w.GetResourceVersion()) {
 		delete(l.written, id)
 	}

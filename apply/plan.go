@@ -154,7 +154,7 @@ func (a Action) writes() bool { return a != Unchanged && a != Keep && a != Refus
 func (p Plan) Refusals() []Change { return p.with(Refused) }
 
 // Drifted returns the changes that put back what is not as it was applied.
-func (p Plan) Drifted() []Change { return p.with(Create, Update, Recreate, Delete) }
+func (p Plan) Drifted() []Change { return p.with(Create, Update, Recreate, Deferred, Delete) }
 
 func (p Plan) with(actions ...Action) []Change {
 	var out []Change

@@ -27,12 +27,12 @@ import (
 // waits for it is deferred instead of refused.
 type Coming struct {
 	Namespaces map[string]bool
-	Kinds      map[schema.GroupKind]bool
+	Kinds      map[schema.GroupKind]*unstructured.Unstructured // the kind's CustomResourceDefinition
 }
 
 // Comes collects the namespaces and kinds that objects define.
 func Comes(objects []manifest.Object, namespaces ...string) Coming {
-	c := Coming{Namespaces: map[string]bool{}, Kinds: map[schema.GroupKind]bool{}}
+	c := Coming{Namespaces: map[string]bool{}, Kinds: map[schema.GroupKind]*unstructured.Unstructured{}}
 	for _, ns := range namespaces {
 		c.Namespaces[ns] = true
 	}
@@ -43,7 +43,7 @@ func Comes(objects []manifest.Object, namespaces ...string) Coming {
 		case schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
 			group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
 			kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
-			c.Kinds[schema.GroupKind{Group: group, Kind: kind}] = true
+			c.Kinds[schema.GroupKind{Group: group, Kind: kind}] = o.Unstructured
 		}
 	}
 	return c
@@ -113,7 +113,11 @@ func (c *Cluster) knownInPlace(want, live *unstructured.Unstructured) bool {
 // what it refuses is in Seen.
 func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, coming Coming) (map[manifest.ID]Seen, error) {
 	var watched []*unstructured.Unstructured
-	for _, o := range append(append([]manifest.Object{}, want...), past...) {
+	for i, o := range past {
+		past[i].Unstructured = c.served(o.Unstructured)
+		watched = append(watched, past[i].Unstructured)
+	}
+	for _, o := range want {
 		watched = append(watched, o.Unstructured)
 	}
 	if err := c.Live.Watch(ctx, watched); err != nil {
@@ -136,6 +140,22 @@ func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, comi
 		return err
 	})
 	return seen, err
+}
+
+// served returns a past object under a version of its API that the server still
+// has: what was applied before the version went must be found all the same.
+func (c *Cluster) served(u *unstructured.Unstructured) *unstructured.Unstructured {
+	gvk := u.GroupVersionKind()
+	if _, err := c.mapping(gvk); !meta.IsNoMatchError(err) {
+		return u
+	}
+	m, err := c.mapper.RESTMapping(gvk.GroupKind())
+	if err != nil {
+		return u
+	}
+	u = u.DeepCopy()
+	u.SetGroupVersionKind(m.GroupVersionKind)
+	return u
 }
 
 // look returns a past object as the live cache has it; one that lost the
@@ -177,6 +197,10 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 			return Seen{}, fmt.Errorf("dry-run %s: %w", id, err)
 		}
 		if err != nil {
+			changes, defErr := c.redefined(ctx, u, coming)
+			if changes || defErr != nil {
+				return Seen{Deferred: "its kind's definition changes with this commit"}, defErr
+			}
 			live, readErr := c.read(ctx, u) // the refusal may be about what exists without our label
 			return Seen{Live: live, Err: err}, readErr
 		}
@@ -194,6 +218,18 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 			return Seen{Live: live, Judged: judged}, nil
 		}
 	}
+}
+
+// redefined reports whether the same commit changes the definition of an object's
+// kind, so that what the server says of the object now may not hold then.
+func (c *Cluster) redefined(ctx context.Context, u *unstructured.Unstructured, coming Coming) (bool, error) {
+	definition := coming.Kinds[u.GroupVersionKind().GroupKind()]
+	if definition == nil {
+		return false, nil
+	}
+	s, err := c.surveyOne(ctx, definition, Coming{})
+	changes := !s.InPlace && s.Judged != nil && (s.Live == nil || len(drift.Compare(s.Live, s.Judged)) > 0)
+	return changes, err
 }
 
 // sameVersion reports whether a dry-run was answered on the ground of the very
@@ -220,7 +256,7 @@ func deferral(u *unstructured.Unstructured, err error, coming Coming) string {
 	switch {
 	case err == nil:
 		return ""
-	case meta.IsNoMatchError(err) && coming.Kinds[gk]:
+	case meta.IsNoMatchError(err) && coming.Kinds[gk] != nil:
 		return fmt.Sprintf("its kind %s comes with this commit", gk)
 	case namespaceMissing(err, u.GetNamespace()) && coming.Namespaces[u.GetNamespace()]:
 		return fmt.Sprintf("its namespace %s comes with this commit", u.GetNamespace())
@@ -242,7 +278,7 @@ func namespaceMissing(err error, namespace string) bool {
 // anywhere. All other refusals (a quota, a policy, a name that is taken) are about
 // that namespace and say nothing.
 func (c *Cluster) schemaError(ctx context.Context, u *unstructured.Unstructured, coming Coming) error {
-	if coming.Kinds[u.GroupVersionKind().GroupKind()] {
+	if coming.Kinds[u.GroupVersionKind().GroupKind()] != nil {
 		return nil
 	}
 	probe := u.DeepCopy()

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
 	"helm.sh/helm/v3/pkg/release"
@@ -155,12 +157,8 @@ func (p *Prepared) release(ch *chart.Chart, rendered map[string]string, caps *ch
 		fmt.Fprintf(&b, "---\n# Source: %s\n%s\n", m.Name, m.Content)
 	}
 	rel.Manifest = b.String()
-	for _, crd := range ch.CRDObjects() {
-		objects, err := manifest.Parse("---\n# Source: "+crd.Filename+"\n"+string(crd.File.Data), p.spec.Namespace, opts.Namespaced)
-		if err != nil {
-			return nil, err
-		}
-		rel.CRDs = append(rel.CRDs, objects...)
+	if rel.CRDs, err = p.definitions(ch, opts.Namespaced); err != nil {
+		return nil, err
 	}
 	if rel.Objects, err = manifest.Parse(rel.Manifest, p.spec.Namespace, opts.Namespaced); err != nil {
 		return nil, err
@@ -176,6 +174,42 @@ func (p *Prepared) release(ch *chart.Chart, rendered map[string]string, caps *ch
 		rel.Hooks = append(rel.Hooks, hook)
 	}
 	return rel, nil
+}
+
+// CRDs returns what the chart's crds/ folders define, as Render does: a release
+// record does not keep them.
+func (p *Prepared) CRDs(scope manifest.Scope) ([]manifest.Object, error) {
+	if !p.source.defines() {
+		return nil, nil
+	}
+	ch, err := p.source.load()
+	if err != nil {
+		return nil, err
+	}
+	if err := chartutil.ProcessDependenciesWithMerge(ch, p.values); err != nil {
+		return nil, err
+	}
+	return p.definitions(ch, scope)
+}
+
+func (p *Prepared) definitions(ch *chart.Chart, scope manifest.Scope) ([]manifest.Object, error) {
+	var out []manifest.Object
+	for _, crd := range ch.CRDObjects() {
+		objects, err := manifest.Parse("---\n# Source: "+crd.Filename+"\n"+string(crd.File.Data), p.spec.Namespace, scope)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, objects...)
+	}
+	return out, nil
+}
+
+// defines reports whether a chart, or one that it depends on, may bring CRDs; a
+// packed dependency counts as one that does.
+func (s *source) defines() bool {
+	return slices.ContainsFunc(s.files, func(f *loader.BufferedFile) bool {
+		return strings.HasPrefix(f.Name, "crds/") || strings.Contains(f.Name, "/crds/") || strings.HasSuffix(f.Name, ".tgz")
+	}) || slices.ContainsFunc(s.deps, (*source).defines)
 }
 
 func (p *Prepared) hook(h *release.Hook, opts Options) (manifest.Hook, error) {

@@ -262,7 +262,10 @@ func (s *Store) Supersede(ctx context.Context, r *Record) error {
 	}
 	r.Status = release.StatusSuperseded
 	rel.Info.Status = release.StatusSuperseded
-	return s.update(ctx, r)
+	if err := s.update(ctx, r); !apierrors.IsNotFound(err) {
+		return err
+	}
+	return nil // somebody deleted it, with its namespace perhaps
 }
 
 func (s *Store) update(ctx context.Context, r *Record) error {

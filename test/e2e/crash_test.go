@@ -24,13 +24,18 @@ const kills = 30
 func TestKillAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "kill")
-	w.environment("{name: one, chart: charts/web, values: [one.yaml]}", "{name: two, chart: charts/web, values: [two.yaml], dependsOn: [one]}")
+	w.environment("{name: one, chart: charts/web, values: [one.yaml]}", "{name: two, chart: charts/web, values: [two.yaml], dependsOn: [one]}",
+		"{name: defs, chart: charts/defs}")
 	values := func(n int) {
 		// The extra ConfigMap has another name each time: the former one is an
 		// orphan if it is forgotten.
 		for _, release := range []string{"one", "two"} {
 			w.write("environments/prod/"+release+".yaml", fmt.Sprintf("tag: v%d\nextra: [%s-extra-%d]\n", n, release, n))
 		}
+		// So has the kind that a CRD defines, which comes with its first object.
+		w.write("charts/defs/Chart.yaml", "apiVersion: v2\nname: defs\nversion: 1.0.0\n")
+		w.write("charts/defs/crds/crd.yaml", definition(n))
+		w.write("charts/defs/templates/object.yaml", fmt.Sprintf("apiVersion: kill.example.com/v1\nkind: Kill%d\nmetadata: {name: it}\nspec: {n: %d}\n", n, n))
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -52,6 +57,22 @@ func TestKillAtAnyMoment(t *testing.T) {
 	}
 }
 
+func definition(n int) string {
+	return fmt.Sprintf(`apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: kill%[1]ds.kill.example.com}
+spec:
+  group: kill.example.com
+  scope: Namespaced
+  names: {kind: Kill%[1]d, plural: kill%[1]ds, singular: kill%[1]d, listKind: Kill%[1]dList}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {n: {type: integer}}}}}}
+`, n)
+}
+
 // checkWorld holds the namespace to version n and nothing else.
 func (w *world) checkWorld(n int) {
 	w.t.Helper()
@@ -68,8 +89,21 @@ func (w *world) checkWorld(n int) {
 			w.t.Fatalf("ConfigMap %s is an orphan at version %d", m.Name, n)
 		}
 	}
-	for _, release := range []string{"one", "two"} {
+	for _, release := range []string{"one", "two", "defs"} {
 		w.checkRecords(release)
+	}
+	w.checkKinds(n)
+}
+
+// checkKinds holds the namespace to the object of version n's kind alone.
+func (w *world) checkKinds(n int) {
+	w.t.Helper()
+	for i := 1; i <= n; i++ {
+		path := fmt.Sprintf("/apis/kill.example.com/v1/namespaces/%s/kill%ds/it", w.name, i)
+		err := w.cluster.Kube.Discovery().RESTClient().Get().AbsPath(path).Do(context.Background()).Error()
+		if (err == nil) != (i == n) {
+			w.t.Fatalf("the object of kind Kill%d at version %d: %v", i, n, err)
+		}
 	}
 }
 

@@ -1,0 +1,184 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// job is one release in one look: what is known of it, what is decided, and
+// what it takes.
+type job struct {
+	key      releaseKey
+	spec     render.ReleaseSpec
+	former   []string         // what it depended on when the ledger was last written
+	prepared *render.Prepared // nil for a release that is not listed
+	state    State
+	asked    string // the input digest that git asks for, refused or not
+	decision Decision
+	release  *manifest.Release // what the cluster is to be held to; nil when nothing is to be looked at
+	want     []manifest.Object // its objects as they are applied
+	past     []manifest.Object
+	plan     apply.Plan
+	gate     bool  // releases that change wait for its health
+	err      error // it could not be looked at
+	blocked  []string
+	outcome  ReleaseOutcome
+}
+
+// unlistedTimeout bounds what is done about a release that environment.yaml says
+// nothing of.
+const unlistedTimeout = 5 * time.Minute
+
+// jobs makes a job of every release that is listed or was ours, and decides on
+// each. When the commit is refused, the cluster is held to what it has.
+func (e *environment) jobs(ctx context.Context, l *loaded) ([]*job, error) {
+	if err := e.readHistories(ctx, l); err != nil {
+		return nil, err
+	}
+	var jobs []*job
+	listed := map[releaseKey]bool{}
+	if l.err == nil {
+		for _, t := range l.targets {
+			key := releaseKey{t.spec.Namespace, t.spec.Name}
+			listed[key] = true
+			jobs = append(jobs, e.newJob(l, key, t.spec, t.prepared))
+		}
+	}
+	for key, h := range e.histories {
+		if listed[key] || h.Last().Environment != e.name {
+			continue
+		}
+		jobs = append(jobs, e.newJob(l, key, render.ReleaseSpec{Name: key.name, Namespace: key.namespace, Timeout: unlistedTimeout}, nil))
+	}
+	slices.SortStableFunc(jobs, func(a, b *job) int {
+		return strings.Compare(a.key.String(), b.key.String())
+	})
+	return jobs, nil
+}
+
+func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec, p *render.Prepared) *job {
+	j := &job{key: key, spec: spec, prepared: p, former: e.ledger.formerly(key)}
+	j.state = State{
+		Environment: e.name, Listed: p != nil, History: e.histories[key], OnFailure: spec.OnFailure,
+		Correct: l.env == nil || l.env.Drift != "report",
+	}
+	if p != nil {
+		j.state.Want, j.asked = p.Digest, p.Digest
+	}
+	if l.err != nil {
+		j.refuse()
+	}
+	j.decide()
+	return j
+}
+
+// refuse has the job keep what the cluster has, since the commit is refused.
+func (j *job) refuse() {
+	j.state.refuse()
+	j.release = nil
+	j.decide()
+}
+
+func (j *job) decide() {
+	j.decision = Decide(j.state)
+	if j.state.Refused && j.asked != "" && j.asked != j.state.Want && !j.decision.Behind {
+		j.decision.Behind = true
+		if j.decision.Reason == "" {
+			j.decision.Reason = "the commit is refused"
+		}
+	}
+}
+
+// changes reports whether the job is a new rollout, as opposed to keeping what
+// is there.
+func (j *job) changes() bool {
+	switch j.decision.Act {
+	case Install, Upgrade, Rollback, Resume, Uninstall:
+		return true
+	}
+	return false
+}
+
+// refusals says what the API server, or an owner, would not have.
+func (j *job) refusals() []string {
+	var out []string
+	for _, c := range j.plan.Refusals() {
+		out = append(out, fmt.Sprintf("release %s: %s: %s", j.spec.Name, c.ID, c.Why))
+	}
+	return out
+}
+
+// retry is when a release is tried again after trouble that is no verdict on it.
+type retry struct {
+	backoff
+	until time.Time
+	err   error
+}
+
+func (r *retry) pending(now time.Time) bool { return r != nil && now.Before(r.until) }
+
+// waitingError is the trouble for which a release waits until it is tried again.
+type waitingError struct{ error }
+
+// Unwrap returns the trouble.
+func (w *waitingError) Unwrap() error { return w.error }
+
+// postpone has a release tried again later, the later the more often it was.
+func (e *environment) postpone(key releaseKey, err error) {
+	var waiting *waitingError
+	if errors.As(err, &waiting) {
+		return
+	}
+	r := e.retries[key]
+	if r == nil {
+		r = &retry{}
+		e.retries[key] = r
+	}
+	in := r.next()
+	r.err, r.until = err, e.agent.opts.Now().Add(in)
+	e.log.Warn("will try again", "release", key.name, "error", err, "in", timeOf(in))
+}
+
+// untilRetry returns how long until the first release is tried again.
+func (e *environment) untilRetry() time.Duration {
+	next := time.Hour
+	for _, r := range e.retries {
+		next = min(next, max(r.until.Sub(e.agent.opts.Now()), 0))
+	}
+	return next
+}
+
+// refusal is what a commit was refused for, so that events in the cluster don't
+// have the whole commit dry-run again and again.
+type refusal struct {
+	retry
+	commit string
+	texts  []string
+}
+
+// known returns what the commit was refused for, until it is worth another try:
+// it may be accepted once the cluster is another, with a CRD that somebody
+// installs or a quota that is raised.
+func (r *refusal) known(commit string, now time.Time) []string {
+	if r.commit == commit && r.pending(now) {
+		return r.texts
+	}
+	return nil
+}
+
+func (r *refusal) note(commit string, texts []string, now time.Time) {
+	if r.commit != commit || len(texts) == 0 {
+		*r = refusal{commit: commit}
+	}
+	if len(texts) > 0 && !r.pending(now) {
+		r.texts, r.until = texts, now.Add(r.next())
+	}
+}
