@@ -31,8 +31,13 @@ func (e *environment) progressing(ctx context.Context, l *loaded, jobs []*job) {
 
 // conclude draws the verdict from what became of the jobs, and publishes it: to
 // the ledger, events, metrics and log.
-func (e *environment) conclude(ctx context.Context, l *loaded, jobs []*job, refusals []string, results map[string]apply.Result) error {
-	again := e.settle(jobs, results)
+func (e *environment) conclude(ctx context.Context, a *active) error {
+	l, jobs, refusals := a.load, a.jobs, a.refusals
+	e.mu.Lock()
+	e.active = nil
+	e.mu.Unlock()
+	a.stop(nil)
+	again := e.settle(jobs, a.results)
 	now := e.agent.opts.Now()
 	head := e.ledger.Head()
 	before, reason := head.Verdict, head.Reason
@@ -53,6 +58,9 @@ func (e *environment) conclude(ctx context.Context, l *loaded, jobs []*job, refu
 	}
 	if head.Verdict != before || head.Reason != reason {
 		e.announce(ctx, before)
+	}
+	if a.results != nil {
+		e.trigger() // after acting, look again
 	}
 	if again != nil {
 		return again
@@ -97,8 +105,8 @@ func (e *environment) settle(jobs []*job, results map[string]apply.Result) error
 				Reason: "blocked by " + strings.Join(j.blocked, ", ")}
 		}
 		switch {
-		case errors.Is(r.Err, errSuperseded):
-			again = errSuperseded
+		case errors.Is(r.Err, errInterrupted):
+			again = errInterrupted
 		case !j.open(r.Err):
 			delete(e.retries, j.key)
 		default:
@@ -142,7 +150,7 @@ func (e *environment) judge(head *Entry, jobs []*job, refusals []string, again e
 	case len(refusals) > 0:
 		slices.Sort(refusals)
 		return Refused, strings.Join(slices.Compact(refusals), "; ")
-	case errors.Is(again, errSuperseded):
+	case errors.Is(again, errInterrupted):
 		return "", ""
 	case again != nil && head.Verdict.Final():
 		return "", "" // drift that can't be put back yet is no new verdict
@@ -269,21 +277,30 @@ func (e *environment) store(ctx context.Context) error {
 	if err != nil || text == e.stored {
 		return err
 	}
-	if e.doc.Version == "" && e.stored != "" {
-		if e.doc, err = e.cluster.ReadDocument(ctx, e.doc.Namespace, e.doc.Name); err != nil {
+	d := e.document()
+	if d.Version == "" && e.stored != "" {
+		if d, err = e.cluster.ReadDocument(ctx, d.Namespace, d.Name); err != nil {
 			return err
 		}
 	}
-	d := e.doc
 	d.Text = text
-	if d, err = e.cluster.WriteDocument(ctx, d); err != nil {
+	written, err := e.cluster.WriteDocument(ctx, d)
+	if err != nil {
 		// It may have been written all the same, or touched by a person: the next
 		// try reads its version anew.
-		e.doc.Version, e.stored = "", "?"
-		return err
+		written, text = d, "?"
+		written.Version = ""
 	}
-	e.doc, e.stored = d, text
-	return nil
+	e.mu.Lock()
+	e.doc, e.stored = written, text
+	e.mu.Unlock()
+	return err
+}
+
+func (e *environment) document() apply.Document {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.doc
 }
 
 // announce says what became of the head, once.
@@ -324,7 +341,7 @@ func reasonOf(v Verdict) string {
 }
 
 func (e *environment) emit(ctx context.Context, kind, reason, text string) {
-	if err := e.cluster.Emit(ctx, e.doc, kind, reason, text, e.agent.opts.Now()); err != nil {
+	if err := e.cluster.Emit(ctx, e.document(), kind, reason, text, e.agent.opts.Now()); err != nil {
 		e.log.Warn("an event can't be written", "error", err)
 	}
 }

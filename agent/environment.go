@@ -29,7 +29,8 @@ type environment struct {
 	mu        sync.Mutex
 	head      source.Commit
 	dirty     map[manifest.ID]bool          // objects that may have drifted since they were last surveyed
-	supersede context.CancelCauseFunc       // ends the waits of the pass under way
+	active    *active                       // what is being carried out, or nil
+	locks     map[releaseKey]*sync.Mutex    // held by who works on a release
 	ledger    *Ledger                       // what the last look left; nil before the first
 	doc       apply.Document                // where the ledger is stored
 	stored    string                        // the text that is stored
@@ -77,19 +78,17 @@ func (e *environment) forget() {
 	e.histories, e.scopes = map[releaseKey]record.History{}, map[string]bool{}
 	e.loaded, e.held = nil, map[releaseKey]*held{}
 	e.behind = map[releaseKey]time.Time{}
+	e.active, e.locks = nil, map[releaseKey]*sync.Mutex{}
 	e.retries, e.refusal = map[releaseKey]*retry{}, refusal{}
 }
-
-// errSuperseded ends the waits for a commit when a newer one has come.
-var errSuperseded = errors.New("a newer commit has come")
 
 // arrive takes note of the branch's head. A new one ends the waits for the old.
 func (e *environment) arrive(head source.Commit) {
 	e.mu.Lock()
 	isNew := head.SHA != e.head.SHA
 	e.head = head
-	if isNew && e.supersede != nil {
-		e.supersede(errSuperseded)
+	if isNew && e.active != nil {
+		e.active.stop(errSuperseded)
 	}
 	e.mu.Unlock()
 	if isNew {
@@ -118,6 +117,7 @@ func (e *environment) trigger() {
 func (e *environment) run(ctx context.Context) {
 	e.forget()
 	e.trigger()
+	defer e.settled()
 	var retry backoff
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -130,11 +130,20 @@ func (e *environment) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		if now := e.agent.opts.Now(); !scan.IsZero() && !now.Before(scan) {
-			e.rescan()
-			scan = e.nextScan()
+			if scan = e.nextScan(); e.underWay() == nil {
+				e.rescan() // else what is under way is looked at anew by its end
+			}
 		}
 		next := e.looked(ctx, e.look(ctx), &retry)
 		timer.Reset(min(next, e.untilScan(scan)))
+	}
+}
+
+// settled waits until nothing is being carried out any more: who leads next must
+// be the only one to write.
+func (e *environment) settled() {
+	if a := e.underWay(); a != nil {
+		<-a.done
 	}
 }
 
@@ -147,7 +156,7 @@ func (e *environment) looked(ctx context.Context, err error, retry *backoff) tim
 		return time.Hour
 	case ctx.Err() != nil:
 		return time.Hour
-	case errors.Is(err, errSuperseded):
+	case errors.Is(err, errInterrupted):
 		return 0
 	case errors.Is(err, errRefused):
 		return min(max(e.refusal.until.Sub(e.agent.opts.Now()), 0), e.untilRetry())
@@ -199,10 +208,14 @@ func (e *environment) once(ctx context.Context) error {
 	const tries = 4
 	for try := 1; ; try++ {
 		err := e.look(ctx)
+		if a := e.underWay(); err == nil && a != nil {
+			<-a.done
+			err = e.look(ctx)
+		}
 		switch {
 		case err == nil || errors.Is(err, errRefused):
 			return e.verdict()
-		case errors.Is(err, errSuperseded):
+		case errors.Is(err, errInterrupted):
 			continue
 		case ctx.Err() != nil:
 			return fmt.Errorf("environment %s: interrupted; another run goes on with it", e.name)

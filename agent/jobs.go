@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -28,6 +29,7 @@ type job struct {
 	past     []manifest.Object
 	plan     apply.Plan
 	gate     bool  // releases that change wait for its health
+	waits    error // the trouble for which it waits until it is tried again
 	err      error // it could not be looked at
 	blocked  []string
 	outcome  ReleaseOutcome
@@ -52,8 +54,8 @@ func (e *environment) jobs(ctx context.Context, l *loaded) ([]*job, error) {
 			jobs = append(jobs, e.newJob(l, key, t.spec, t.prepared))
 		}
 	}
-	for key, h := range e.histories {
-		if listed[key] || h.Last().Environment != e.name {
+	for _, key := range e.owned() {
+		if listed[key] {
 			continue
 		}
 		jobs = append(jobs, e.newJob(l, key, render.ReleaseSpec{Name: key.name, Namespace: key.namespace, Timeout: unlistedTimeout}, nil))
@@ -64,14 +66,36 @@ func (e *environment) jobs(ctx context.Context, l *loaded) ([]*job, error) {
 	return jobs, nil
 }
 
+// owned returns the releases whose newest record is this environment's.
+func (e *environment) owned() []releaseKey {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []releaseKey
+	for key, h := range e.histories {
+		if h.Last().Environment == e.name {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+func (e *environment) historyOf(key releaseKey) record.History {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.histories[key]
+}
+
 func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec, p *render.Prepared) *job {
 	j := &job{key: key, spec: spec, prepared: p, former: e.ledger.formerly(key)}
 	j.state = State{
-		Environment: e.name, Listed: p != nil, History: e.histories[key], OnFailure: spec.OnFailure,
+		Environment: e.name, Listed: p != nil, History: e.historyOf(key), OnFailure: spec.OnFailure,
 		Correct: l.env == nil || l.env.Drift != "report",
 	}
 	if p != nil {
 		j.state.Want, j.asked = p.Digest, p.Digest
+	}
+	if r := e.retries[key]; r.pending(e.agent.opts.Now()) {
+		j.waits = &waitingError{r.err}
 	}
 	if l.err != nil {
 		j.refuse()
@@ -106,6 +130,9 @@ func (j *job) changes() bool {
 	}
 	return false
 }
+
+// acts reports whether there is anything to be done.
+func (j *job) acts() bool { return j.decision.Act != None && j.decision.Act != Hold }
 
 // refusals says what the API server, or an owner, would not have.
 func (j *job) refusals() []string {

@@ -30,12 +30,18 @@ type target struct {
 }
 
 // look is one look at git and the cluster, and what follows from it. It returns
-// nil when there is nothing left to do, errRefused when the head changes nothing
-// because it can't be had, errSuperseded when a newer head came, and any other
-// error when it is worth another look later.
+// nil when there is nothing left to do but to wait for what is under way,
+// errRefused when the head changes nothing because it can't be had, errInterrupted
+// when it is to be decided anew at once, and any other error when it is worth
+// another look later.
 func (e *environment) look(ctx context.Context) error {
-	head, waits, done := e.begin(ctx)
-	defer done()
+	if a := e.underWay(); a != nil {
+		if !a.ended() {
+			return e.tend(ctx, a)
+		}
+		return e.conclude(ctx, a)
+	}
+	head := e.headNow()
 	if head.SHA == "" {
 		return nil
 	}
@@ -47,8 +53,10 @@ func (e *environment) look(ctx context.Context) error {
 		e.undecided(ctx, err)
 		return err
 	}
-	results := e.carryOut(ctx, waits, load, jobs)
-	return e.conclude(ctx, load, jobs, refusals, results)
+	if a := e.start(ctx, load, jobs, refusals); a.ended() {
+		return e.conclude(ctx, a)
+	}
+	return nil
 }
 
 // see reads and decides; it writes nothing.
@@ -65,20 +73,16 @@ func (e *environment) see(ctx context.Context, head source.Commit) (*loaded, []*
 	return load, jobs, refusals, err
 }
 
-// begin takes the head to look at, and a context for waits that ends when a
-// newer one comes.
-func (e *environment) begin(ctx context.Context) (source.Commit, context.Context, func()) {
-	waits, supersede := context.WithCancelCause(ctx)
+func (e *environment) headNow() source.Commit {
 	e.mu.Lock()
-	head := e.head
-	e.supersede = supersede
-	e.mu.Unlock()
-	return head, waits, func() {
-		e.mu.Lock()
-		e.supersede = nil
-		e.mu.Unlock()
-		supersede(nil)
-	}
+	defer e.mu.Unlock()
+	return e.head
+}
+
+func (e *environment) underWay() *active {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.active
 }
 
 // enter reads the ledger, if it was not read yet, and enters the head and what
@@ -156,19 +160,27 @@ func (e *environment) readHistories(ctx context.Context, l *loaded) error {
 		namespaces[r.Namespace] = true
 	}
 	for ns := range namespaces {
-		if e.scopes[ns] {
+		if e.known(ns) {
 			continue
 		}
 		found, err := e.cluster.Records.List(ctx, ns)
 		if err != nil {
 			return err
 		}
+		e.mu.Lock()
 		for name, h := range found {
 			e.histories[releaseKey{ns, name}] = h
 		}
 		e.scopes[ns] = true
+		e.mu.Unlock()
 	}
 	return nil
+}
+
+func (e *environment) known(namespace string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.scopes[namespace]
 }
 
 // prepare renders and surveys what has to be: the releases that are to change,
@@ -242,8 +254,8 @@ func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]
 // keep looks whether a release that stays as it is has drifted, if there is
 // reason to. Trouble with it is its own, and keeps nothing else from being done.
 func (e *environment) keep(ctx context.Context, l *loaded, j *job) error {
-	if e.retries[j.key].pending(e.agent.opts.Now()) {
-		j.err = &waitingError{e.retries[j.key].err}
+	if j.waits != nil {
+		j.err = j.waits
 		return nil
 	}
 	err := e.describe(ctx, j)

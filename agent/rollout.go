@@ -14,29 +14,13 @@ import (
 	"github.com/xetys/tether/apply/record"
 )
 
-// carryOut does what was decided, each release as soon as those it depends on
-// are healthy, and returns what became of each job.
-func (e *environment) carryOut(ctx, waits context.Context, l *loaded, jobs []*job) map[string]apply.Result {
-	if !slices.ContainsFunc(jobs, func(j *job) bool { return j.decision.Act != None && j.decision.Act != Hold }) {
-		return nil
-	}
-	byName := map[string]*job{}
-	for _, j := range jobs {
-		byName[j.key.String()] = j
-	}
-	e.progressing(ctx, l, jobs)
-	return order(jobs).Run(ctx, func(ctx context.Context, name string) error {
-		return e.carryOutOne(ctx, waits, l, byName[name])
-	})
-}
-
 // errNotLive blocks the releases that depend on one that is not what git asks
 // for.
 var errNotLive = errors.New("it is not what git asks for")
 
 func (e *environment) carryOutOne(ctx, waits context.Context, l *loaded, j *job) error {
-	if r := e.retries[j.key]; r.pending(e.agent.opts.Now()) {
-		return &waitingError{r.err}
+	if j.waits != nil {
+		return j.waits
 	}
 	switch j.decision.Act {
 	case None:
@@ -66,7 +50,7 @@ func (e *environment) stillHealthy(waits context.Context, j *job) error {
 // under way.
 func (e *environment) rollout(ctx, waits context.Context, l *loaded, j *job) error {
 	err := e.attempt(ctx, waits, l, j)
-	if err == nil || ctx.Err() != nil || apply.Transient(err) || errors.Is(err, errSuperseded) {
+	if err == nil || ctx.Err() != nil || apply.Transient(err) || errors.Is(err, errInterrupted) {
 		return err
 	}
 	failed := j.state.History.Last()
@@ -125,7 +109,7 @@ func (e *environment) attempt(ctx, waits context.Context, l *loaded, j *job) err
 			return nil
 		}
 	}
-	if ctx.Err() != nil || apply.Transient(err) || errors.Is(err, errSuperseded) || waits.Err() != nil {
+	if ctx.Err() != nil || apply.Transient(err) || errors.Is(err, errInterrupted) || waits.Err() != nil {
 		j.outcome.Reason = err.Error()
 		return err // the record stays pending: it is gone on with, or passed over
 	}
@@ -277,10 +261,7 @@ func (e *environment) describeGood(j *job, rec *record.Record, commit string) st
 	if j.decision.Behind {
 		return text + j.decision.Reason
 	}
-	e.mu.Lock()
-	reverts := e.head.Reverts
-	e.mu.Unlock()
-	if reverts != "" {
+	if reverts := e.headNow().Reverts; reverts != "" {
 		return text + fmt.Sprintf("%s reverts %s", short(commit), short(reverts))
 	}
 	return text + short(commit)

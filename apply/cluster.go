@@ -63,6 +63,8 @@ type Cluster struct {
 	mu      sync.Mutex
 	inPlace map[manifest.ID]placed
 	caps    *Capabilities
+
+	discovered time.Time // when the API server was last asked what it can do, for want of a kind
 }
 
 // Connect returns a Cluster for one environment. It sends no request: a server
@@ -144,7 +146,7 @@ func (c *Cluster) Capabilities() (Capabilities, error) {
 // Rediscover forgets what the API server can do; call it after CRDs changed.
 func (c *Cluster) Rediscover() {
 	c.mu.Lock()
-	c.caps = nil
+	c.caps, c.discovered = nil, time.Now()
 	c.mu.Unlock()
 	c.mapper.Reset()
 }
@@ -161,10 +163,28 @@ func (c *Cluster) Namespaced(gvk schema.GroupVersionKind) (namespaced, known boo
 
 func (c *Cluster) mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, error) {
 	m, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	if meta.IsNoMatchError(err) && c.outdated() {
+		m, err = c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("find the API for %s: %w", gvk, err)
 	}
 	return m, nil
+}
+
+// outdated has the API server asked anew what it can do, if that was not done
+// just now: somebody may have installed a CRD since.
+func (c *Cluster) outdated() bool {
+	c.mu.Lock()
+	due := time.Since(c.discovered) > 5*time.Second
+	if due {
+		c.discovered, c.caps = time.Now(), nil
+	}
+	c.mu.Unlock()
+	if due {
+		c.mapper.Reset()
+	}
+	return due
 }
 
 // acquire takes one of the environment's request slots; the returned function

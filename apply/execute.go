@@ -77,14 +77,13 @@ func (c *Cluster) applyOne(ctx context.Context, rel Owner, ch Change, coming Com
 
 // applyDeferred plans an object anew, now that what it waited for is there.
 func (c *Cluster) applyDeferred(ctx context.Context, rel Owner, ch Change, coming Coming) error {
-	if err := c.Live.Watch(ctx, []*unstructured.Unstructured{ch.Object}); err != nil {
-		return err
-	}
-	seen, err := c.surveyOne(ctx, ch.Object, coming)
+	again, seen, err := c.replan(ctx, rel, ch, coming)
 	if err != nil {
 		return err
 	}
-	again := wantChange(rel, manifest.Object{Unstructured: ch.Object}, seen)
+	if err := c.Live.Watch(ctx, []*unstructured.Unstructured{ch.Object}); err != nil {
+		return err
+	}
 	switch again.Action {
 	case Refused:
 		return &RefusedError{ID: ch.ID, Why: again.Why, err: seen.Err}
@@ -96,6 +95,34 @@ func (c *Cluster) applyDeferred(ctx context.Context, rel Owner, ch Change, comin
 		return c.recreate(ctx, again)
 	default:
 		return c.write(ctx, again)
+	}
+}
+
+// The API server takes a moment until it serves what a CRD defines, and says
+// nowhere when it does: an object of the kind is asked about until then.
+const (
+	definitionGrace = 10 * time.Second
+	definitionPause = 50 * time.Millisecond
+)
+
+func (c *Cluster) replan(ctx context.Context, rel Owner, ch Change, coming Coming) (Change, Seen, error) {
+	deadline := time.Now().Add(definitionGrace)
+	for pause := definitionPause; ; pause *= 2 {
+		seen, err := c.surveyOne(ctx, ch.Object, coming)
+		if err != nil {
+			return Change{}, seen, err
+		}
+		again := wantChange(rel, manifest.Object{Unstructured: ch.Object}, seen)
+		settled := again.Action != Refused && again.Action != Deferred
+		if settled || coming.Kinds[ch.GroupKind()] == nil || time.Now().After(deadline) {
+			return again, seen, nil
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return Change{}, seen, context.Cause(ctx)
+		}
+		c.Rediscover()
 	}
 }
 

@@ -1,0 +1,132 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/xetys/tether/apply"
+)
+
+// active is the carrying out of a commit. It goes on while the loop looks after
+// the releases that it leaves alone: a rollout that waits for ten minutes keeps
+// no other release's drift waiting.
+type active struct {
+	load     *loaded
+	jobs     []*job
+	refusals []string
+	waits    context.Context         // ends when the waits are to end
+	stop     context.CancelCauseFunc // ends them
+	done     chan struct{}           // closed when results are there
+	results  map[string]apply.Result
+}
+
+// errInterrupted ends the waits of what is carried out, so that it is decided
+// anew: nothing is wrong with it.
+var errInterrupted = errors.New("interrupted")
+
+type interruption struct{ text string }
+
+func (i *interruption) Error() string { return i.text }
+
+// Is makes every interruption an errInterrupted.
+func (i *interruption) Is(target error) bool { return target == errInterrupted }
+
+var errSuperseded error = &interruption{"a newer commit has come"}
+
+// start carries out what was decided, each release as soon as those it depends
+// on are healthy, and returns at once.
+func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusals []string) *active {
+	a := &active{load: l, jobs: jobs, refusals: refusals, done: make(chan struct{})}
+	a.waits, a.stop = context.WithCancelCause(ctx)
+	if !slices.ContainsFunc(jobs, (*job).acts) {
+		close(a.done)
+		return a
+	}
+	e.progressing(ctx, l, jobs)
+	byName := map[string]*job{}
+	for _, j := range jobs {
+		byName[j.key.String()] = j
+	}
+	graph := order(jobs)
+	e.mu.Lock()
+	e.active = a
+	superseded := e.head.SHA != l.commit
+	e.mu.Unlock()
+	if superseded {
+		a.stop(errSuperseded)
+	}
+	go func() {
+		defer e.trigger()
+		defer close(a.done)
+		a.results = graph.Run(ctx, func(ctx context.Context, name string) error {
+			j := byName[name]
+			lock := e.lockOf(j.key)
+			lock.Lock()
+			defer lock.Unlock()
+			return e.carryOutOne(ctx, a.waits, l, j)
+		})
+	}()
+	return a
+}
+
+// ended reports whether all that was begun has come to its end.
+func (a *active) ended() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// tend looks after the releases that nothing is being done about, while a commit
+// is carried out: what drifts is put back.
+func (e *environment) tend(ctx context.Context, a *active) error {
+	for _, j := range a.jobs {
+		if err := e.tendOne(ctx, a, j.key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *environment) tendOne(ctx context.Context, a *active, key releaseKey) error {
+	lock := e.lockOf(key)
+	if !lock.TryLock() {
+		return nil // it is being worked on
+	}
+	defer lock.Unlock()
+	i := slices.IndexFunc(a.jobs, func(j *job) bool { return j.key == key })
+	j := e.newJob(a.load, key, a.jobs[i].spec, a.jobs[i].prepared)
+	if j.changes() {
+		j.refuse() // its turn has not come: it is kept as it is until then
+	}
+	if j.changes() {
+		return nil
+	}
+	if err := e.keep(ctx, a.load, j); err != nil {
+		return err
+	}
+	if j.decision.Act != Repair {
+		return nil
+	}
+	err := e.carryOutOne(ctx, a.waits, a.load, j)
+	if j.open(err) {
+		e.postpone(key, err)
+	}
+	return nil
+}
+
+// lockOf returns the lock that whoever works on a release holds.
+func (e *environment) lockOf(key releaseKey) *sync.Mutex {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	l := e.locks[key]
+	if l == nil {
+		l = &sync.Mutex{}
+		e.locks[key] = l
+	}
+	return l
+}
