@@ -45,11 +45,18 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 		return a
 	}
 	e.progressing(ctx, l, jobs)
+	if asked := e.controlNow().Sync; asked != nil {
+		for _, j := range jobs {
+			if j.state.Retry && j.acts() {
+				e.retried[j.key] = asked.ID
+			}
+		}
+	}
 	byName := map[string]*job{}
 	for _, j := range jobs {
 		byName[j.key.String()] = j
 	}
-	graph := order(jobs)
+	graph := order(jobs, l.env != nil && l.env.Atomic)
 	e.mu.Lock()
 	e.active = a
 	superseded := e.head.SHA != l.commit
@@ -101,7 +108,7 @@ func (e *environment) tendOne(ctx context.Context, a *active, key releaseKey) er
 	i := slices.IndexFunc(a.jobs, func(j *job) bool { return j.key == key })
 	j := e.newJob(a.load, key, a.jobs[i].spec, a.jobs[i].prepared)
 	if j.changes() {
-		j.refuse() // its turn has not come: it is kept as it is until then
+		j.keep("its turn has not come")
 	}
 	if j.changes() {
 		return nil

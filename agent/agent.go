@@ -50,6 +50,7 @@ type Agent struct {
 	log      *slog.Logger
 	metrics  *Metrics
 	renderer *render.Renderer
+	poller   *source.Poller
 	envs     []*environment
 
 	mu       sync.Mutex
@@ -66,7 +67,7 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 	if opts.HistoryMax == 0 {
 		opts.HistoryMax = 10
 	}
-	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(), standby: map[string]bool{}}
+	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(), poller: source.NewPoller(repo), standby: map[string]bool{}}
 	for _, name := range opts.Environments {
 		e, err := newEnvironment(a, name, config)
 		if err != nil {
@@ -107,9 +108,11 @@ func (a *Agent) turned(e *environment, leads bool) {
 }
 
 func (a *Agent) poll(ctx context.Context) {
-	poller := source.NewPoller(a.repo)
-	poller.Run(ctx, a.opts.Interval, func(head source.Commit, err error) { a.heard(head, err) })
+	a.poller.Run(ctx, a.opts.Interval, func(head source.Commit, err error) { a.heard(head, err) })
 }
+
+// fetchNow has the repository fetched without waiting for the interval.
+func (a *Agent) fetchNow() { a.poller.Trigger() }
 
 // heard takes note of a fetch and wakes the environments.
 func (a *Agent) heard(head source.Commit, err error) {

@@ -42,6 +42,9 @@ func (e *environment) conclude(ctx context.Context, a *active) error {
 	head := e.ledger.Head()
 	before, reason := head.Verdict, head.Reason
 	head.Merge(outcomesOf(jobs))
+	if again == nil && e.goingBack(ctx, a) {
+		again = errInterrupted // the others of an atomic environment follow at once
+	}
 	if v, why := e.judge(head, jobs, refusals, again); v != "" {
 		head.conclude(v, why, now)
 	}
@@ -69,6 +72,16 @@ func (e *environment) conclude(ctx context.Context, a *active) error {
 		return errRefused
 	}
 	return nil
+}
+
+// goingBack reports whether a failure has just made other releases of an atomic
+// environment go back.
+func (e *environment) goingBack(ctx context.Context, a *active) bool {
+	if a.results == nil || a.load.env == nil || !a.load.env.Atomic {
+		return false
+	}
+	jobs, err := e.jobs(ctx, a.load)
+	return err == nil && slices.ContainsFunc(jobs, func(j *job) bool { return j.state.Aborted != "" && j.changes() })
 }
 
 // undecided says in the ledger why there is no verdict on the head yet: git or
@@ -265,6 +278,7 @@ func (e *environment) meter(j *job, s ReleaseState, behind float64) {
 	for _, d := range s.Drift {
 		objects[d.Object] = true
 	}
+	m.paused.WithLabelValues(e.name, j.key.name).Set(bit(j.state.Paused != ""))
 	m.drifted.WithLabelValues(e.name, j.key.name).Set(float64(len(objects)))
 	if c := j.state.History.Current(); c != nil {
 		m.setInfo(e.name, j.key.name, c.ChartVersion(), c.AppVersion(), strconv.Itoa(c.Revision), string(c.Status))
@@ -279,7 +293,7 @@ func (e *environment) store(ctx context.Context) error {
 	}
 	d := e.document()
 	if d.Version == "" && e.stored != "" {
-		if d, err = e.cluster.ReadDocument(ctx, d.Namespace, d.Name); err != nil {
+		if d, err = e.cluster.ReadDocument(ctx, d); err != nil {
 			return err
 		}
 	}

@@ -26,22 +26,30 @@ type State struct {
 	Correct bool
 	// Retry says that somebody asked for a failed digest to be tried again.
 	Retry bool
-	// Refused says that the commit is refused; see refuse.
-	Refused bool
+	// Paused says who paused the release until when; empty if nobody did.
+	Paused string
+	// Closed says that no deploy window is open; empty if one is.
+	Closed string
+	// Aborted says which release of an atomic environment failed, and AbortedCommit
+	// at which commit: what that commit changed goes back.
+	Aborted, AbortedCommit string
+	// Kept says why nothing new may be begun; see keep.
+	Kept string
 }
 
-// refuse makes it the state of a release whose commit is refused: what the newest
-// record asked for stays in force.
-func (s *State) refuse() {
-	s.Refused, s.Listed, s.Retry, s.Want = true, true, false, ""
+// keep makes it the state of a release for which nothing new may be begun: what
+// the newest record asked for stays in force.
+func (s State) keep(why string) State {
+	s.Kept, s.Listed, s.Retry, s.Want = why, true, false, ""
 	last, current := s.History.Last(), s.History.Current()
 	switch {
-	case last == nil || !last.Ours() || last.Status == release.StatusUninstalled:
+	case last == nil || !last.Ours() || last.Status == release.StatusUninstalled || last.Status == release.StatusUninstalling:
 	case last.Outcome != record.Abandoned:
 		s.Want = last.Digest
 	case current != nil:
 		s.Want = current.Digest
 	}
+	return s
 }
 
 // Act is what is to be done about a release.
@@ -75,6 +83,7 @@ var rules = []func(State) *Decision{
 	leaveForeign,
 	beginNothing,
 	uninstallUnlisted,
+	abort,
 	resumeInterrupted,
 	goBackAfterFailure,
 	quarantine,
@@ -85,6 +94,38 @@ var rules = []func(State) *Decision{
 
 // Decide says what is to be done about a release. It is pure.
 func Decide(s State) Decision {
+	d := decide(s)
+	switch {
+	case s.Paused != "" && d.Act == Repair:
+		return Decision{Act: None, Behind: d.Behind, Reason: s.Paused}
+	case s.Paused != "" && d.Act != None:
+		return Decision{Act: Hold, Behind: true, Reason: s.Paused}
+	case s.Aborted != "" && d.Reason == s.Aborted:
+		return d
+	case s.Aborted != "" && (d.begins() || d.Act == Rollback && d.To.Commit == s.AbortedCommit):
+		return s.held(s.Aborted)
+	case s.Closed != "" && d.begins():
+		return s.held(s.Closed)
+	}
+	return d
+}
+
+// begins reports whether the decision changes what runs to what never ran.
+func (d Decision) begins() bool { return d.Act == Install || d.Act == Upgrade || d.Act == Uninstall }
+
+// held decides on a release that is not to change now: drift is still put back,
+// and what was begun is ended.
+func (s State) held(why string) Decision {
+	s.Aborted = ""
+	d := decide(s.keep(why))
+	if d.Act == None || d.Act == Hold {
+		return Decision{Act: Hold, Behind: true, Reason: why}
+	}
+	d.Behind = true
+	return d
+}
+
+func decide(s State) Decision {
 	for _, rule := range rules {
 		if d := rule(s); d != nil {
 			return *d
@@ -106,12 +147,12 @@ func leaveForeign(s State) *Decision {
 		last.Namespace, last.Name, last.Environment)}
 }
 
-// beginNothing holds what a refused commit would be the first to begin.
+// beginNothing holds what would be the first to begin where nothing new may.
 func beginNothing(s State) *Decision {
-	if !s.Refused || s.Want != "" {
+	if s.Kept == "" || s.Want != "" {
 		return nil
 	}
-	return &Decision{Act: Hold, Behind: true, Reason: "the commit is refused"}
+	return &Decision{Act: Hold, Behind: true, Reason: s.Kept}
 }
 
 // uninstallUnlisted removes what environment.yaml no longer names.
@@ -122,7 +163,29 @@ func uninstallUnlisted(s State) *Decision {
 	if len(s.History.Intended()) == 0 {
 		return &Decision{Act: None}
 	}
+	if last := s.History.Last(); last.Outcome == record.Stuck && !s.Retry {
+		return &Decision{Act: Hold, Behind: true, Reason: "its uninstall failed, and is tried again when asked for"}
+	}
 	return &Decision{Act: Uninstall, Reason: "environment.yaml no longer lists it"}
+}
+
+// abort takes back what a commit changed of which another release failed, in an
+// atomic environment.
+func abort(s State) *Decision {
+	last, current := s.History.Last(), s.History.Current()
+	if s.Aborted == "" || last == nil || last.Commit != s.AbortedCommit || !last.Ours() || last.Outcome == record.Failed {
+		return nil
+	}
+	before := s.History.GoodWithout(s.AbortedCommit)
+	switch {
+	case before != nil && last == current && last.Digest == before.Digest:
+		return nil // it went back already
+	case before != nil:
+		return &Decision{Act: Rollback, To: before, Behind: true, Reason: s.Aborted}
+	case last.Status == release.StatusUninstalled:
+		return nil
+	}
+	return &Decision{Act: Uninstall, Behind: true, Reason: s.Aborted}
 }
 
 // resumeInterrupted goes on with a rollout of the wanted digest, or with a way

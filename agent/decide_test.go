@@ -15,7 +15,7 @@ import (
 // it is what runs.
 func rec(revision int, action record.Action, digest string, outcome record.Outcome, status release.Status) *record.Record {
 	return &record.Record{Name: "web", Namespace: "prod", Revision: revision, Environment: "production",
-		Commit: strings.Repeat("c", 40), Action: action, Digest: digest, Outcome: outcome, Status: status}
+		Commit: strings.Repeat(digest, 40), Action: action, Digest: digest, Outcome: outcome, Status: status}
 }
 
 func good(revision int, digest string) *record.Record {
@@ -89,6 +89,20 @@ func TestDecide(t *testing.T) {
 		"a refused commit lets what was begun end":               {refused(State{Want: "c", History: record.History{running(1, "a"), pending(2, record.Upgrade, "b")}}), "resume"},
 		"a refused commit lets what failed go back":              {refused(State{Want: "c", History: record.History{running(1, "a"), failed(2, "b")}}), "rollback to 1"},
 		"what was given up for a refused commit goes back":       {refused(State{Want: "c", History: record.History{running(1, "a"), abandoned(2, "b")}}), "rollback to 1"},
+		"what is paused is not changed":                          {State{Want: "b", Paused: "paused", History: record.History{running(1, "a")}}, "hold"},
+		"what is paused is not put back":                         {State{Want: "a", Paused: "paused", Drifted: true, Correct: true, History: record.History{running(1, "a")}}, "none"},
+		"what is paused does not go back":                        {State{Want: "b", Paused: "paused", History: record.History{running(1, "a"), failed(2, "b")}}, "hold"},
+		"outside of the windows nothing begins":                  {State{Want: "b", Closed: "closed", History: record.History{running(1, "a")}}, "hold"},
+		"outside of the windows nothing is removed":              {State{Closed: "closed", History: record.History{running(1, "a")}}, "hold"},
+		"outside of the windows a revert passes":                 {State{Want: "a", Closed: "closed", History: record.History{good(1, "a"), running(2, "b")}}, "rollback to 1"},
+		"outside of the windows what failed goes back":           {State{Want: "b", Closed: "closed", History: record.History{running(1, "a"), failed(2, "b")}}, "rollback to 1"},
+		"outside of the windows drift is put back":               {State{Want: "b", Closed: "closed", Drifted: true, Correct: true, History: record.History{running(1, "a")}}, "repair"},
+		"outside of the windows what was begun is ended":         {State{Want: "b", Closed: "closed", History: record.History{running(1, "a"), pending(2, record.Upgrade, "b")}}, "resume"},
+		"what a failed commit changed goes back":                 {aborted(State{Want: "b", History: record.History{good(1, "a"), running(2, "b")}}), "rollback to 1"},
+		"what a failed commit brought is removed":                {aborted(State{Want: "b", History: record.History{running(1, "b")}}), "uninstall"},
+		"what a failed commit was about to change stays":         {aborted(State{Want: "b", History: record.History{running(1, "a")}}), "hold"},
+		"what a failed commit did not concern stays":             {aborted(State{Want: "a", History: record.History{running(1, "a")}}), "none"},
+		"what went back with a failed commit stays so":           {aborted(State{Want: "b", History: record.History{good(1, "a"), good(2, "b"), back(3, "a", "b")}}), "hold"},
 		"what another environment owns is not uninstalled":       {State{History: record.History{others(running(1, "a"))}}, "none"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -99,15 +113,23 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func refused(s State) State {
-	s = s.complete()
-	s.refuse()
+func refused(s State) State { return s.complete().keep("the commit is refused") }
+
+func aborted(s State) State {
+	s.Aborted, s.AbortedCommit = "release db failed", strings.Repeat("b", 40)
 	return s
+}
+
+// back is a rollback to a digest, because of a commit.
+func back(revision int, digest, commit string) *record.Record {
+	r := rec(revision, record.Rollback, digest, record.Good, release.StatusDeployed)
+	r.Commit = strings.Repeat(commit, 40)
+	return r
 }
 
 // complete fills in what a case does not say: ours, listed, going back by itself.
 func (s State) complete() State {
-	s.Environment, s.Listed = "production", s.Want != "" || s.Refused
+	s.Environment, s.Listed = "production", s.Want != "" || s.Kept != ""
 	if s.OnFailure == "" {
 		s.OnFailure = "rollback"
 	}
@@ -137,7 +159,10 @@ var mutations = map[string]func(*State){
 	"drift is reported":   func(s *State) { s.Correct = false },
 	"failures are held":   func(s *State) { s.OnFailure = "hold" },
 	"somebody asks again": func(s *State) { s.Retry = true },
-	"z it is refused":     func(s *State) { s.refuse() }, // the last, as in a look
+	"it is paused":        func(s *State) { s.Paused = "paused by Ann until noon" },
+	"no window is open":   func(s *State) { s.Closed = "the next window opens at noon" },
+	"b failed elsewhere":  func(s *State) { s.Aborted, s.AbortedCommit = "release db failed", strings.Repeat("b", 40) },
+	"z it is refused":     func(s *State) { *s = s.keep("the commit is refused") }, // the last, as in a look
 }
 
 func underWay(revision int, digest string) *record.Record {
@@ -185,9 +210,9 @@ var invariants = map[string]func(State, Decision) bool{
 	"the same state gives the same decision": func(s State, d Decision) bool { return said(Decide(s)) != said(d) || Decide(s).Reason != d.Reason },
 	"what is decided has a reason":           func(_ State, d Decision) bool { return d.Act != None && d.Reason == "" },
 	"what git drops is never deployed": func(s State, d Decision) bool {
-		return !s.Listed && d.Act != None && d.Act != Uninstall
+		return !s.Listed && (d.Act == Install || d.Act == Upgrade)
 	},
-	"what git lists is never uninstalled": func(s State, d Decision) bool { return s.Listed && d.Act == Uninstall },
+	"what git lists is never uninstalled": func(s State, d Decision) bool { return s.Listed && d.Act == Uninstall && s.Aborted == "" },
 	"a rollback is to a good record that was not uninstalled": func(s State, d Decision) bool {
 		return d.Act == Rollback && (d.To == nil || d.To.Outcome != record.Good || d.To.Status == release.StatusUninstalled)
 	},
@@ -199,7 +224,32 @@ var invariants = map[string]func(State, Decision) bool{
 		return d.Act == Repair && (!s.Correct || !s.Drifted)
 	},
 	"a refused commit begins nothing new": func(s State, d Decision) bool {
-		return s.Refused && (d.Act == Install || d.Act == Upgrade || d.Act == Uninstall)
+		return s.Kept != "" && s.Aborted == "" && (d.Act == Install || d.Act == Upgrade || d.Act == Uninstall)
+	},
+	"what is paused is not touched": func(s State, d Decision) bool {
+		return s.Paused != "" && d.Act != None && d.Act != Hold
+	},
+	"what a pause keeps from being done is said": func(s State, d Decision) bool {
+		open := s
+		open.Paused = ""
+		return s.Paused != "" && Decide(open).Act != None && Decide(open).Act != Hold && d.Reason != s.Paused
+	},
+	"nothing begins while no window is open": func(s State, d Decision) bool {
+		return s.Closed != "" && s.Aborted == "" && d.begins()
+	},
+	"a closed window holds no way back and no repair": func(s State, d Decision) bool {
+		open := s
+		open.Closed = ""
+		would := Decide(open)
+		return s.Closed != "" && (would.Act == Rollback || would.Act == Repair || would.Act == Resume) && said(would) != said(d)
+	},
+	"nothing new begins of a commit that failed elsewhere": func(s State, d Decision) bool {
+		return s.Aborted != "" && (d.Act == Install || d.Act == Upgrade)
+	},
+	"what a commit changed that failed elsewhere goes back": func(s State, d Decision) bool {
+		last := s.History.Last()
+		stays := s.Aborted == "" || !s.Listed || s.Want == "" || s.Paused != "" || last == nil || last.Commit != s.AbortedCommit || last != s.History.Current()
+		return !stays && d.Act != Uninstall && (d.Act != Rollback || d.To.Commit == s.AbortedCommit)
 	},
 	"what was decided and done is a fixed point": func(s State, d Decision) bool {
 		next := done(s, d)

@@ -41,6 +41,8 @@ type environment struct {
 	behind    map[releaseKey]time.Time      // since when a release is not what git asks for
 	retries   map[releaseKey]*retry         // releases that are in trouble, and tried again
 	refusal   refusal                       // what the head was refused for
+	control   Control                       // what people ask for
+	retried   map[releaseKey]string         // the request for which a release was tried again
 }
 
 // releaseKey identifies a release in the cluster, as in Helm.
@@ -79,6 +81,7 @@ func (e *environment) forget() {
 	e.loaded, e.held = nil, map[releaseKey]*held{}
 	e.behind = map[releaseKey]time.Time{}
 	e.active, e.locks = nil, map[releaseKey]*sync.Mutex{}
+	e.control, e.retried = Control{}, map[releaseKey]string{}
 	e.retries, e.refusal = map[releaseKey]*retry{}, refusal{}
 }
 
@@ -117,6 +120,9 @@ func (e *environment) trigger() {
 func (e *environment) run(ctx context.Context) {
 	e.forget()
 	e.trigger()
+	if err := e.cluster.WatchDocument(ctx, controlOf(e.name, e.agent.opts.Namespace), e.instructed); err != nil {
+		e.log.Error("what people ask for can't be watched", "error", err)
+	}
 	defer e.settled()
 	var retry backoff
 	timer := time.NewTimer(time.Hour)
@@ -135,7 +141,7 @@ func (e *environment) run(ctx context.Context) {
 			}
 		}
 		next := e.looked(ctx, e.look(ctx), &retry)
-		timer.Reset(min(next, e.untilScan(scan)))
+		timer.Reset(min(next, e.untilScan(scan), e.untilChange()))
 	}
 }
 
@@ -185,6 +191,19 @@ func (e *environment) nextScan() time.Time {
 		return time.Time{}
 	}
 	return e.agent.opts.FullScan(e.agent.opts.Now())
+}
+
+// untilChange returns how long until a pause ends, or a deploy window opens or
+// closes.
+func (e *environment) untilChange() time.Duration {
+	now := e.agent.opts.Now()
+	next := e.controlNow().nextEnd(now)
+	if l := e.loaded; l != nil && l.env != nil {
+		if _, change := closed(l.env.Windows, now); !change.IsZero() && (next.IsZero() || change.Before(next)) {
+			next = change
+		}
+	}
+	return e.untilScan(next)
 }
 
 func (e *environment) untilScan(scan time.Time) time.Duration {

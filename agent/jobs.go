@@ -63,7 +63,28 @@ func (e *environment) jobs(ctx context.Context, l *loaded) ([]*job, error) {
 	slices.SortStableFunc(jobs, func(a, b *job) int {
 		return strings.Compare(a.key.String(), b.key.String())
 	})
+	if l.env != nil && l.env.Atomic {
+		abortTogether(jobs)
+	}
 	return jobs, nil
+}
+
+// abortTogether has the releases of an atomic environment decided anew once one
+// of them has failed with what git asks for.
+func abortTogether(jobs []*job) {
+	for _, failed := range jobs {
+		r := failed.state.History.FailedWith(failed.asked)
+		if failed.asked == "" || r == nil || failed.state.Retry {
+			continue
+		}
+		for _, j := range jobs {
+			if j != failed && j.state.Kept == "" {
+				j.state.Aborted, j.state.AbortedCommit = fmt.Sprintf("release %s failed, and the environment is atomic", failed.spec.Name), r.Commit
+				j.decide()
+			}
+		}
+		return
+	}
 }
 
 // owned returns the releases whose newest record is this environment's.
@@ -86,37 +107,58 @@ func (e *environment) historyOf(key releaseKey) record.History {
 }
 
 func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec, p *render.Prepared) *job {
+	now, control := e.agent.opts.Now(), e.controlNow()
 	j := &job{key: key, spec: spec, prepared: p, former: e.ledger.formerly(key)}
 	j.state = State{
 		Environment: e.name, Listed: p != nil, History: e.historyOf(key), OnFailure: spec.OnFailure,
-		Correct: l.env == nil || l.env.Drift != "report",
+		Correct: l.env == nil || l.env.Drift != "report", Retry: e.retryAsked(control, key),
+	}
+	if l.env != nil {
+		if l.env.Atomic {
+			j.state.OnFailure = "rollback"
+		}
+		if e.ledger.Applied != nil { // what was never there may come at any time
+			j.state.Closed, _ = closed(l.env.Windows, now)
+		}
+	}
+	if p := control.paused(key.name, now); p != nil {
+		j.state.Paused = p.String()
 	}
 	if p != nil {
 		j.state.Want, j.asked = p.Digest, p.Digest
 	}
-	if r := e.retries[key]; r.pending(e.agent.opts.Now()) {
+	if r := e.retries[key]; r.pending(now) {
 		j.waits = &waitingError{r.err}
 	}
 	if l.err != nil {
-		j.refuse()
+		j.keep(refusedText)
 	}
 	j.decide()
 	return j
 }
 
-// refuse has the job keep what the cluster has, since the commit is refused.
-func (j *job) refuse() {
-	j.state.refuse()
+// retryAsked reports whether somebody asked for what failed of a release to be
+// tried again, and it was not yet.
+func (e *environment) retryAsked(control Control, key releaseKey) bool {
+	last := e.historyOf(key).Last()
+	return last != nil && last.Revision <= control.Retry[key.String()] && control.Sync != nil && e.retried[key] != control.Sync.ID
+}
+
+const refusedText = "the commit is refused"
+
+// keep has the job begin nothing new.
+func (j *job) keep(why string) {
+	j.state = j.state.keep(why)
 	j.release = nil
 	j.decide()
 }
 
 func (j *job) decide() {
 	j.decision = Decide(j.state)
-	if j.state.Refused && j.asked != "" && j.asked != j.state.Want && !j.decision.Behind {
+	if j.state.Kept != "" && j.asked != j.state.Want && !j.decision.Behind {
 		j.decision.Behind = true
 		if j.decision.Reason == "" {
-			j.decision.Reason = "the commit is refused"
+			j.decision.Reason = j.state.Kept
 		}
 	}
 }

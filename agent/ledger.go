@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/xetys/tether/drift"
@@ -115,6 +116,17 @@ func (l *Ledger) Head() *Entry {
 		return nil
 	}
 	return &l.Entries[len(l.Entries)-1]
+}
+
+// Entry returns the entry of a commit, by its SHA-1 or the first seven characters
+// or more of it; nil if there is none.
+func (l *Ledger) Entry(commit string) *Entry {
+	for i := range l.Entries {
+		if e := &l.Entries[i]; len(commit) >= 7 && strings.HasPrefix(e.Commit.Commit, commit) {
+			return e
+		}
+	}
+	return nil
 }
 
 // Arrive enters commits, oldest first, of which the last is the branch's new

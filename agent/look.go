@@ -19,6 +19,7 @@ var errRefused = errors.New("the commit is refused")
 // loaded is a commit's releases, prepared: read, merged, checked and digested.
 type loaded struct {
 	commit  string
+	gone    bool // the environment's folder is not there any more
 	env     *render.Environment
 	targets []target
 	err     error // the commit is refused for it
@@ -89,7 +90,7 @@ func (e *environment) underWay() *active {
 // lies between it and the last commit seen.
 func (e *environment) enter(ctx context.Context, head source.Commit) error {
 	if e.ledger == nil {
-		doc, err := e.cluster.ReadDocument(ctx, e.agent.opts.Namespace, LedgerName(e.name))
+		doc, err := e.cluster.ReadDocument(ctx, ledgerOf(e.name, e.agent.opts.Namespace))
 		if err != nil {
 			return err
 		}
@@ -97,6 +98,13 @@ func (e *environment) enter(ctx context.Context, head source.Commit) error {
 		if err != nil {
 			return err
 		}
+		control, err := ReadControl(ctx, e.cluster, e.agent.opts.Namespace)
+		if err != nil {
+			return err
+		}
+		e.mu.Lock()
+		e.control = control
+		e.mu.Unlock()
 		ledger.Environment, ledger.Repository, ledger.Branch = e.name, e.agent.opts.Repository, e.agent.opts.Branch
 		e.ledger, e.doc, e.stored = ledger, doc, doc.Text
 	}
@@ -120,6 +128,10 @@ func (e *environment) enter(ctx context.Context, head source.Commit) error {
 // LedgerName is the name of an environment's ledger.
 func LedgerName(environment string) string { return "tether-" + environment }
 
+func ledgerOf(environment, namespace string) apply.Document {
+	return apply.Document{Namespace: namespace, Name: LedgerName(environment), Key: "ledger.json"}
+}
+
 // load reads and prepares a commit's releases. A commit that was loaded is not
 // read again. What is wrong with it is in loaded.err; an error is about the clone.
 func (e *environment) load(head source.Commit) (*loaded, error) {
@@ -130,6 +142,11 @@ func (e *environment) load(head source.Commit) (*loaded, error) {
 	rev, err := e.agent.repo.Revision(head.SHA)
 	if err != nil {
 		return nil, err
+	}
+	if !render.HasEnvironment(rev.Files, e.name) && len(e.ledger.Releases) > 0 {
+		l.gone, l.env = true, &render.Environment{Name: e.name, Namespace: e.ledger.Namespace}
+		e.loaded = l
+		return l, nil
 	}
 	if l.env, l.err = render.LoadEnvironment(rev.Files, e.name); l.err != nil {
 		e.loaded = l
@@ -198,7 +215,7 @@ func (e *environment) prepare(ctx context.Context, l *loaded, jobs []*job) ([]st
 	if len(refusals) > 0 {
 		for _, j := range jobs {
 			if j.changes() {
-				j.refuse()
+				j.keep(refusedText)
 			}
 		}
 	}
@@ -210,7 +227,7 @@ func (e *environment) prepare(ctx context.Context, l *loaded, jobs []*job) ([]st
 			return nil, err
 		}
 	}
-	return refusals, nil
+	return refusals, e.holdDeletions(ctx, l, jobs)
 }
 
 // preflight renders and dry-runs all that the commit changes.

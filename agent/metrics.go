@@ -21,6 +21,7 @@ type Metrics struct {
 	drifted                *prometheus.GaugeVec
 	corrections            *prometheus.CounterVec
 	leader                 *prometheus.GaugeVec
+	paused                 *prometheus.GaugeVec
 	passes                 *prometheus.CounterVec
 	leadTime               *prometheus.HistogramVec
 }
@@ -57,6 +58,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		duration:      histogram("deploy_duration_seconds", "From the start of a release's rollout to its end.", "environment", "release"),
 		drifted:       gauge("drift_objects", "Objects that differ from what was applied.", "environment", "release"),
 		corrections:   counter("drift_corrections_total", "Objects that were put back.", "environment", "release"),
+		paused:        gauge("release_paused", "1 if somebody paused the release, or its whole environment.", "environment", "release"),
 		leader:        gauge("leader", "1 if this process leads the environment.", "environment"),
 		passes:        counter("passes_total", "Looks at the environment, by how they ended.", "environment", "result"),
 		leadTime:      histogram("delivery_lead_time_seconds", "From a commit's time to healthy.", "environment"),
@@ -71,7 +73,7 @@ func (m *Metrics) setInfo(environment, release, chartVersion, appVersion, revisi
 
 func (m *Metrics) forget(environment, release string) {
 	labels := prometheus.Labels{"environment": environment, "release": release}
-	for _, v := range []*prometheus.GaugeVec{m.info, m.healthy, m.behind, m.drifted} {
+	for _, v := range []*prometheus.GaugeVec{m.info, m.healthy, m.behind, m.drifted, m.paused} {
 		v.DeletePartialMatch(labels)
 	}
 }

@@ -13,15 +13,29 @@ import (
 // before what it depends on if that goes back as well (a frontend goes back
 // before the API that it needs), and waits for nobody's health: it is the way out
 // of trouble. What is uninstalled comes after all that depended on it. Drift is
-// put back in order too, but waits for no change.
-func order(jobs []*job) *apply.Graph {
+// put back in order too, but waits for no change. In an atomic environment what is
+// uninstalled comes after all that changes: when that fails, nothing is gone yet.
+func order(jobs []*job, atomic bool) *apply.Graph {
 	g := edges(jobs, true)
 	if g.Cyclic() {
 		// A release that changes between two that go back can ask for an order that
 		// runs in a circle: then all go forward.
 		g = edges(jobs, false)
 	}
+	if atomic {
+		removeLast(g, jobs)
+	}
 	return g
+}
+
+func removeLast(g *apply.Graph, jobs []*job) {
+	for _, gone := range jobs {
+		for _, j := range jobs {
+			if gone.decision.Act == Uninstall && j.changes() && j.decision.Act != Uninstall && !j.goesBack() {
+				g.Add(gone.key.String(), j.key.String())
+			}
+		}
+	}
 }
 
 func edges(jobs []*job, reverse bool) *apply.Graph {
@@ -71,7 +85,7 @@ func (w *walk) edge(j, d *job) bool {
 	switch {
 	case j.decision.Act == Uninstall && d.decision.Act == Uninstall, j.goesBack() && d.goesBack() && w.reverse:
 		before, after = j, d
-	case d.decision.Act == Uninstall:
+	case d.decision.Act == Uninstall, j.decision.Act == Uninstall && d.goesBack():
 		before, after = j, d // it is still needed until j no longer does
 	case j.decision.Act == Repair:
 		if d.decision.Act != Repair {

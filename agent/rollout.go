@@ -12,6 +12,7 @@ import (
 
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/render/manifest"
 )
 
 // errNotLive blocks the releases that depend on one that is not what git asks
@@ -50,6 +51,9 @@ func (e *environment) stillHealthy(waits context.Context, j *job) error {
 // under way.
 func (e *environment) rollout(ctx, waits context.Context, l *loaded, j *job) error {
 	err := e.attempt(ctx, waits, l, j)
+	if err == nil && j.state.Aborted != "" {
+		j.outcome.Outcome, j.outcome.Reason = string(RolledBack), j.state.Aborted
+	}
 	if err == nil || ctx.Err() != nil || apply.Transient(err) || errors.Is(err, errInterrupted) {
 		return err
 	}
@@ -176,8 +180,10 @@ func (e *environment) unread(namespace string) {
 func (e *environment) execute(ctx, waits context.Context, j *job, rec *record.Record) error {
 	owner, timeout := e.ownerOf(j), j.spec.Timeout
 	pre, post := hookEvents(rec.Action)
-	if err := e.cluster.RunHooks(waits, owner, j.release.Hooks, pre, timeout, e.waiting(j)); err != nil {
-		return err
+	if rec.HookEvent != post { // else the pre hooks ran before an interruption
+		if err := e.runHooks(ctx, waits, j, j.release.Hooks, rec, pre); err != nil {
+			return err
+		}
 	}
 	if err := e.cluster.Apply(ctx, owner, j.plan); err != nil {
 		return err
@@ -185,12 +191,28 @@ func (e *environment) execute(ctx, waits context.Context, j *job, rec *record.Re
 	if err := e.cluster.Wait(waits, j.want, timeout, e.waiting(j)); err != nil {
 		return err
 	}
-	if err := e.cluster.RunHooks(waits, owner, j.release.Hooks, post, timeout, e.waiting(j)); err != nil {
+	if err := e.runHooks(ctx, waits, j, j.release.Hooks, rec, post); err != nil {
+		return err
+	}
+	if err := e.cluster.Verify(waits, owner, j.release.Hooks, j.spec.Verify, timeout, e.waiting(j)); err != nil {
 		return err
 	}
 	pruning, cancel := context.WithTimeout(waits, timeout)
 	defer cancel()
 	return e.cluster.Prune(pruning, j.plan)
+}
+
+// runHooks runs the hooks of one event, and records each that has ended: an
+// interruption runs none of them twice.
+func (e *environment) runHooks(ctx, waits context.Context, j *job, hooks []manifest.Hook, rec *record.Record, event string) error {
+	run := apply.HookRun{Event: event, Timeout: j.spec.Timeout, Progress: e.waiting(j)}
+	if rec.HookEvent == event {
+		run.Skip = rec.HooksDone
+	}
+	run.Ran = func(n int, h manifest.Hook, started time.Time, err error) error {
+		return e.cluster.Records.HookRan(ctx, rec, event, n, h, started, e.agent.opts.Now(), err != nil)
+	}
+	return e.cluster.RunHooks(waits, e.ownerOf(j), hooks, run)
 }
 
 func hookEvents(a record.Action) (pre, post string) {
@@ -222,7 +244,7 @@ func (e *environment) waiting(j *job) func([]apply.Health) {
 // superseded first, so that never two are called deployed, and the oldest go.
 func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record, commit string) error {
 	for _, r := range j.state.History {
-		if r != rec && r.Status == release.StatusDeployed {
+		if r != rec && (r.Status == release.StatusDeployed || r.Status == release.StatusUninstalling) {
 			if err := e.cluster.Records.Supersede(ctx, r); err != nil {
 				return err
 			}
@@ -317,41 +339,4 @@ func (e *environment) reportDrift(ctx context.Context, j *job, c apply.Change, d
 	}
 	e.log.Warn("drift", "release", j.spec.Name, "what", text, "doing", doing)
 	e.emit(ctx, "Warning", "Drift", fmt.Sprintf("release %s: %s; %s", j.spec.Name, text, doing))
-}
-
-// uninstall removes a release that git no longer lists, and keeps its record.
-func (e *environment) uninstall(ctx, waits context.Context, j *job) error {
-	last := j.state.History.Last()
-	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(Uninstall), Revision: last.Revision, Outcome: string(Progressing)}
-	e.log.Info("uninstall", "release", j.spec.Name, "reason", j.decision.Reason)
-	rel, err := last.Manifest(e.cluster.Namespaced)
-	if err != nil {
-		return err
-	}
-	owner := e.ownerOf(j)
-	if err := e.cluster.RunHooks(waits, owner, rel.Hooks, apply.PreDelete, j.spec.Timeout, e.waiting(j)); err != nil {
-		return err
-	}
-	pruning, cancel := context.WithTimeout(waits, j.spec.Timeout)
-	defer cancel()
-	if err := e.cluster.Prune(pruning, j.plan); err != nil {
-		return err
-	}
-	if err := e.cluster.RunHooks(waits, owner, rel.Hooks, apply.PostDelete, j.spec.Timeout, e.waiting(j)); err != nil {
-		return err
-	}
-	for _, r := range j.state.History[:len(j.state.History)-1] {
-		if r.Status == release.StatusDeployed {
-			if err := e.cluster.Records.Supersede(ctx, r); err != nil {
-				return err
-			}
-		}
-	}
-	if err := e.cluster.Records.Conclude(ctx, last, last.Outcome, release.StatusUninstalled, "Uninstallation complete"); err != nil {
-		return err
-	}
-	e.hold(j.key, nil)
-	e.agent.metrics.forget(e.name, j.spec.Name)
-	j.outcome.Outcome = string(Applied)
-	return nil
 }

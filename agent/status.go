@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/xetys/tether/apply"
@@ -22,6 +21,7 @@ type Status struct {
 	Verdict       Verdict         `json:"verdict"`
 	Reason        string          `json:"reason"`
 	SecondsBehind int64           `json:"secondsBehind"`
+	Paused        *Paused         `json:"paused,omitempty"`
 	Releases      []ReleaseStatus `json:"releases"`
 }
 
@@ -39,6 +39,21 @@ type ReleaseStatus struct {
 	Reason       string        `json:"reason"`
 	BlockedBy    []string      `json:"blockedBy"`
 	Drift        []ObjectDrift `json:"drift"`
+	Paused       *Paused       `json:"paused,omitempty"`
+}
+
+// Paused says who paused an environment, or one release of it, and until when.
+type Paused struct {
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until"`
+}
+
+func pausedOf(p *Pause) *Paused {
+	if p == nil {
+		return nil
+	}
+	return &Paused{By: p.By, Reason: p.Reason, Until: p.Until}
 }
 
 // Revision is one record of a release, as `tether history ENV RELEASE` prints it.
@@ -64,7 +79,7 @@ func (e *ErrNoLedger) Error() string {
 
 // ReadLedger reads an environment's ledger, with the agent up or down.
 func ReadLedger(ctx context.Context, c *apply.Cluster, namespace string) (*Ledger, error) {
-	doc, err := c.ReadDocument(ctx, namespace, LedgerName(c.Environment))
+	doc, err := c.ReadDocument(ctx, ledgerOf(c.Environment, namespace))
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +101,11 @@ func ReadStatus(ctx context.Context, c *apply.Cluster, namespace string, now tim
 		s.Head, s.Verdict, s.Reason = &head.Commit, head.Verdict, head.Reason
 		s.SecondsBehind = secondsBehind(l, now)
 	}
+	control, err := ReadControl(ctx, c, namespace)
+	if err != nil {
+		return nil, err
+	}
+	s.Paused = pausedOf(control.paused("", now))
 	histories := map[string]map[string][]*record.Record{}
 	for _, r := range l.Releases {
 		if histories[r.Namespace] == nil {
@@ -97,6 +117,7 @@ func ReadStatus(ctx context.Context, c *apply.Cluster, namespace string, now tim
 		if err != nil {
 			return nil, err
 		}
+		rs.Paused = pausedOf(control.paused(r.Name, now))
 		s.Releases = append(s.Releases, rs)
 	}
 	return s, nil
@@ -153,14 +174,10 @@ func ReadRevisions(ctx context.Context, c *apply.Cluster, namespace, release str
 	if err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(l.Releases, func(r ReleaseState) bool { return r.Name == release })
-	if i < 0 {
-		var names []string
-		for _, r := range l.Releases {
-			names = append(names, r.Name)
-		}
-		return nil, fmt.Errorf("environment %s has no release %s: it has %s", c.Environment, release, strings.Join(names, ", "))
+	if err := known(l, release); err != nil {
+		return nil, err
 	}
+	i := slices.IndexFunc(l.Releases, func(r ReleaseState) bool { return r.Name == release })
 	history, err := c.Records.History(ctx, l.Releases[i].Namespace, release)
 	if err != nil {
 		return nil, err

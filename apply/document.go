@@ -8,7 +8,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
@@ -17,26 +20,26 @@ import (
 // not exist; a write with an old one fails.
 type Document struct {
 	Namespace, Name string
+	Key             string // of the text in the ConfigMap
 	Text            string
 	Version         string
 	UID             string
 }
 
-const documentKey = "ledger.json"
-
-// ReadDocument reads a document; one that does not exist is empty.
-func (c *Cluster) ReadDocument(ctx context.Context, namespace, name string) (Document, error) {
-	d := Document{Namespace: namespace, Name: name}
+// ReadDocument reads a document that is named by Namespace, Name and Key; one that
+// does not exist is empty.
+func (c *Cluster) ReadDocument(ctx context.Context, d Document) (Document, error) {
+	d.Text, d.Version, d.UID = "", "", ""
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	cm, err := c.kube.CoreV1().ConfigMaps(namespace).Get(ctx, name, metav1.GetOptions{})
+	cm, err := c.kube.CoreV1().ConfigMaps(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return d, nil
 	}
 	if err != nil {
-		return d, fmt.Errorf("read ConfigMap %s/%s: %w", namespace, name, err)
+		return d, fmt.Errorf("read ConfigMap %s/%s: %w", d.Namespace, d.Name, err)
 	}
-	d.Text, d.Version, d.UID = cm.Data[documentKey], cm.ResourceVersion, string(cm.UID)
+	d.Text, d.Version, d.UID = cm.Data[d.Key], cm.ResourceVersion, string(cm.UID)
 	return d, nil
 }
 
@@ -71,8 +74,31 @@ func (c *Cluster) documentMap(d Document) *corev1.ConfigMap {
 			Namespace: d.Namespace, Name: d.Name, ResourceVersion: d.Version,
 			Labels: map[string]string{labelManagedBy: FieldManager, Group + "/ledger": c.Environment},
 		},
-		Data: map[string]string{documentKey: d.Text},
+		Data: map[string]string{d.Key: d.Text},
 	}
+}
+
+// WatchDocument tells of a document's text, at first and whenever it changes,
+// until ctx ends; one that is deleted is empty. It does not wait.
+func (c *Cluster) WatchDocument(ctx context.Context, d Document, changed func(text string)) error {
+	informer := coreinformers.NewFilteredConfigMapInformer(c.kube, d.Namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
+		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", d.Name).String()
+	})
+	tell := func(o any) {
+		if cm, ok := o.(*corev1.ConfigMap); ok {
+			changed(cm.Data[d.Key])
+		}
+	}
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    tell,
+		UpdateFunc: func(_, o any) { tell(o) },
+		DeleteFunc: func(any) { changed("") },
+	})
+	if err != nil {
+		return fmt.Errorf("watch ConfigMap %s/%s: %w", d.Namespace, d.Name, err)
+	}
+	go informer.RunWithContext(ctx)
+	return nil
 }
 
 // Emit writes an event about a document, for who watches the cluster's events.

@@ -214,13 +214,20 @@ func (c *Cluster) Prune(ctx context.Context, plan Plan) error {
 	return nil
 }
 
+// errBlocked says that a deletion takes its time: nothing is wrong with what was
+// deployed, and it is waited for again.
+var errBlocked = errors.New("it is still there")
+
 func (c *Cluster) awaitGone(ctx context.Context, ch Change) error {
 	err := c.until(ctx, func() (bool, error) {
 		live, ok := c.Live.Get(ch.ID)
 		return !ok || live.GetUID() != ch.Live.GetUID(), nil
 	})
-	if err == nil {
-		return nil
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = errBlocked
 	}
 	if live, ok := c.Live.Get(ch.ID); ok && len(live.GetFinalizers()) > 0 {
 		return fmt.Errorf("wait until %s is gone: finalizers %v hold it: %w", ch.ID, live.GetFinalizers(), err)

@@ -113,6 +113,19 @@ func podState(live *unstructured.Unstructured) (State, string) {
 	return byStatus(live)
 }
 
+// endOf judges a hook: a Pod has to end, and a Job to complete.
+func endOf(id manifest.ID, live *unstructured.Unstructured) Health {
+	h := HealthOf(id, live)
+	if id.GroupKind() == podKind && h.State == Healthy {
+		if phase, _, _ := unstructured.NestedString(live.Object, "status", "phase"); phase != "Succeeded" {
+			h.State, h.Reason = Progressing, "the Pod has not ended"
+		}
+	}
+	return h
+}
+
+var podKind = schema.GroupKind{Kind: "Pod"}
+
 // serviceState waits for a LoadBalancer's address, which kstatus does not.
 func serviceState(live *unstructured.Unstructured) (State, string) {
 	if kind, _, _ := unstructured.NestedString(live.Object, "spec", "type"); kind != "LoadBalancer" {

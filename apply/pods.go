@@ -80,6 +80,11 @@ func podTrouble(p *corev1.Pod) *trouble {
 			return &trouble{reason: containerReason(p, s), grace: graces[w.Reason]}
 		}
 	}
+	for _, s := range statuses {
+		if t := s.State.Terminated; t != nil && t.ExitCode != 0 {
+			return &trouble{reason: fmt.Sprintf("pod %s: container %s ended with exit code %d%s", p.Name, s.Name, t.ExitCode, exitReason(t))}
+		}
+	}
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
 			return &trouble{reason: fmt.Sprintf("pod %s can't be scheduled: %s", p.Name, c.Message)}
@@ -93,11 +98,19 @@ func podTrouble(p *corev1.Pod) *trouble {
 	return nil
 }
 
+// exitReason says why a container ended, where that is more than "Error".
+func exitReason(t *corev1.ContainerStateTerminated) string {
+	if t.Reason == "" || t.Reason == "Error" {
+		return ""
+	}
+	return " (" + t.Reason + ")"
+}
+
 func containerReason(p *corev1.Pod, s corev1.ContainerStatus) string {
 	w := s.State.Waiting
 	text := fmt.Sprintf("pod %s: container %s: %s", p.Name, s.Name, w.Reason)
 	if t := s.LastTerminationState.Terminated; t != nil {
-		text += fmt.Sprintf(" (exit code %d, %d restarts)", t.ExitCode, s.RestartCount)
+		text += fmt.Sprintf(" (exit code %d, %d restarts)%s", t.ExitCode, s.RestartCount, exitReason(t))
 	}
 	if w.Reason == "ImagePullBackOff" || w.Reason == "InvalidImageName" || w.Reason == "ErrImageNeverPull" {
 		return text + " of image " + s.Image

@@ -30,6 +30,8 @@ type Coming struct {
 	Kinds      map[schema.GroupKind]*unstructured.Unstructured // the kind's CustomResourceDefinition
 }
 
+var definitionKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
+
 // Comes collects the namespaces and kinds that objects define.
 func Comes(objects []manifest.Object, namespaces ...string) Coming {
 	c := Coming{Namespaces: map[string]bool{}, Kinds: map[schema.GroupKind]*unstructured.Unstructured{}}
@@ -40,7 +42,7 @@ func Comes(objects []manifest.Object, namespaces ...string) Coming {
 		switch o.ID().GroupKind() {
 		case schema.GroupKind{Kind: "Namespace"}:
 			c.Namespaces[o.GetName()] = true
-		case schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
+		case definitionKind:
 			group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
 			kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
 			c.Kinds[schema.GroupKind{Group: group, Kind: kind}] = o.Unstructured
@@ -301,7 +303,7 @@ func transient(err error) bool {
 	var transport *url.Error
 	var socket *net.OpError
 	switch {
-	case errors.Is(err, errComing), errors.As(err, &transport), errors.As(err, &socket), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, errComing), errors.Is(err, errBlocked), errors.As(err, &transport), errors.As(err, &socket), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	case errors.As(err, &status):
 		return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||

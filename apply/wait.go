@@ -59,7 +59,23 @@ func (c *Cluster) Wait(ctx context.Context, objects []manifest.Object, timeout t
 // timeout; if ctx ends before, it returns its cause. progress is called with what
 // is not healthy yet, whenever that changes.
 func (c *Cluster) WaitFor(ctx context.Context, objects []manifest.ID, timeout time.Duration, progress func([]Health)) error {
-	w := waiter{cluster: c, objects: objects, pods: map[string]*podWatch{}, first: map[string]time.Time{}, progress: progress}
+	w := waiter{cluster: c, objects: objects, judge: HealthOf, progress: progress}
+	return w.wait(ctx, timeout)
+}
+
+// waitForEnd is WaitFor for what has to run to its end: a Pod that runs is not
+// done.
+func (c *Cluster) waitForEnd(ctx context.Context, objects []manifest.Object, timeout time.Duration, progress func([]Health)) error {
+	w := waiter{cluster: c, judge: endOf, progress: progress}
+	for _, o := range objects {
+		w.objects = append(w.objects, o.ID())
+	}
+	return w.wait(ctx, timeout)
+}
+
+func (w *waiter) wait(ctx context.Context, timeout time.Duration) error {
+	c := w.cluster
+	w.pods, w.first = map[string]*podWatch{}, map[string]time.Time{}
 	defer w.close()
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
@@ -87,6 +103,7 @@ var errDeadline = errors.New("deadline")
 type waiter struct {
 	cluster  *Cluster
 	objects  []manifest.ID
+	judge    func(manifest.ID, *unstructured.Unstructured) Health
 	pods     map[string]*podWatch // by namespace
 	first    map[string]time.Time // when a trouble was first seen
 	last     string
@@ -105,7 +122,7 @@ func (w *waiter) look(ctx context.Context, now time.Time) (open, final []Health,
 	next = time.Hour
 	for _, id := range w.objects {
 		live, _ := w.cluster.Live.Get(id)
-		h := HealthOf(id, live)
+		h := w.judge(id, live)
 		if h.State == Healthy {
 			continue
 		}
@@ -131,6 +148,10 @@ func (w *waiter) explain(ctx context.Context, h *Health, live *unstructured.Unst
 	}
 	t := w.cluster.troubleOf(ctx, h.ID, live, pods)
 	if t == nil {
+		return time.Hour
+	}
+	if h.State == Unhealthy {
+		h.Reason += ": " + t.reason
 		return time.Hour
 	}
 	h.Reason = t.reason

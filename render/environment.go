@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/xetys/tether/render/manifest"
 )
 
 // Environment is what environment.yaml says.
@@ -26,8 +28,15 @@ type Environment struct {
 	Name, Namespace string
 	NamespaceLabels map[string]string
 	// Drift is correct or report.
-	Drift    string
-	Releases []ReleaseSpec
+	Drift string
+	// Atomic has all releases of a commit go back when one of them fails.
+	Atomic bool
+	// Windows are when deploys are allowed or denied; none allows them always.
+	Windows []Window
+	// PruneBudget is the share of the environment's objects that one commit may
+	// delete unasked, in percent.
+	PruneBudget int
+	Releases    []ReleaseSpec
 }
 
 // ReleaseSpec is one release of an Environment.
@@ -41,6 +50,8 @@ type ReleaseSpec struct {
 	Timeout   time.Duration
 	// OnFailure is rollback or hold.
 	OnFailure string
+	// Verify is checked once the release is healthy.
+	Verify []manifest.Check
 
 	file string
 	line int
@@ -114,6 +125,9 @@ type specDocument struct {
 	Namespace       string            `yaml:"namespace"`
 	NamespaceLabels map[string]string `yaml:"namespaceLabels"`
 	Drift           string            `yaml:"drift"`
+	Atomic          bool              `yaml:"atomic"`
+	DeployWindows   []windowDocument  `yaml:"deployWindows"`
+	PruneBudget     string            `yaml:"pruneBudget"`
 	Releases        []releaseDocument `yaml:"releases"`
 }
 
@@ -125,10 +139,12 @@ type releaseDocument struct {
 	DependsOn []string `yaml:"dependsOn"`
 	Timeout   string   `yaml:"timeout"`
 	OnFailure string   `yaml:"onFailure"`
+
+	Verify []checkDocument `yaml:"verify"`
 }
 
 // unsupported are fields that the product has and this version does not.
-var unsupported = []string{"atomic", "deployWindows", "verify", "valuesFrom", "version", "patches", "ignore"}
+var unsupported = []string{"valuesFrom", "version", "patches", "ignore"}
 
 // LoadEnvironment reads environments/NAME/environment.yaml strictly. Everything
 // that is wrong is returned at once, as Problems.
@@ -157,6 +173,12 @@ func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
 	l := checker{files: files, file: file, root: &root}
 	env := l.environment(name, doc)
 	return env, l.problems.orNil()
+}
+
+// HasEnvironment reports whether there is a folder of an environment.
+func HasEnvironment(files fs.FS, name string) bool {
+	_, err := fs.Stat(files, path.Join("environments", name))
+	return err == nil
 }
 
 // cause drops the path that fs errors repeat.
@@ -241,7 +263,8 @@ func (l *checker) environment(name string, doc document) *Environment {
 		l.refuse(l.line("metadata", "name"), "metadata.name is %q: it must equal the folder's name, %q", doc.Metadata.Name, name)
 	}
 	s := doc.Spec
-	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct")}
+	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct"),
+		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget)}
 	if !dnsLabel.MatchString(s.Namespace) || len(s.Namespace) > 63 {
 		l.refuse(l.line("spec", "namespace"), "spec.namespace is %q: use lower-case letters, digits and dashes, 63 at the most", s.Namespace)
 	}
@@ -272,6 +295,7 @@ func (l *checker) release(env *Environment, i int, r releaseDocument) ReleaseSpe
 	if spec.OnFailure != "rollback" && spec.OnFailure != "hold" {
 		l.refuse(at("onFailure"), "onFailure %q of release %s: use rollback or hold", r.OnFailure, r.Name)
 	}
+	spec.Verify = l.checks(i, r.Verify)
 	spec.Chart = l.chart(at("chart"), r)
 	for j, v := range r.Values {
 		if p, ok := l.within(l.line("spec", "releases", i, "values", j), "values file", v, path.Dir(l.file)); ok {

@@ -9,10 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"sigs.k8s.io/yaml"
+
+	"github.com/xetys/tether/render/manifest"
 )
 
 const schemaFile = "../docs/environment.schema.json"
@@ -37,6 +40,10 @@ func TestTheSchemaNamesWhatTheParserKnows(t *testing.T) {
 		"document": {slices.Sorted(maps.Keys(schema.Properties)), document{}},
 		"spec":     {slices.Sorted(maps.Keys(schema.Properties["spec"].Properties)), specDocument{}},
 		"release":  {slices.Sorted(maps.Keys(schema.Defs["release"].Properties)), releaseDocument{}},
+		"window":   {slices.Sorted(maps.Keys(schema.Defs["window"].Properties)), windowDocument{}},
+		"check":    {slices.Sorted(maps.Keys(schema.Defs["check"].Properties)), checkDocument{}},
+		"service":  {slices.Sorted(maps.Keys(schema.Defs["service"].Properties)), manifest.ServiceRef{}},
+		"expect":   {slices.Sorted(maps.Keys(schema.Defs["expect"].Properties)), expectDocument{}},
 	} {
 		if diff := cmp.Diff(fieldsOf(c.of), c.schema); diff != "" {
 			t.Errorf("%s: -parser +schema:\n%s", name, diff)
@@ -79,6 +86,47 @@ func TestTheSchemaAcceptsWhatTheParserAccepts(t *testing.T) {
 			if broken != string(raw) && schema.Validate(decode(t, broken)) == nil {
 				t.Errorf("%s with %s is accepted", file, change)
 			}
+		}
+	}
+}
+
+// What the parser makes of a spec, the schema makes of it too.
+func TestTheSchemaJudgesAsTheParser(t *testing.T) {
+	schema, err := jsonschema.NewCompiler().Compile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	window := func(fields string) string { return "deployWindows: [{" + fields + "}]" }
+	verify := func(check string) string { return "releases: [{name: web, chart: web, verify: [" + check + "]}]" }
+	for spec, good := range map[string]bool{
+		"atomic: true":      true,
+		"pruneBudget: 0%":   true,
+		"pruneBudget: 101%": false,
+		"pruneBudget: half": false,
+		window("kind: allow, schedule: 0 9 * * MON-FRI, duration: 8h, timezone: Europe/Berlin"):                         true,
+		window("kind: deny, schedule: \"@daily\", duration: 1h30m"):                                                     true,
+		window("kind: maybe, schedule: 0 9 * * *, duration: 8h"):                                                        false,
+		window("kind: allow, schedule: \"@every 1h\", duration: 8h"):                                                    false,
+		window("kind: allow, schedule: CRON_TZ=Asia/Tokyo 0 9 * * *, duration: 8h"):                                     false,
+		window("kind: allow, schedule: 0 9 * * *, duration: long"):                                                      false,
+		window("kind: allow, schedule: 0 9 * * *, duration: 8h, timezone: Local"):                                       false,
+		verify("{url: http://web/healthz}"):                                                                             true,
+		verify("{url: web/healthz}"):                                                                                    false,
+		verify("{url: http://web, test: true}"):                                                                         false,
+		verify("{test: true}"):                                                                                          true,
+		verify("{test: true, expect: {status: 200}}"):                                                                   false,
+		verify("{expect: {status: 200}}"):                                                                               false,
+		verify("{service: {name: web, port: 80, path: /healthz}, expect: {status: 204, json: {a: {b: 1}}, body: ^ok}}"): true,
+		verify("{service: {name: web}}"):                                                                                false,
+		verify("{service: {name: web, port: http, scheme: gopher}}"):                                                    false,
+	} {
+		text := "apiVersion: tether.stytex.cloud/v1\nkind: Environment\nmetadata: {name: prod}\nspec:\n  namespace: prod\n  " + spec + "\n"
+		files := fstest.MapFS{"environments/prod/environment.yaml": {Data: []byte(text)}, "web/Chart.yaml": {}}
+		if _, err := LoadEnvironment(files, "prod"); (err == nil) != good {
+			t.Errorf("parser: %s: %v", spec, err)
+		}
+		if err := schema.Validate(decode(t, text)); (err == nil) != good {
+			t.Errorf("schema: %s: %v", spec, err)
 		}
 	}
 }

@@ -62,12 +62,29 @@ func (h History) GoodWith(digest string) *Record {
 	return nil
 }
 
+// GoodWithout returns the newest good record that was not made for a commit, or
+// nil: what that commit found.
+func (h History) GoodWithout(commit string) *Record {
+	for _, r := range slices.Backward(h) {
+		if r.Status == release.StatusUninstalled {
+			return nil
+		}
+		if r.Outcome == Good && r.Commit != commit {
+			return r
+		}
+	}
+	return nil
+}
+
 // FailedWith returns the newest record of a digest when its rollout failed: the
 // digest is then quarantined. It returns nil when the digest never failed, or
-// became good later.
+// became good later, or the release was uninstalled since.
 func (h History) FailedWith(digest string) *Record {
 	for _, r := range slices.Backward(h) {
-		if r.Digest != digest || r.Outcome == Abandoned {
+		if r.Status == release.StatusUninstalled {
+			return nil
+		}
+		if r.Digest != digest || r.Outcome == Abandoned || r.Outcome == Stuck {
 			continue
 		}
 		if r.Outcome == Failed {

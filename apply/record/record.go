@@ -18,6 +18,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -44,18 +45,20 @@ const (
 	labelEnvironment = labelPrefix + "environment"
 	labelOutcome     = labelPrefix + "outcome"
 	labelAction      = labelPrefix + "action"
+	labelHooks       = labelPrefix + "hooks"
 )
 
 // Outcome says what became of a record's rollout.
 type Outcome string
 
 // The outcomes of a rollout. Helm's status knows "failed" alone for the last
-// two, of which only the first is a reason not to try the same inputs again.
+// three, of which only Failed is a reason not to try the same inputs again.
 const (
 	Pending   Outcome = "pending"   // begun, and not known to have ended
 	Good      Outcome = "good"      // became healthy
 	Failed    Outcome = "failed"    // could not become healthy
 	Abandoned Outcome = "abandoned" // given up for a newer commit before it was known
+	Stuck     Outcome = "stuck"     // could not be uninstalled
 )
 
 // Action says why a record was written.
@@ -84,6 +87,10 @@ type Record struct {
 	Environment string
 	Action      Action
 	Outcome     Outcome
+	// HookEvent and HooksDone say which hooks have succeeded: so many of the
+	// event's, in their order.
+	HookEvent string
+	HooksDone int
 
 	body     string           // the encoded release, as it was read
 	decoded  *release.Release // what was decoded, or is to be written
@@ -219,6 +226,9 @@ func read(s *corev1.Secret) (*Record, bool) {
 	if s.Labels[labelRevision] == strconv.Itoa(version) {
 		r.Digest, r.Commit, r.Environment = s.Labels[labelDigest], s.Labels[labelCommit], s.Labels[labelEnvironment]
 		r.Outcome, r.Action = Outcome(s.Labels[labelOutcome]), Action(s.Labels[labelAction])
+		event, n, _ := strings.Cut(s.Labels[labelHooks], ".")
+		r.HookEvent = event
+		r.HooksDone, _ = strconv.Atoi(n) // none that can be read is none that was done
 	}
 	return r, true
 }
@@ -280,6 +290,28 @@ func (s *Store) update(ctx context.Context, r *Record) error {
 	return err
 }
 
+// HookRan stores that a hook of an event has ended, the nth of them, so that it
+// is not run again after an interruption, and helm status shows it.
+func (s *Store) HookRan(ctx context.Context, r *Record, event string, n int, h manifest.Hook, started, ended time.Time, failed bool) error {
+	rel, err := r.Release()
+	if err != nil {
+		return err
+	}
+	phase := release.HookPhaseSucceeded
+	if failed {
+		phase = release.HookPhaseFailed
+	}
+	for _, hook := range rel.Hooks {
+		if hook.Name == h.GetName() && hook.Kind == h.GetKind() {
+			hook.LastRun = release.HookExecution{StartedAt: helmtime.Time{Time: started}, CompletedAt: helmtime.Time{Time: ended}, Phase: phase}
+		}
+	}
+	if !failed {
+		r.HookEvent, r.HooksDone = event, n
+	}
+	return s.update(ctx, r)
+}
+
 // Delete removes a record; one that is gone already is no error.
 func (s *Store) Delete(ctx context.Context, r *Record) error {
 	err := s.client.CoreV1().Secrets(r.Namespace).Delete(ctx, r.key(), metav1.DeleteOptions{})
@@ -303,6 +335,9 @@ func (s *Store) labelled(r *Record) (*release.Release, error) {
 			labelDigest: r.Digest, labelRevision: strconv.Itoa(r.Revision), labelCommit: r.Commit,
 			labelEnvironment: r.Environment, labelOutcome: string(r.Outcome), labelAction: string(r.Action),
 		})
+		if r.HookEvent != "" {
+			rel.Labels[labelHooks] = r.HookEvent + "." + strconv.Itoa(r.HooksDone)
+		}
 	}
 	return rel, nil
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // deploy windows name time zones, and the image has none
 
 	"github.com/spf13/cobra"
 
@@ -94,7 +95,7 @@ Exit codes: 0 fine; 1 it failed; 2 bad usage or a refused repository; 3 time-out
 	})
 	var s shared
 	s.register(root)
-	root.AddCommand(newAgent(&s), newValidate(&s), newRender(&s), newStatus(&s), newHistory(&s), newDemo(&s))
+	root.AddCommand(newAgent(&s), newValidate(&s), newRender(&s), newStatus(&s), newHistory(&s), newWait(&s), newSync(&s), newPause(&s), newResume(&s), newDemo(&s))
 	for _, c := range root.Commands() {
 		checkArgs(c)
 	}

@@ -63,6 +63,9 @@ func tableOfStatus(w io.Writer, st *agent.Status) error {
 	if st.Applied != nil && (st.Head == nil || st.Applied.Commit != st.Head.Commit) {
 		fmt.Fprintf(&b, "applied     %.7s %s; behind git for %s\n", st.Applied.Commit, st.Applied.Subject, time.Duration(st.SecondsBehind)*time.Second)
 	}
+	if p := st.Paused; p != nil {
+		fmt.Fprintf(&b, "paused      by %s until %s: %s\n", p.By, p.Until.UTC().Format(time.RFC3339), p.Reason)
+	}
 	b.WriteByte('\n')
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "RELEASE\tCHART\tAPP VERSION\tREVISION\tCOMMIT\tSTATUS\tHEALTH")
@@ -88,6 +91,9 @@ func healthText(r agent.ReleaseStatus) string {
 	}
 	if len(r.BlockedBy) > 0 {
 		text += ", blocked by " + strings.Join(r.BlockedBy, ", ")
+	}
+	if r.Paused != nil {
+		text += ", paused until " + r.Paused.Until.UTC().Format(time.RFC3339)
 	}
 	if r.Reason != "" {
 		text += ": " + r.Reason

@@ -1,0 +1,152 @@
+package render
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Window is a time at which deploys are allowed, or denied.
+type Window struct {
+	// Starts yields the window's starts, as wall-clock times of Location written in
+	// UTC: so a start in an hour that daylight saving skips is not lost.
+	Starts   cron.Schedule
+	Duration time.Duration
+	Location *time.Location
+	Deny     bool
+}
+
+type windowDocument struct {
+	Schedule string `yaml:"schedule"`
+	Duration string `yaml:"duration"`
+	Timezone string `yaml:"timezone"`
+	Kind     string `yaml:"kind"`
+}
+
+const longestWindow = 31 * 24 * time.Hour
+
+func (l *checker) windows(docs []windowDocument) []Window {
+	var out []Window
+	for i, d := range docs {
+		at := func(field string) int { return l.line("spec", "deployWindows", i, field) }
+		w := Window{Deny: d.Kind == "deny"}
+		if d.Kind != "allow" && d.Kind != "deny" {
+			l.refuse(at("kind"), "kind %q of a deploy window: use allow or deny", d.Kind)
+		}
+		var err error
+		if w.Starts, err = cron.ParseStandard(d.Schedule); err != nil || strings.Contains(d.Schedule, "TZ=") || strings.HasPrefix(d.Schedule, "@every") {
+			l.refuse(at("schedule"), "schedule %q of a deploy window: use five cron fields, like \"0 9 * * MON-FRI\", and timezone for the zone", d.Schedule)
+		}
+		if w.Duration, err = time.ParseDuration(d.Duration); err != nil || w.Duration <= 0 || w.Duration > longestWindow {
+			l.refuse(at("duration"), "duration %q of a deploy window: use a duration like 8h, up to 744h", d.Duration)
+		}
+		if w.Location, err = time.LoadLocation(cmp.Or(d.Timezone, "UTC")); err != nil || d.Timezone == "Local" {
+			l.refuse(at("timezone"), "timezone %q of a deploy window: use a name like Europe/Berlin", d.Timezone)
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// defaultBudget is the share of an environment's objects that one commit may
+// delete unasked, in percent.
+const defaultBudget = 50
+
+func (l *checker) budget(text string) int {
+	if text == "" {
+		return defaultBudget
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(text, "%"))
+	if err != nil || !strings.HasSuffix(text, "%") || n < 0 || n > 100 {
+		l.refuse(l.line("spec", "pruneBudget"), "pruneBudget %q: use a share of the environment's objects, from 0%% to 100%%", text)
+	}
+	return n
+}
+
+type checkDocument struct {
+	URL     string               `yaml:"url"`
+	Service *manifest.ServiceRef `yaml:"service"`
+	Test    bool                 `yaml:"test"`
+	Expect  expectDocument       `yaml:"expect"`
+}
+
+type expectDocument struct {
+	Status int            `yaml:"status"`
+	JSON   map[string]any `yaml:"json"`
+	Body   string         `yaml:"body"`
+}
+
+func (l *checker) checks(release int, docs []checkDocument) []manifest.Check {
+	var out []manifest.Check
+	for i, d := range docs {
+		line := l.line("spec", "releases", release, "verify", i)
+		if err := d.complete(); err != nil {
+			l.refuse(line, "%v", err)
+			continue
+		}
+		c := manifest.Check{URL: d.URL, Service: d.Service, Test: d.Test, Status: d.Expect.Status}
+		var err error
+		if c.JSON, err = jsonValues(d.Expect.JSON); err != nil {
+			l.refuse(line, "expect.json of a check: %v", err)
+		}
+		if d.Expect.Body != "" {
+			if c.Body, err = regexp.Compile(d.Expect.Body); err != nil {
+				l.refuse(line, "expect.body of a check: %v", err)
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// complete fills in what a check may leave out, and says what it may not.
+func (d *checkDocument) complete() error {
+	kinds := 0
+	for _, is := range []bool{d.URL != "", d.Service != nil, d.Test} {
+		if is {
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		return fmt.Errorf("a check has exactly one of url, service and test")
+	}
+	if d.Test {
+		if d.Expect.Status != 0 || d.Expect.JSON != nil || d.Expect.Body != "" {
+			return fmt.Errorf("a check with test expects nothing else: its Jobs and Pods have to succeed")
+		}
+		return nil
+	}
+	d.Expect.Status = cmp.Or(d.Expect.Status, 200)
+	if u, err := url.Parse(d.URL); d.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("url %q of a check: use http:// or https:// and a host", d.URL)
+	}
+	if s := d.Service; s != nil {
+		s.Path, s.Scheme = "/"+strings.TrimPrefix(s.Path, "/"), cmp.Or(s.Scheme, "http")
+		if s.Name == "" || s.Port == "" || s.Scheme != "http" && s.Scheme != "https" {
+			return fmt.Errorf("service of a check: it needs a name and a port, and scheme is http or https")
+		}
+	}
+	return nil
+}
+
+// jsonValues gives values the types that JSON has, to be compared with.
+func jsonValues(v map[string]any) (map[string]any, error) {
+	if v == nil {
+		return nil, nil
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var out map[string]any
+	return out, json.Unmarshal(raw, &out)
+}
