@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/xetys/tether/apply"
 )
@@ -19,6 +21,7 @@ type active struct {
 	waits    context.Context         // ends when the waits are to end
 	stop     context.CancelCauseFunc // ends them
 	done     chan struct{}           // closed when results are there
+	idle     bool                    // nothing could be done
 	results  map[string]apply.Result
 }
 
@@ -44,6 +47,16 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 		close(a.done)
 		return a
 	}
+	byName := map[string]*job{}
+	for _, j := range jobs {
+		byName[j.key.String()] = j
+	}
+	graph := order(jobs, l.env != nil && l.env.Atomic)
+	if idle := blockedAll(graph, byName); idle != nil {
+		a.results, a.idle = idle, true
+		close(a.done)
+		return a
+	}
 	e.progressing(ctx, l, jobs)
 	if asked := e.controlNow().Sync; asked != nil {
 		for _, j := range jobs {
@@ -52,13 +65,8 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 			}
 		}
 	}
-	byName := map[string]*job{}
-	for _, j := range jobs {
-		byName[j.key.String()] = j
-	}
-	graph := order(jobs, l.env != nil && l.env.Atomic)
 	e.mu.Lock()
-	e.active = a
+	e.active, e.waitsFor = a, map[releaseKey]string{}
 	superseded := e.head.SHA != l.commit
 	e.mu.Unlock()
 	if superseded {
@@ -72,10 +80,30 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 			lock := e.lockOf(j.key)
 			lock.Lock()
 			defer lock.Unlock()
+			defer e.waiting(j)(nil)
 			return e.carryOutOne(ctx, a.waits, l, j)
 		})
 	}()
 	return a
+}
+
+// blockedAll returns what becomes of the jobs when none of them can run: all are
+// held, or wait for one that is. It returns nil when some can run.
+func blockedAll(g *apply.Graph, byName map[string]*job) map[string]apply.Result {
+	fails := func(name string) bool { return byName[name].decision.Act == Hold || byName[name].waits != nil }
+	blocked := g.Blocked(fails)
+	results := map[string]apply.Result{}
+	for name, j := range byName {
+		switch {
+		case blocked[name] != nil:
+			results[name] = apply.Result{Blocked: blocked[name]}
+		case j.waits != nil:
+			results[name] = apply.Result{Err: j.waits}
+		case j.acts():
+			return nil
+		}
+	}
+	return results
 }
 
 // ended reports whether all that was begun has come to its end.
@@ -96,7 +124,33 @@ func (e *environment) tend(ctx context.Context, a *active) error {
 			return err
 		}
 	}
-	return nil
+	return e.publish(ctx)
+}
+
+// publishEvery is how often the ledger says what a rollout waits for.
+const publishEvery = 3 * time.Second
+
+// publish puts into the ledger what the rollouts under way wait for, so that
+// whoever asks is told.
+func (e *environment) publish(ctx context.Context) error {
+	head, now := e.ledger.Head(), e.agent.opts.Now()
+	text := e.waitingFor()
+	if head.Verdict != Progressing || text == head.Reason || now.Before(e.published.Add(publishEvery)) {
+		return nil
+	}
+	head.Reason, e.published = text, now
+	return e.store(ctx)
+}
+
+func (e *environment) waitingFor() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var parts []string
+	for key, text := range e.waitsFor {
+		parts = append(parts, key.name+": "+text)
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, "; ")
 }
 
 func (e *environment) tendOne(ctx context.Context, a *active, key releaseKey) error {

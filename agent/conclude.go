@@ -62,7 +62,7 @@ func (e *environment) conclude(ctx context.Context, a *active) error {
 	if head.Verdict != before || head.Reason != reason {
 		e.announce(ctx, before)
 	}
-	if a.results != nil {
+	if a.results != nil && !a.idle {
 		e.trigger() // after acting, look again
 	}
 	if again != nil {
@@ -81,7 +81,11 @@ func (e *environment) goingBack(ctx context.Context, a *active) bool {
 		return false
 	}
 	jobs, err := e.jobs(ctx, a.load)
-	return err == nil && slices.ContainsFunc(jobs, func(j *job) bool { return j.state.Aborted != "" && j.changes() })
+	was := map[releaseKey]bool{}
+	for _, j := range a.jobs {
+		was[j.key] = j.state.Aborted != ""
+	}
+	return err == nil && slices.ContainsFunc(jobs, func(j *job) bool { return j.state.Aborted != "" && j.changes() && !was[j.key] })
 }
 
 // undecided says in the ledger why there is no verdict on the head yet: git or
@@ -187,10 +191,10 @@ func verdictOf(head *Entry, jobs []*job) (Verdict, string) {
 		case Held:
 			held = append(held, text)
 		}
-		acted = acted || o.Action != string(Repair)
+		acted = acted || o.tells()
 	}
 	for _, j := range jobs {
-		told := func(o ReleaseOutcome) bool { return o.Name == j.spec.Name && o.Action != string(Repair) }
+		told := func(o ReleaseOutcome) bool { return o.Name == j.spec.Name && o.tells() }
 		if j.decision.Behind && !slices.ContainsFunc(head.Releases, told) {
 			held = append(held, j.spec.Name+": "+j.decision.Reason)
 		}
@@ -208,6 +212,12 @@ func verdictOf(head *Entry, jobs []*job) (Verdict, string) {
 		return Applied, ""
 	}
 	return NoOp, "no release's inputs changed"
+}
+
+// tells reports whether an outcome says what became of a deploy: a repair is none,
+// and one that was interrupted has not ended.
+func (o ReleaseOutcome) tells() bool {
+	return o.Action != string(Repair) && o.Outcome != string(Progressing)
 }
 
 // describeReleases enters what each release is like now, into the ledger and

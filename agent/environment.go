@@ -30,6 +30,8 @@ type environment struct {
 	head      source.Commit
 	dirty     map[manifest.ID]bool          // objects that may have drifted since they were last surveyed
 	active    *active                       // what is being carried out, or nil
+	waitsFor  map[releaseKey]string         // what its rollouts wait for
+	published time.Time                     // when that was last put into the ledger
 	locks     map[releaseKey]*sync.Mutex    // held by who works on a release
 	ledger    *Ledger                       // what the last look left; nil before the first
 	doc       apply.Document                // where the ledger is stored
@@ -193,10 +195,15 @@ func (e *environment) nextScan() time.Time {
 	return e.agent.opts.FullScan(e.agent.opts.Now())
 }
 
-// untilChange returns how long until a pause ends, or a deploy window opens or
-// closes.
+// untilChange returns how long until a pause ends, a deploy window opens or closes,
+// or there is progress to tell.
 func (e *environment) untilChange() time.Duration {
 	now := e.agent.opts.Now()
+	if e.underWay() != nil {
+		if head := e.ledger.Head(); head.Verdict == Progressing && e.waitingFor() != head.Reason {
+			return e.untilScan(e.published.Add(publishEvery))
+		}
+	}
 	next := e.controlNow().nextEnd(now)
 	if l := e.loaded; l != nil && l.env != nil {
 		if _, change := closed(l.env.Windows, now); !change.IsZero() && (next.IsZero() || change.Before(next)) {

@@ -229,23 +229,32 @@ func (e *environment) untilRetry() time.Duration {
 // have the whole commit dry-run again and again.
 type refusal struct {
 	retry
-	commit string
-	texts  []string
+	asked string // the commit, and the request of a person, if there was one
+	texts []string
+}
+
+// askedOf tells a commit that somebody asked to be looked at again from the same
+// before.
+func (e *environment) askedOf(l *loaded) string {
+	if s := e.controlNow().Sync; s != nil {
+		return l.commit + " " + s.ID
+	}
+	return l.commit
 }
 
 // known returns what the commit was refused for, until it is worth another try:
 // it may be accepted once the cluster is another, with a CRD that somebody
 // installs or a quota that is raised.
-func (r *refusal) known(commit string, now time.Time) []string {
-	if r.commit == commit && r.pending(now) {
+func (r *refusal) known(asked string, now time.Time) []string {
+	if r.asked == asked && r.pending(now) {
 		return r.texts
 	}
 	return nil
 }
 
-func (r *refusal) note(commit string, texts []string, now time.Time) {
-	if r.commit != commit || len(texts) == 0 {
-		*r = refusal{commit: commit}
+func (r *refusal) note(asked string, texts []string, now time.Time) {
+	if r.asked != asked || len(texts) == 0 {
+		*r = refusal{asked: asked}
 	}
 	if len(texts) > 0 && !r.pending(now) {
 		r.texts, r.until = texts, now.Add(r.next())

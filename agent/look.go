@@ -204,13 +204,14 @@ func (e *environment) known(namespace string) bool {
 // and those that may have drifted. It writes nothing, and returns what is refused;
 // the cluster is then held to what it has.
 func (e *environment) prepare(ctx context.Context, l *loaded, jobs []*job) ([]string, error) {
-	refusals := e.refusal.known(l.commit, e.agent.opts.Now())
+	asked := e.askedOf(l)
+	refusals := e.refusal.known(asked, e.agent.opts.Now())
 	if refusals == nil {
 		var err error
 		if refusals, err = e.preflight(ctx, l, jobs); err != nil {
 			return nil, err
 		}
-		e.refusal.note(l.commit, refusals, e.agent.opts.Now())
+		e.refusal.note(asked, refusals, e.agent.opts.Now())
 	}
 	if len(refusals) > 0 {
 		for _, j := range jobs {
@@ -443,7 +444,9 @@ func (e *environment) coming(l *loaded, jobs []*job) apply.Coming {
 	if l.env != nil {
 		namespaces = append(namespaces, l.env.Namespace)
 	}
-	return apply.Comes(all, namespaces...)
+	c := apply.Comes(all, namespaces...)
+	c.Confirmed = e.controlNow().Confirmed == l.commit
+	return c
 }
 
 // duplicates finds objects that two releases would both own.

@@ -85,6 +85,8 @@ func (w *walk) edge(j, d *job) bool {
 	switch {
 	case j.decision.Act == Uninstall && d.decision.Act == Uninstall, j.goesBack() && d.goesBack() && w.reverse:
 		before, after = j, d
+	case d.decision.Act == Uninstall && d.state.Aborted != "" && !j.changes():
+		return false // j went back to what ran without it
 	case d.decision.Act == Uninstall, j.decision.Act == Uninstall && d.goesBack():
 		before, after = j, d // it is still needed until j no longer does
 	case j.decision.Act == Repair:

@@ -45,12 +45,19 @@ func TestOrder(t *testing.T) {
 		"what changes waits for drift to be put back":           {"app upgrade api\napi repair", "app <- api\napi"},
 		"what depended on another is uninstalled first":         {"app uninstall (api)\napi uninstall", "app\napi <- app"},
 		"what is uninstalled waits until it is needed no more":  {"app upgrade (cache)\ncache uninstall", "app\ncache <- app"},
-		"atomic removes only when all else is done":             {"app upgrade\nold uninstall\nolder uninstall (old)", "app\nold <- app, older\nolder <- app"},
+		"atomic removes only when all else is done":             {"app upgrade\nold uninstall\nolder uninstall (old)", "app\nold <- older, app\nolder <- app"},
+		"atomic takes back what came, whoever is held":          {"api hold new\nnew uninstall db\ndb rollback", "api\nnew\ndb <- new"},
 		"atomic going back waits for no removal":                {"app rollback\nold uninstall", "app\nold"},
 		"what was dropped from dependsOn, and stays, is nobody": {"app upgrade (cache)\ncache upgrade", "app\ncache"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			have := strings.ReplaceAll(order(planned(c.jobs), strings.HasPrefix(sentence, "atomic")).String(), "prod/", "")
+			jobs := planned(c.jobs)
+			for _, j := range jobs {
+				if strings.HasPrefix(sentence, "atomic takes back") {
+					j.state.Aborted = "another failed"
+				}
+			}
+			have := strings.ReplaceAll(order(jobs, strings.HasPrefix(sentence, "atomic")).String(), "prod/", "")
 			if strings.TrimSpace(have) != c.want {
 				t.Errorf("have\n%s\nwant\n%s", have, c.want)
 			}

@@ -194,12 +194,14 @@ func (e *environment) execute(ctx, waits context.Context, j *job, rec *record.Re
 	if err := e.runHooks(ctx, waits, j, j.release.Hooks, rec, post); err != nil {
 		return err
 	}
-	if err := e.cluster.Verify(waits, owner, j.release.Hooks, j.spec.Verify, timeout, e.waiting(j)); err != nil {
-		return err
+	if rec.Digest == j.asked { // else the checks are of the version that is left
+		if err := e.cluster.Verify(waits, owner, j.release.Hooks, j.spec.Verify, timeout, e.waiting(j)); err != nil {
+			return err
+		}
 	}
 	pruning, cancel := context.WithTimeout(waits, timeout)
 	defer cancel()
-	return e.cluster.Prune(pruning, j.plan)
+	return e.cluster.Prune(pruning, j.plan, e.waiting(j))
 }
 
 // runHooks runs the hooks of one event, and records each that has ended: an
@@ -226,11 +228,18 @@ func hookEvents(a record.Action) (pre, post string) {
 	}
 }
 
-// waiting logs what a rollout waits for, whenever that changes, but not more
-// often than a person can read.
+// waiting says what a rollout waits for, whenever that changes: to the ledger, and
+// to the log, not more often than a person can read.
 func (e *environment) waiting(j *job) func([]apply.Health) {
 	var last time.Time
 	return func(open []apply.Health) {
+		e.mu.Lock()
+		delete(e.waitsFor, j.key)
+		if len(open) > 0 {
+			e.waitsFor[j.key] = fmt.Sprintf("%s: %s", open[0].ID, open[0].Reason)
+		}
+		e.mu.Unlock()
+		e.trigger()
 		now := e.agent.opts.Now()
 		if len(open) == 0 || now.Sub(last) < 2*time.Second {
 			return

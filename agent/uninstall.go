@@ -60,7 +60,7 @@ func (e *environment) remove(ctx, waits context.Context, j *job, last *record.Re
 	}
 	pruning, cancel := context.WithTimeout(waits, j.spec.Timeout)
 	defer cancel()
-	if err := e.cluster.Prune(pruning, j.plan); err != nil {
+	if err := e.cluster.Prune(pruning, j.plan, e.waiting(j)); err != nil {
 		return err
 	}
 	return e.runHooks(ctx, waits, j, rel.Hooks, last, apply.PostDelete)

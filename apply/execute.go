@@ -197,8 +197,9 @@ func (c *Cluster) until(ctx context.Context, holds func() (bool, error)) error {
 }
 
 // Prune deletes what a plan no longer wants, dependents first, and returns when
-// it is gone: an object that a finalizer holds is an error that says so.
-func (c *Cluster) Prune(ctx context.Context, plan Plan) error {
+// it is gone: an object that a finalizer holds is an error that says so. progress
+// is called with each object that is waited for.
+func (c *Cluster) Prune(ctx context.Context, plan Plan, progress func([]Health)) error {
 	doomed := plan.with(Delete)
 	slices.Reverse(doomed)
 	for _, ch := range doomed {
@@ -207,7 +208,7 @@ func (c *Cluster) Prune(ctx context.Context, plan Plan) error {
 		}
 	}
 	for _, ch := range doomed {
-		if err := c.awaitGone(ctx, ch); err != nil {
+		if err := c.awaitGone(ctx, ch, progress); err != nil {
 			return err
 		}
 	}
@@ -218,10 +219,16 @@ func (c *Cluster) Prune(ctx context.Context, plan Plan) error {
 // deployed, and it is waited for again.
 var errBlocked = errors.New("it is still there")
 
-func (c *Cluster) awaitGone(ctx context.Context, ch Change) error {
+func (c *Cluster) awaitGone(ctx context.Context, ch Change, progress func([]Health)) error {
 	err := c.until(ctx, func() (bool, error) {
 		live, ok := c.Live.Get(ch.ID)
-		return !ok || live.GetUID() != ch.Live.GetUID(), nil
+		if !ok || live.GetUID() != ch.Live.GetUID() {
+			return true, nil
+		}
+		if f := live.GetFinalizers(); len(f) > 0 && live.GetDeletionTimestamp() != nil && progress != nil {
+			progress([]Health{{ID: ch.ID, State: Progressing, Reason: fmt.Sprintf("it is being deleted, and finalizers %v hold it", f)}})
+		}
+		return false, nil
 	})
 	if err == nil || ctx.Err() == nil {
 		return err

@@ -43,6 +43,27 @@ func (g *Graph) Cyclic() bool {
 	return slices.ContainsFunc(g.order, visit)
 }
 
+// Blocked returns the nodes that can't run because of others that are known to
+// fail, each with those that it waits for.
+func (g *Graph) Blocked(fails func(name string) bool) map[string][]string {
+	blocked := map[string][]string{}
+	for again := true; again; {
+		again = false
+		for _, name := range g.order {
+			if fails(name) || blocked[name] != nil {
+				continue
+			}
+			for _, a := range g.after[name] {
+				if _, known := g.after[a]; known && (fails(a) || blocked[a] != nil) {
+					blocked[name] = append(blocked[name], a)
+				}
+			}
+			again = again || blocked[name] != nil
+		}
+	}
+	return blocked
+}
+
 // Result is what became of a node: it ran, with or without an error, or it was
 // blocked by nodes that failed or were blocked themselves.
 type Result struct {

@@ -153,5 +153,5 @@ func (c *Cluster) deleteHook(ctx context.Context, h manifest.Hook) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return c.awaitGone(ctx, Change{ID: h.ID(), Live: live})
+	return c.awaitGone(ctx, Change{ID: h.ID(), Live: live}, nil)
 }

@@ -76,7 +76,12 @@ func NewPlan(rel Owner, want, past []manifest.Object, seen map[manifest.ID]Seen,
 	for _, o := range want {
 		id := o.ID()
 		wanted[id] = true
-		p.Changes = append(p.Changes, wantChange(rel, o, seen[id]))
+		c := wantChange(rel, o, seen[id])
+		if lost := lostVersions(c); len(lost) > 0 && !coming.Confirmed {
+			c.Action, c.Why = Refused, fmt.Sprintf("it would no longer serve version %s: whoever uses that fails; once nobody does, confirm it with tether sync --confirm",
+				strings.Join(lost, ", "))
+		}
+		p.Changes = append(p.Changes, c)
 	}
 	for _, o := range past {
 		id := o.ID()
@@ -115,10 +120,39 @@ func wantChange(rel Owner, o manifest.Object, s Seen) Change {
 	return c
 }
 
+// lostVersions returns the versions of a kind that a change would stop to serve.
+// That a stored version or the scope stays is the API server's own rule
+// (https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/).
+func lostVersions(c Change) []string {
+	if c.ID.GroupKind() != definitionKind || c.Action != Update {
+		return nil
+	}
+	kept := servedVersions(c.judged)
+	var lost []string
+	for _, v := range servedVersions(c.Live) {
+		if !slices.Contains(kept, v) {
+			lost = append(lost, v)
+		}
+	}
+	return lost
+}
+
+func servedVersions(definition *unstructured.Unstructured) []string {
+	var out []string
+	versions, _, _ := unstructured.NestedSlice(definition.Object, "spec", "versions")
+	for _, v := range versions {
+		m, _ := v.(map[string]any)
+		if name, ok := m["name"].(string); ok && m["served"] == true {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // refusal turns the API server's "no" into an action: what cannot be changed in
 // place is recreated where that is safe or asked for.
 func refusal(o manifest.Object, s Seen) (Action, string) {
-	if s.Live != nil && immutable(s.Err) {
+	if s.Live != nil && immutable(s.Err) && o.ID().GroupKind() != definitionKind { // all objects of the kind would go with it
 		if o.GetKind() == "Job" {
 			return Recreate, "a Job can't be changed"
 		}

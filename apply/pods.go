@@ -3,6 +3,8 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -11,43 +13,56 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
+	appslisters "k8s.io/client-go/listers/apps/v1"
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/xetys/tether/render/manifest"
 )
 
-// podWatch follows the pods of one namespace while a rollout waits there.
+// podWatch follows the pods of one namespace, and the ReplicaSets that made them,
+// while a rollout waits there.
 type podWatch struct {
-	lister  corelisters.PodNamespaceLister
+	pods    corelisters.PodNamespaceLister
+	sets    appslisters.ReplicaSetNamespaceLister
+	synced  func() bool
 	changed chan struct{}
 	stop    context.CancelFunc
 }
 
 func (c *Cluster) watchPods(ctx context.Context, namespace string) (*podWatch, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	factory := informers.NewSharedInformerFactoryWithOptions(c.kube, 0, informers.WithNamespace(namespace),
-		informers.WithTransform(slimPod))
-	pods := factory.Core().V1().Pods()
-	w := &podWatch{lister: pods.Lister().Pods(namespace), changed: make(chan struct{}, 1), stop: cancel}
-	if _, err := pods.Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { wake(w.changed) },
-		UpdateFunc: func(any, any) { wake(w.changed) },
-		DeleteFunc: func(any) { wake(w.changed) },
-	}); err != nil {
-		cancel()
-		return nil, err
+	factory := informers.NewSharedInformerFactoryWithOptions(c.kube, 0, informers.WithNamespace(namespace), informers.WithTransform(slim))
+	pods, sets := factory.Core().V1().Pods(), factory.Apps().V1().ReplicaSets()
+	w := &podWatch{pods: pods.Lister().Pods(namespace), sets: sets.Lister().ReplicaSets(namespace), changed: make(chan struct{}, 1), stop: cancel,
+		synced: func() bool { return pods.Informer().HasSynced() && sets.Informer().HasSynced() }}
+	for _, informer := range []cache.SharedIndexInformer{pods.Informer(), sets.Informer()} {
+		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(any) { wake(w.changed) },
+			UpdateFunc: func(any, any) { wake(w.changed) },
+			DeleteFunc: func(any) { wake(w.changed) },
+		}); err != nil {
+			cancel()
+			return nil, err
+		}
 	}
 	factory.StartWithContext(ctx)
+	go func() {
+		factory.WaitForCacheSync(ctx.Done())
+		wake(w.changed)
+	}()
 	return w, nil
 }
 
-// slimPod drops what no reason is read from.
-func slimPod(o any) (any, error) {
-	if p, ok := o.(*corev1.Pod); ok {
-		p.ManagedFields = nil
-		p.Spec.Volumes = nil
+// slim drops what no reason is read from.
+func slim(o any) (any, error) {
+	switch o := o.(type) {
+	case *corev1.Pod:
+		o.ManagedFields, o.Spec.Volumes = nil, nil
+	case *appsv1.ReplicaSet:
+		o.ManagedFields, o.Spec.Template = nil, corev1.PodTemplateSpec{}
 	}
 	return o, nil
 }
@@ -56,6 +71,7 @@ func slimPod(o any) (any, error) {
 type trouble struct {
 	reason string        // a sentence: which pod, which container, what
 	grace  time.Duration // how long it may last before it is final; 0: it is not by itself
+	pod    *corev1.Pod
 }
 
 // graces are how long a container may wait for a reason before no more hope is
@@ -131,28 +147,26 @@ var workloads = map[schema.GroupKind]bool{
 }
 
 // troubleOf looks through a workload's pods of its newest revision.
-func (c *Cluster) troubleOf(ctx context.Context, id manifest.ID, live *unstructured.Unstructured, w *podWatch) *trouble {
+func (w *podWatch) troubleOf(id manifest.ID, live *unstructured.Unstructured) *trouble {
 	selector, err := selectorOf(live)
-	if err != nil {
+	if err != nil || !w.synced() {
 		return nil
 	}
-	pods, err := w.lister.List(selector)
+	pods, err := w.pods.List(selector)
 	if err != nil {
 		return nil
 	}
 	var worst *trouble
-	var name string
 	for _, p := range pods {
 		t := podTrouble(p)
-		if t == nil || p.DeletionTimestamp != nil {
+		if t == nil || p.DeletionTimestamp != nil || !w.newest(id, live, p) {
 			continue
 		}
+		t.pod = p
 		// The one with a grace is worse; among equals the first by name, so that
 		// the message does not flap.
-		if worst == nil || t.grace > 0 && worst.grace == 0 || (t.grace > 0) == (worst.grace > 0) && p.Name < name {
-			if c.newest(ctx, id, live, p) {
-				worst, name = t, p.Name
-			}
+		if worst == nil || t.grace > 0 && worst.grace == 0 || (t.grace > 0) == (worst.grace > 0) && p.Name < worst.pod.Name {
+			worst = t
 		}
 	}
 	return worst
@@ -170,10 +184,12 @@ func selectorOf(live *unstructured.Unstructured) (labels.Selector, error) {
 	return metav1.LabelSelectorAsSelector(&s)
 }
 
+const revision = "deployment.kubernetes.io/revision"
+
 // newest reports whether a pod belongs to the workload's newest revision: the
 // crash of a pod that a rollout is about to replace says nothing about it. What
 // can't be told counts as newest.
-func (c *Cluster) newest(ctx context.Context, id manifest.ID, live *unstructured.Unstructured, p *corev1.Pod) bool {
+func (w *podWatch) newest(id manifest.ID, live *unstructured.Unstructured, p *corev1.Pod) bool {
 	switch id.Kind {
 	case "StatefulSet":
 		update, _, _ := unstructured.NestedString(live.Object, "status", "updateRevision")
@@ -183,11 +199,51 @@ func (c *Cluster) newest(ctx context.Context, id manifest.ID, live *unstructured
 		if owner == nil || owner.Kind != "ReplicaSet" {
 			return true
 		}
-		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-		defer cancel()
-		rs, err := c.kube.AppsV1().ReplicaSets(p.Namespace).Get(ctx, owner.Name, metav1.GetOptions{})
-		const revision = "deployment.kubernetes.io/revision"
+		rs, err := w.sets.Get(owner.Name)
 		return err != nil || rs.Annotations[revision] == live.GetAnnotations()[revision]
 	}
 	return true
+}
+
+// suspects are the objects whose events tell why a workload is not ready: its
+// troubled pod, what was to make its pods, and itself.
+func (w *podWatch) suspects(id manifest.ID, live *unstructured.Unstructured) []types.UID {
+	var out []types.UID
+	if t := w.troubleOf(id, live); t != nil {
+		out = append(out, t.pod.UID)
+	}
+	sets, err := w.sets.List(labels.Everything())
+	for _, rs := range sets {
+		if err == nil && metav1.IsControlledBy(rs, live) && rs.Annotations[revision] == live.GetAnnotations()[revision] {
+			out = append(out, rs.UID)
+		}
+	}
+	return append(out, live.GetUID())
+}
+
+// warning returns the newest warning that the cluster has about the first of some
+// objects that it has one about, empty if there is none or it can't be had: it is
+// said beside a reason that is known.
+func (c *Cluster) warning(ctx context.Context, namespace string, about []types.UID) string {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	for _, uid := range about {
+		list, err := c.kube.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{
+			FieldSelector: fmt.Sprintf("involvedObject.uid=%s,type=%s", uid, corev1.EventTypeWarning)})
+		if err != nil || len(list.Items) == 0 {
+			continue
+		}
+		newest := slices.MaxFunc(list.Items, func(a, b corev1.Event) int { return eventTime(a).Compare(eventTime(b)) })
+		return strings.TrimSpace(newest.Message)
+	}
+	return ""
+}
+
+func eventTime(e corev1.Event) time.Time {
+	for _, t := range []time.Time{e.LastTimestamp.Time, e.EventTime.Time} {
+		if !t.IsZero() {
+			return t
+		}
+	}
+	return e.CreationTimestamp.Time
 }

@@ -28,6 +28,8 @@ import (
 type Coming struct {
 	Namespaces map[string]bool
 	Kinds      map[schema.GroupKind]*unstructured.Unstructured // the kind's CustomResourceDefinition
+	// Confirmed has what the commit takes away accepted.
+	Confirmed bool
 }
 
 var definitionKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/xetys/tether/render/manifest"
@@ -40,6 +42,7 @@ const (
 func (c *Cluster) Verify(ctx context.Context, rel Owner, hooks []manifest.Hook, checks []manifest.Check, timeout time.Duration, progress func([]Health)) error {
 	deadline := time.Now().Add(timeout)
 	for _, check := range checks {
+		var last error
 		for pause := firstPause; ; pause = min(2*pause, longestPause) {
 			err := c.check(ctx, rel, hooks, check, time.Until(deadline))
 			if err == nil {
@@ -48,14 +51,18 @@ func (c *Cluster) Verify(ctx context.Context, rel Owner, hooks []manifest.Hook, 
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			if time.Now().Add(pause).After(deadline) {
-				return &VerifyError{Check: check, Reason: err.Error(), Timeout: timeout}
+			left := time.Until(deadline)
+			if last == nil || left > 0 { // else the deadline may have cut the try short
+				last = err
+			}
+			if left <= 0 {
+				return &VerifyError{Check: check, Reason: last.Error(), Timeout: timeout}
 			}
 			if progress != nil {
 				progress([]Health{{ID: manifest.ID{Kind: "Check", Name: check.String()}, State: Progressing, Reason: err.Error()}})
 			}
 			select {
-			case <-time.After(pause):
+			case <-time.After(min(pause, left)): // the last try is at the deadline
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
@@ -90,7 +97,11 @@ func (c *Cluster) askURL(ctx context.Context, _ string, check manifest.Check) (i
 		return 0, nil, err
 	}
 	req.Header.Set("User-Agent", FieldManager)
-	res, err := http.DefaultClient.Do(req)
+	client := http.Client{}
+	if check.Status/100 == 3 {
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
+	res, err := client.Do(req)
 	if err != nil {
 		var ue *url.Error
 		if errors.As(err, &ue) {
@@ -119,12 +130,20 @@ func (c *Cluster) askService(ctx context.Context, namespace string, check manife
 	}
 	status := 0
 	res := req.Do(ctx).StatusCode(&status)
-	body, err := res.Raw()
+	body, _ := res.Raw() // its error knows less than Error
+	err := res.Error()
 	if status == 0 && err != nil {
 		return 0, nil, err
 	}
-	if err != nil && status != check.Status {
-		return 0, nil, fmt.Errorf("it answered %d, not %d: %.200s", status, check.Status, strings.TrimSpace(err.Error()))
+	if err != nil && status != check.Status && ofServer(err) {
+		return 0, nil, fmt.Errorf("it answered %d, not %d: %w", status, check.Status, err)
 	}
 	return status, body, nil
+}
+
+// ofServer reports whether an error is the API server's own word, and not what
+// the Service answered.
+func ofServer(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }

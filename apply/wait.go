@@ -87,10 +87,10 @@ func (w *waiter) wait(ctx context.Context, timeout time.Duration) error {
 			return nil
 		}
 		if len(final) > 0 {
-			return &UnhealthyError{Objects: final}
+			return &UnhealthyError{Objects: w.withEvents(ctx, final)}
 		}
 		if err := w.sleep(ctx, events, deadline.C, next); errors.Is(err, errDeadline) {
-			return &UnhealthyError{Objects: open, TimedOut: true, Timeout: timeout}
+			return &UnhealthyError{Objects: w.withEvents(ctx, open), TimedOut: true, Timeout: timeout}
 		} else if err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func (w *waiter) explain(ctx context.Context, h *Health, live *unstructured.Unst
 	if err != nil {
 		return time.Hour
 	}
-	t := w.cluster.troubleOf(ctx, h.ID, live, pods)
+	t := pods.troubleOf(h.ID, live)
 	if t == nil {
 		return time.Hour
 	}
@@ -167,6 +167,29 @@ func (w *waiter) explain(ctx context.Context, h *Health, live *unstructured.Unst
 		h.State = Unhealthy
 	}
 	return max(left, 0)
+}
+
+// mostEvents bounds how many objects' events are asked for.
+const mostEvents = 5
+
+// withEvents adds what the cluster's events say of the first objects: a probe's
+// answer, a quota that is full.
+func (w *waiter) withEvents(ctx context.Context, all []Health) []Health {
+	for i := range all[:min(len(all), mostEvents)] {
+		h := &all[i]
+		live, _ := w.cluster.Live.Get(h.ID)
+		if !workloads[h.GroupKind()] || live == nil {
+			continue
+		}
+		pods, err := w.watch(ctx, h.Namespace)
+		if err != nil {
+			continue
+		}
+		if text := w.cluster.warning(ctx, h.Namespace, pods.suspects(h.ID, live)); text != "" && !strings.Contains(h.Reason, text) {
+			h.Reason += ": " + text
+		}
+	}
+	return all
 }
 
 func (w *waiter) watch(ctx context.Context, namespace string) (*podWatch, error) {

@@ -2,9 +2,14 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -108,4 +113,65 @@ func snapshot(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("snapshot: %s", namespaces)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out+namespaces), 0o600))
+}
+
+// exits runs a command that has to end with an exit code: exits CODE COMMAND… Its
+// output is in the file "output".
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND…")
+	}
+	out, err := output(ts, args[1:]...)
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v: %v", args[1:], err)
+	}
+	ts.Logf("%s", out)
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("%v: exit code %d, not %s", args[1:], code, args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("output"), []byte(out), 0o600))
+}
+
+// serve serves a folder over HTTP on all addresses of the machine until the
+// script ends, as $ADDRESS, an address that is not loopback if there is one, and
+// $PORT. A request for what is no file is answered with 503.
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: serve FOLDER")
+	}
+	dir := ts.MkAbs(args[0])
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		raw, err := os.ReadFile(filepath.Join(dir, filepath.Clean("/"+r.URL.Path)))
+		if err != nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write(raw) // who asks sees whether it arrived
+	}))
+	listener, err := net.Listen("tcp", ":0")
+	ts.Check(err)
+	server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	ts.Defer(server.Close)
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	ts.Check(err)
+	ts.Setenv("PORT", port)
+	ts.Setenv("ADDRESS", outside(ts))
+}
+
+func outside(ts *testscript.TestScript) string {
+	all, err := net.InterfaceAddrs()
+	ts.Check(err)
+	for _, a := range all {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
+			return n.IP.String()
+		}
+	}
+	ts.Fatalf("this machine has no address but loopback, which the API server's proxy refuses to reach")
+	return ""
 }

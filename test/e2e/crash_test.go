@@ -134,3 +134,51 @@ func (w *world) checkRecords(release string) {
 		}
 	}
 }
+
+// A hook that has ended before the agent dies does not run again; the one that it
+// died in does.
+func TestKillInAHook(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "killhook")
+	w.environment("{name: web, chart: charts/hooked, values: [web.yaml]}")
+	w.write("environments/prod/web.yaml", "tag: v1\n")
+	w.write("charts/hooked/Chart.yaml", "apiVersion: v2\nname: hooked\nversion: 1.0.0\n")
+	w.write("charts/hooked/templates/c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {tag: {{ .Values.tag }}}\n")
+	w.write("charts/hooked/templates/hooks.yaml", `{{- range $weight, $job := list "first" "second" }}
+---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ $job }}
+  annotations: {helm.sh/hook: pre-upgrade, helm.sh/hook-weight: "{{ $weight }}"}
+spec:
+  template: {spec: {restartPolicy: Never, containers: [{name: hook, image: "example.com/hook:{{ $.Values.tag }}{{ if $weight }}-slow{{ end }}"}]}}
+{{- end }}
+`)
+	head := w.commit("First")
+	p := w.agent("data")
+	w.await(head, "applied")
+	w.write("environments/prod/web.yaml", "tag: v2\n")
+	head = w.commit("Second")
+	jobs := w.cluster.Kube.BatchV1().Jobs(w.name)
+	w.eventually(func() error {
+		_, err := jobs.Get(context.Background(), "second", metav1.GetOptions{})
+		return err
+	})
+	first, err := jobs.Get(context.Background(), "first", metav1.GetOptions{})
+	if err != nil || first.Status.Succeeded != 1 {
+		t.Fatalf("the first hook has not ended when the second begins: %+v, %v", first.Status, err)
+	}
+	p.kill()
+	w.agent("data")
+	w.await(head, "applied")
+	again, err := jobs.Get(context.Background(), "first", metav1.GetOptions{})
+	if err != nil || again.UID != first.UID {
+		t.Errorf("the first hook ran twice: %v", err)
+	}
+	second, err := jobs.Get(context.Background(), "second", metav1.GetOptions{})
+	if err != nil || second.Status.Succeeded != 1 {
+		t.Errorf("the second hook did not end: %+v, %v", second, err)
+	}
+	w.checkRecords("web")
+}

@@ -30,10 +30,12 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
-		ContinueOnError:     true,
 		Setup:               func(env *testscript.Env) error { return setup(env, c, bin) },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"commit":   commit,
+			"push":     push,
+			"exits":    exits,
+			"serve":    serve,
 			"await":    await,
 			"until":    until,
 			"snapshot": snapshot,
@@ -115,6 +117,15 @@ func commit(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 	git(ts, "-C", dir, "add", "--all")
 	git(ts, "-C", dir, "commit", "--quiet", "--allow-empty", "--message", args[0])
+	push(ts, false, nil)
+}
+
+// push pushes what was committed by other means. HEAD is then the commit.
+func push(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: push")
+	}
+	dir := ts.MkAbs("repo")
 	git(ts, "-C", dir, "push", "--quiet", "--force", "origin", "HEAD:main")
 	ts.Setenv("HEAD", strings.TrimSpace(git(ts, "-C", dir, "rev-parse", "HEAD")))
 }
