@@ -5,7 +5,7 @@ GO_FOLDERS := agent apply charts cmd drift render source test
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build controlplane tools test lint bench fuzz demo image clean
+.PHONY: help build controlplane tools test lint bench fuzz walk demo image clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ bench: build controlplane ## measure the agent against a floor of the same run
 fuzz: ## fuzz the parsers and the field projection, a minute each
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./render/manifest
 	go test -run '^$$' -fuzz FuzzCompare -fuzztime 60s ./drift
+
+walk: build controlplane tools ## walk at random through 500 steps of all that happens to an agent, about 20 minutes
+	TETHER_WALK_STEPS=$${TETHER_WALK_STEPS:-500} go test -run TestRandomWalk -timeout 90m -v ./test/e2e
 
 demo: build controlplane ## watch the main job on a real control plane
 	bin/tether demo

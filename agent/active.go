@@ -47,11 +47,8 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 		close(a.done)
 		return a
 	}
-	byName := map[string]*job{}
-	for _, j := range jobs {
-		byName[j.key.String()] = j
-	}
-	graph := order(jobs, l.env != nil && l.env.Atomic)
+	byName := byKey(jobs)
+	graph := order(jobs, l.atomic())
 	if idle := blockedAll(graph, byName); idle != nil {
 		a.results, a.idle = idle, true
 		close(a.done)
@@ -90,8 +87,7 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 // blockedAll returns what becomes of the jobs when none of them can run: all are
 // held, or wait for one that is. It returns nil when some can run.
 func blockedAll(g *apply.Graph, byName map[string]*job) map[string]apply.Result {
-	fails := func(name string) bool { return byName[name].decision.Act == Hold || byName[name].waits != nil }
-	blocked := g.Blocked(fails)
+	blocked := g.Blocked(func(name string) bool { return byName[name].fails() })
 	results := map[string]apply.Result{}
 	for name, j := range byName {
 		switch {

@@ -113,10 +113,7 @@ func (e *environment) settle(jobs []*job, results map[string]apply.Result) error
 		if !ran {
 			continue
 		}
-		for _, by := range r.Blocked {
-			_, name, _ := strings.Cut(by, "/")
-			j.blocked = append(j.blocked, name)
-		}
+		j.blocked = append(j.blocked, releaseNames(r.Blocked)...)
 		if len(j.blocked) > 0 && j.changes() {
 			j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(j.decision.Act), Outcome: string(Held),
 				Reason: "blocked by " + strings.Join(j.blocked, ", ")}

@@ -33,6 +33,9 @@ type State struct {
 	// Aborted says which release of an atomic environment failed, and AbortedCommit
 	// at which commit: what that commit changed goes back.
 	Aborted, AbortedCommit string
+	// Blocked says which releases it depends on are not what git asks for, where that
+	// keeps it from going on with what was begun.
+	Blocked string
 	// Kept says why nothing new may be begun; see keep.
 	Kept string
 }
@@ -196,6 +199,9 @@ func resumeInterrupted(s State) *Decision {
 	if p == nil || !p.Ours() {
 		return nil
 	}
+	if current := s.History.Current(); s.Blocked != "" && p.Action != record.Rollback && current != nil && current.Ours() {
+		return &Decision{Act: Rollback, To: current, Behind: true, Reason: fmt.Sprintf("revision %d can't be gone on with: %s", p.Revision, s.Blocked)}
+	}
 	if p.Digest == s.Want || p.Action == record.Rollback && s.History.FailedWith(s.Want) != nil {
 		return &Decision{Act: Resume, Reason: fmt.Sprintf("the %s to revision %d was interrupted", p.Action, p.Revision)}
 	}
@@ -222,6 +228,9 @@ func quarantine(s State) *Decision {
 	}
 	reason := fmt.Sprintf("revision %d failed with the same inputs (commit %.7s): it is not tried again until they change",
 		failed.Revision, failed.Commit)
+	if last, current := s.History.Last(), s.History.Current(); last.Outcome != record.Failed && last != current && current != nil && current.Ours() {
+		return &Decision{Act: Rollback, To: current, Behind: true, Reason: fmt.Sprintf("revision %d was given up; %s", last.Revision, reason)}
+	}
 	if s.settled() && s.Drifted && s.Correct {
 		return &Decision{Act: Repair, Behind: true, Reason: "the cluster drifted; " + reason}
 	}

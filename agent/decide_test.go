@@ -71,6 +71,9 @@ func TestDecide(t *testing.T) {
 		"an interrupted way back is gone on with":                {State{Want: "b", History: record.History{running(1, "a"), failed(2, "b"), pending(3, record.Rollback, "a")}}, "resume"},
 		"an interrupted rollout of other inputs is passed over":  {State{Want: "c", History: record.History{running(1, "a"), pending(2, record.Upgrade, "b")}}, "upgrade"},
 		"a revert in the middle of a rollout is a rollback":      {State{Want: "a", History: record.History{running(1, "a"), pending(2, record.Upgrade, "b")}}, "rollback to 1"},
+		"a failed revert of what is under way goes back":         {State{Want: "b", History: record.History{failed(1, "b"), running(2, "a"), pending(3, record.Upgrade, "c")}}, "rollback to 2"},
+		"what was begun and is blocked goes back":                {State{Want: "b", Blocked: "blocked by db", History: record.History{running(1, "a"), pending(2, record.Upgrade, "b")}}, "rollback to 1"},
+		"a first install that is blocked stays as it is":         {State{Want: "b", Blocked: "blocked by db", History: record.History{pending(1, record.Install, "b")}}, "resume"},
 		"what was given up for another commit may come back":     {State{Want: "b", History: record.History{running(1, "a"), abandoned(2, "b"), running(3, "c")}}, "upgrade"},
 		"what helm installed is adopted by an upgrade":           {State{Want: "a", History: record.History{foreign(1, release.StatusDeployed)}}, "upgrade"},
 		"what helm left pending is passed over":                  {State{Want: "a", History: record.History{foreign(1, release.StatusPendingInstall)}}, "install"},
@@ -161,6 +164,7 @@ var mutations = map[string]func(*State){
 	"somebody asks again": func(s *State) { s.Retry = true },
 	"it is paused":        func(s *State) { s.Paused = "paused by Ann until noon" },
 	"no window is open":   func(s *State) { s.Closed = "the next window opens at noon" },
+	"b is blocked":        func(s *State) { s.Blocked = "blocked by db" },
 	"b failed elsewhere":  func(s *State) { s.Aborted, s.AbortedCommit = "release db failed", strings.Repeat("b", 40) },
 	"z it is refused":     func(s *State) { *s = s.keep("the commit is refused") }, // the last, as in a look
 }
@@ -226,6 +230,12 @@ var invariants = map[string]func(State, Decision) bool{
 	"a refused commit begins nothing new": func(s State, d Decision) bool {
 		return s.Kept != "" && s.Aborted == "" && (d.Act == Install || d.Act == Upgrade || d.Act == Uninstall)
 	},
+	"nothing that was given up is left half done": func(s State, d Decision) bool {
+		last, current := s.History.Last(), s.History.Current()
+		half := s.Paused == "" && last != nil && current != nil && last != current && current.Ours() && last.Ours() &&
+			(last.Outcome == record.Pending || last.Outcome == record.Abandoned)
+		return half && (d.Act == None || d.Act == Hold || d.Act == Repair)
+	},
 	"what is paused is not touched": func(s State, d Decision) bool {
 		return s.Paused != "" && d.Act != None && d.Act != Hold
 	},
@@ -254,7 +264,7 @@ var invariants = map[string]func(State, Decision) bool{
 	"what was decided and done is a fixed point": func(s State, d Decision) bool {
 		next := done(s, d)
 		again := Decide(next).Act
-		return again != None && again != Hold
+		return again != None && again != Hold && s.Blocked == "" // the graph holds what is blocked
 	},
 }
 

@@ -176,6 +176,27 @@ func (j *job) changes() bool {
 // acts reports whether there is anything to be done.
 func (j *job) acts() bool { return j.decision.Act != None && j.decision.Act != Hold }
 
+// fails reports whether it is known that the job will not be what git asks for.
+func (j *job) fails() bool { return j.decision.Act == Hold || j.waits != nil }
+
+func byKey(jobs []*job) map[string]*job {
+	out := make(map[string]*job, len(jobs))
+	for _, j := range jobs {
+		out[j.key.String()] = j
+	}
+	return out
+}
+
+// releaseNames are the names of releases that are given as "namespace/name".
+func releaseNames(keys []string) []string {
+	var out []string
+	for _, k := range keys {
+		_, name, _ := strings.Cut(k, "/")
+		out = append(out, name)
+	}
+	return out
+}
+
 // refusals says what the API server, or an owner, would not have.
 func (j *job) refusals() []string {
 	var out []string

@@ -118,15 +118,22 @@ func (l *Ledger) Head() *Entry {
 	return &l.Entries[len(l.Entries)-1]
 }
 
-// Entry returns the entry of a commit, by its SHA-1 or the first seven characters
-// or more of it; nil if there is none.
+// Entry returns the newest entry of a commit, by its SHA-1 or the first seven
+// characters or more of it; nil if there is none.
 func (l *Ledger) Entry(commit string) *Entry {
-	for i := range l.Entries {
-		if e := &l.Entries[i]; len(commit) >= 7 && strings.HasPrefix(e.Commit.Commit, commit) {
-			return e
-		}
+	if i := l.index(commit); i >= 0 {
+		return &l.Entries[i]
 	}
 	return nil
+}
+
+func (l *Ledger) index(commit string) int {
+	for i, e := range slices.Backward(l.Entries) {
+		if len(commit) >= 7 && strings.HasPrefix(e.Commit.Commit, commit) {
+			return i
+		}
+	}
+	return -1
 }
 
 // Arrive enters commits, oldest first, of which the last is the branch's new

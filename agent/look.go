@@ -25,6 +25,8 @@ type loaded struct {
 	err     error // the commit is refused for it
 }
 
+func (l *loaded) atomic() bool { return l.env != nil && l.env.Atomic }
+
 type target struct {
 	spec     render.ReleaseSpec
 	prepared *render.Prepared
@@ -71,7 +73,30 @@ func (e *environment) see(ctx context.Context, head source.Commit) (*loaded, []*
 		return nil, nil, nil, err
 	}
 	refusals, err := e.prepare(ctx, load, jobs)
+	if err == nil {
+		err = e.giveUpBlocked(ctx, load, jobs)
+	}
 	return load, jobs, refusals, err
+}
+
+// giveUpBlocked takes back what was begun and can't be gone on with, since a
+// release that it depends on is held.
+func (e *environment) giveUpBlocked(ctx context.Context, l *loaded, jobs []*job) error {
+	byName := byKey(jobs)
+	blocked := order(jobs, l.atomic()).Blocked(func(name string) bool { return byName[name].fails() })
+	for _, j := range jobs {
+		by := blocked[j.key.String()]
+		if by == nil || j.decision.Act != Resume || j.goesBack() {
+			continue
+		}
+		j.state.Blocked = "blocked by " + strings.Join(releaseNames(by), ", ")
+		j.release = nil
+		j.decide()
+		if err := e.keep(ctx, l, j); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *environment) headNow() source.Commit {

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"slices"
 
 	"github.com/xetys/tether/apply"
 )
@@ -49,11 +48,10 @@ func Wait(ctx context.Context, c *apply.Cluster, namespace, commit string, progr
 // decides returns the entry that says whether a commit is live: its own, or the
 // one that superseded it.
 func (l *Ledger) decides(commit string) *Entry {
-	e := l.Entry(commit)
-	if e == nil {
+	i := l.index(commit)
+	if i < 0 {
 		return nil
 	}
-	i := slices.IndexFunc(l.Entries, func(o Entry) bool { return o.Commit.Commit == e.Commit.Commit })
 	for ; i < len(l.Entries)-1 && l.Entries[i].Verdict == Superseded; i++ {
 	}
 	return &l.Entries[i]

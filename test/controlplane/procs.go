@@ -11,13 +11,15 @@ import (
 	"time"
 )
 
-// group is the processes of one control plane. The first that ends ends all.
+// group is the processes of one control plane. The first that ends ends all, but
+// for an API server that somebody kills: it is started again, as a kubelet would.
 type group struct {
-	opts   *upOptions
-	cancel context.CancelCauseFunc
-	mu     sync.Mutex
-	procs  []*exec.Cmd
-	wg     sync.WaitGroup
+	opts     *upOptions
+	cancel   context.CancelCauseFunc
+	mu       sync.Mutex
+	procs    []*exec.Cmd
+	stopping bool
+	wg       sync.WaitGroup
 }
 
 func newGroup(o *upOptions, cancel context.CancelCauseFunc) *group {
@@ -44,6 +46,12 @@ func (g *group) start(name, program string, args ...string) error {
 	g.wg.Go(func() {
 		err := cmd.Wait()
 		log.Close()
+		if name == "kube-apiserver" && g.killed(cmd) {
+			if err := g.start(name, program, args...); err != nil {
+				g.cancel(err)
+			}
+			return
+		}
 		text := tail(g.opts.path(name + ".log"))
 		if strings.Contains(text, "address already in use") {
 			g.cancel(fmt.Errorf("%w: %s", errPortTaken, name))
@@ -73,10 +81,19 @@ func startLocked(cmd *exec.Cmd) error {
 	return <-done
 }
 
+// killed reports whether somebody else killed a process.
+func (g *group) killed(cmd *exec.Cmd) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL && !g.stopping
+}
+
 // stop ends all processes, the last started first, and waits for them.
 func (g *group) stop() {
 	g.mu.Lock()
 	procs := g.procs
+	g.stopping = true
 	g.mu.Unlock()
 	for i := len(procs) - 1; i >= 0; i-- {
 		_ = procs[i].Process.Signal(syscall.SIGTERM) // it may have ended

@@ -30,12 +30,18 @@ type world struct {
 
 func newWorld(t *testing.T, name string) *world {
 	t.Helper()
+	return newWorldOn(t, name, cluster.Shared(t))
+}
+
+// newWorldOn is newWorld on a control plane of its own.
+func newWorldOn(t *testing.T, name string, c *cluster.Cluster) *world {
+	t.Helper()
 	tether, err := cluster.Binary("tether")
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	w := &world{t: t, cluster: cluster.Shared(t), dir: dir, name: name, tether: tether,
+	w := &world{t: t, cluster: c, dir: dir, name: name, tether: tether,
 		work: filepath.Join(dir, "work"), bare: filepath.Join(dir, "repo.git")}
 	if err := os.CopyFS(filepath.Join(w.work, "charts"), os.DirFS("charts")); err != nil {
 		t.Fatal(err)
