@@ -43,10 +43,13 @@ type State struct {
 // keep makes it the state of a release for which nothing new may be begun: what
 // the newest record asked for stays in force.
 func (s State) keep(why string) State {
+	listed := s.Listed
 	s.Kept, s.Listed, s.Retry, s.Want = why, true, false, ""
 	last, current := s.History.Last(), s.History.Current()
 	switch {
-	case last == nil || !last.Ours() || last.Status == release.StatusUninstalled || last.Status == release.StatusUninstalling:
+	case last == nil || !last.Ours() || last.Status == release.StatusUninstalled:
+	case last.Status == release.StatusUninstalling:
+		s.Listed = listed // what was begun is ended, unless it is wanted again
 	case last.Outcome != record.Abandoned:
 		s.Want = last.Digest
 	case current != nil:
@@ -152,7 +155,7 @@ func leaveForeign(s State) *Decision {
 
 // beginNothing holds what would be the first to begin where nothing new may.
 func beginNothing(s State) *Decision {
-	if s.Kept == "" || s.Want != "" {
+	if s.Kept == "" || s.Want != "" || !s.Listed {
 		return nil
 	}
 	return &Decision{Act: Hold, Behind: true, Reason: s.Kept}

@@ -42,6 +42,10 @@ func uninstalled(revision int, digest string) *record.Record {
 	return rec(revision, record.Upgrade, digest, record.Good, release.StatusUninstalled)
 }
 
+func uninstalling(revision int, digest string) *record.Record {
+	return rec(revision, record.Upgrade, digest, record.Good, release.StatusUninstalling)
+}
+
 func foreign(revision int, status release.Status) *record.Record {
 	return &record.Record{Name: "web", Namespace: "prod", Revision: revision, Status: status, Outcome: record.Good}
 }
@@ -90,6 +94,7 @@ func TestDecide(t *testing.T) {
 		"a refused commit adopts nothing":                        {refused(State{Want: "b", History: record.History{foreign(1, release.StatusDeployed)}}), "hold"},
 		"a refused commit uninstalls nothing":                    {refused(State{History: record.History{running(1, "a")}}), "none"},
 		"a refused commit lets what was begun end":               {refused(State{Want: "c", History: record.History{running(1, "a"), pending(2, record.Upgrade, "b")}}), "resume"},
+		"a refused commit lets an uninstall end":                 {refused(State{History: record.History{uninstalling(1, "a")}}), "uninstall"},
 		"a refused commit lets what failed go back":              {refused(State{Want: "c", History: record.History{running(1, "a"), failed(2, "b")}}), "rollback to 1"},
 		"what was given up for a refused commit goes back":       {refused(State{Want: "c", History: record.History{running(1, "a"), abandoned(2, "b")}}), "rollback to 1"},
 		"what is paused is not changed":                          {State{Want: "b", Paused: "paused", History: record.History{running(1, "a")}}, "hold"},
@@ -132,7 +137,10 @@ func back(revision int, digest, commit string) *record.Record {
 
 // complete fills in what a case does not say: ours, listed, going back by itself.
 func (s State) complete() State {
-	s.Environment, s.Listed = "production", s.Want != "" || s.Kept != ""
+	s.Environment = "production"
+	if s.Kept == "" {
+		s.Listed = s.Want != ""
+	}
 	if s.OnFailure == "" {
 		s.OnFailure = "rollback"
 	}
@@ -157,6 +165,7 @@ var mutations = map[string]func(*State){
 	"b was given up":      func(s *State) { s.add(abandoned, "b") },
 	"b is under way":      func(s *State) { s.add(underWay, "b") },
 	"somebody used helm":  func(s *State) { s.History = append(s.History, foreign(s.History.Next(), release.StatusDeployed)) },
+	"an uninstall began":  func(s *State) { s.add(uninstalling, "a") },
 	"it was uninstalled":  func(s *State) { s.add(uninstalled, "a") },
 	"it drifted":          func(s *State) { s.Drifted = true },
 	"drift is reported":   func(s *State) { s.Correct = false },
@@ -228,7 +237,7 @@ var invariants = map[string]func(State, Decision) bool{
 		return d.Act == Repair && (!s.Correct || !s.Drifted)
 	},
 	"a refused commit begins nothing new": func(s State, d Decision) bool {
-		return s.Kept != "" && s.Aborted == "" && (d.Act == Install || d.Act == Upgrade || d.Act == Uninstall)
+		return s.Kept != "" && s.Aborted == "" && !begun(s) && (d.Act == Install || d.Act == Upgrade || d.Act == Uninstall)
 	},
 	"nothing that was given up is left half done": func(s State, d Decision) bool {
 		last, current := s.History.Last(), s.History.Current()
@@ -245,7 +254,7 @@ var invariants = map[string]func(State, Decision) bool{
 		return s.Paused != "" && Decide(open).Act != None && Decide(open).Act != Hold && d.Reason != s.Paused
 	},
 	"nothing begins while no window is open": func(s State, d Decision) bool {
-		return s.Closed != "" && s.Aborted == "" && d.begins()
+		return s.Closed != "" && s.Aborted == "" && d.begins() && !begun(s)
 	},
 	"a closed window holds no way back and no repair": func(s State, d Decision) bool {
 		open := s
@@ -266,6 +275,12 @@ var invariants = map[string]func(State, Decision) bool{
 		again := Decide(next).Act
 		return again != None && again != Hold && s.Blocked == "" // the graph holds what is blocked
 	},
+}
+
+// begun reports whether an uninstall is under way.
+func begun(s State) bool {
+	last := s.History.Last()
+	return last != nil && last.Status == release.StatusUninstalling
 }
 
 // done is the state after a decision was carried out well.

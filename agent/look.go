@@ -358,13 +358,15 @@ func (e *environment) interrupted(j *job) (*manifest.Release, error) {
 }
 
 // current returns what an unchanged release is held to, if there is reason to
-// look at it: it was not surveyed yet, or one of its objects was touched.
+// look at it: it was not surveyed yet, one of its objects was touched, or drift
+// was found that could not be put back then.
 func (e *environment) current(j *job) (*manifest.Release, error) {
 	c := j.state.History.Current()
 	if c == nil || c != j.state.History.Last() || !c.Ours() {
 		return nil, nil
 	}
-	if h := e.heldOf(j.key); h != nil && h.revision == c.Revision && !e.touched(h) {
+	h := e.heldOf(j.key)
+	if h != nil && h.revision == c.Revision && !e.touched(h) && (len(h.drift) == 0 || !j.state.Correct || j.state.Paused != "") {
 		return nil, nil
 	}
 	rel, err := c.Manifest(e.cluster.Namespaced)

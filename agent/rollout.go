@@ -332,6 +332,9 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 // reportDrift says what drifted, who did it and since when.
 func (e *environment) reportDrift(ctx context.Context, j *job, c apply.Change, doing string) {
 	text := fmt.Sprintf("%s: deleted", c.ID)
+	if c.Live != nil {
+		text = fmt.Sprintf("%s: others own its fields", c.ID)
+	}
 	manager := ""
 	if len(c.Drift) > 0 {
 		var parts []string

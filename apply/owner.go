@@ -81,13 +81,17 @@ func (o Owner) owns(live *unstructured.Unstructured) bool {
 	return a[annotRelease] == o.Name && (a[annotReleaseSpace] == o.Namespace || a[annotReleaseSpace] == "")
 }
 
-func appliedByUs(live *unstructured.Unstructured) bool {
+func appliedByUs(live *unstructured.Unstructured) bool { return ownFields(live) != nil }
+
+// ownFields returns the fields that we applied, as the server wrote them down; nil
+// if there are none.
+func ownFields(live *unstructured.Unstructured) []byte {
 	for _, m := range live.GetManagedFields() {
-		if m.Manager == FieldManager && m.Operation == metav1.ManagedFieldsOperationApply {
-			return true
+		if m.Manager == FieldManager && m.Operation == metav1.ManagedFieldsOperationApply && m.Subresource == "" && m.FieldsV1 != nil {
+			return m.FieldsV1.GetRawBytes()
 		}
 	}
-	return false
+	return nil
 }
 
 // collision says whose a live object is that is not the release's.
@@ -112,6 +116,10 @@ var formerManagers = []ssa.FieldManager{
 	{Name: "kubectl-client-side-apply", OperationType: metav1.ManagedFieldsOperationUpdate},
 	{Name: "before-first-apply", OperationType: metav1.ManagedFieldsOperationUpdate},
 }
+
+// tools are the managers, by prefix, with which people edit objects by hand: kubectl's
+// subcommands, and Lens.
+var tools = []string{"kubectl-", "node-fetch"}
 
 // managedByOthers reports whether Helm or kubectl still own fields of a live
 // object under their own name.

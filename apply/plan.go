@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -113,11 +114,18 @@ func wantChange(rel Owner, o manifest.Object, s Seen) Change {
 	default:
 		c.Drift = drift.Compare(s.Live, s.Judged)
 		c.Action, c.Adopt = Update, managedByOthers(s.Live)
-		if len(c.Drift) == 0 && !c.Adopt {
+		if settled(s.Live, s.Judged, c.Drift) {
 			c.Action = Unchanged
 		}
 	}
 	return c
+}
+
+// settled reports whether an object that does not differ is ours as it would be
+// after a write: a field that somebody else set to the very same value has to
+// become ours, or it would stay when the chart drops it.
+func settled(live, judged *unstructured.Unstructured, differs []drift.Field) bool {
+	return len(differs) == 0 && !managedByOthers(live) && bytes.Equal(ownFields(live), ownFields(judged))
 }
 
 // lostVersions returns the versions of a kind that a change would stop to serve.

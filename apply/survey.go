@@ -216,7 +216,7 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 			}
 		}
 		if sameVersion(live, judged) {
-			if live != nil && len(drift.Compare(live, judged)) == 0 && !managedByOthers(live) {
+			if live != nil && settled(live, judged, drift.Compare(live, judged)) {
 				c.leave(id, u, live)
 			}
 			return Seen{Live: live, Judged: judged}, nil

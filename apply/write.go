@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -10,8 +11,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -84,9 +87,27 @@ func (c *Cluster) write(ctx context.Context, ch Change) error {
 			return fmt.Errorf("apply %s: %w", ch.ID, err)
 		}
 	}
+	if managed, shared := drift.Disown(w.answer, FieldManager, tools); shared {
+		if w.answer, err = c.manage(ctx, w.answer, managed); err != nil {
+			return fmt.Errorf("take over fields of %s: %w", ch.ID, err)
+		}
+	}
 	c.Live.wrote(w.answer)
 	c.leave(ch.ID, ch.Object, w.answer)
 	return nil
+}
+
+// manage replaces an object's managed fields, if it is still as it is known.
+func (c *Cluster) manage(ctx context.Context, live *unstructured.Unstructured, managed []metav1.ManagedFieldsEntry) (*unstructured.Unstructured, error) {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"resourceVersion": live.GetResourceVersion(), "managedFields": managed}})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	answer := live.DeepCopy()
+	return answer, c.direct.Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(FieldManager))
 }
 
 // send applies an object as it stands and returns the server's answer.

@@ -338,6 +338,39 @@ func matches(pe fieldpath.PathElement, s step) bool {
 	return false
 }
 
+// Disown returns an object's managed fields without what people's tools own
+// beside self: a field that both own stays in the cluster when self drops it
+// (https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership).
+// What only the tools own stays theirs. It reports false when there is nothing of
+// the kind. Tools are prefixes of managers' names.
+func Disown(live *unstructured.Unstructured, self string, tools []string) ([]metav1.ManagedFieldsEntry, bool) {
+	ours := &fieldpath.Set{}
+	for _, o := range ownersOf(live) {
+		if o.manager == self && o.operation == string(metav1.ManagedFieldsOperationApply) {
+			ours = ours.Union(o.set)
+		}
+	}
+	var out []metav1.ManagedFieldsEntry
+	shared := false
+	for _, m := range live.GetManagedFields() {
+		tool := slices.ContainsFunc(tools, func(prefix string) bool { return strings.HasPrefix(m.Manager, prefix) })
+		set, err := setOf(m)
+		if err != nil || !tool || m.Operation != metav1.ManagedFieldsOperationUpdate || m.Subresource != "" || set.Intersection(ours).Empty() {
+			out = append(out, m)
+			continue
+		}
+		shared = true
+		raw, err := set.Difference(ours).ToJSON()
+		if err != nil || string(raw) == "{}" {
+			continue
+		}
+		m.FieldsV1 = &metav1.FieldsV1{}
+		m.FieldsV1.SetRawBytes(raw)
+		out = append(out, m)
+	}
+	return out, shared
+}
+
 // Hash identifies what a projection holds.
 type Hash [sha256.Size]byte
 

@@ -19,7 +19,7 @@ import (
 
 // patience is how long a script waits for what it expects. It is reached only
 // when a test fails.
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // await waits until an environment's head is the last commit, with a verdict
 // and, if given, a reason that matches: await ENVIRONMENT VERDICT [REGEXP].
