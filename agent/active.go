@@ -43,6 +43,7 @@ var errSuperseded error = &interruption{"a newer commit has come"}
 func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusals []string) *active {
 	a := &active{load: l, jobs: jobs, refusals: refusals, done: make(chan struct{})}
 	a.waits, a.stop = context.WithCancelCause(ctx)
+	l.namespaces.forget() // somebody may have deleted one meanwhile
 	if !slices.ContainsFunc(jobs, (*job).acts) {
 		close(a.done)
 		return a
@@ -74,9 +75,11 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 		defer close(a.done)
 		a.results = graph.Run(ctx, func(ctx context.Context, name string) error {
 			j := byName[name]
-			lock := e.lockOf(j.key)
-			lock.Lock()
-			defer lock.Unlock()
+			if j.acts() { // else its drift may be put back meanwhile
+				lock := e.lockOf(j.key)
+				lock.Lock()
+				defer lock.Unlock()
+			}
 			defer e.waiting(j)(nil)
 			return e.carryOutOne(ctx, a.waits, l, j)
 		})

@@ -29,6 +29,7 @@ type environment struct {
 	mu        sync.Mutex
 	head      source.Commit
 	dirty     map[manifest.ID]bool          // objects that may have drifted since they were last surveyed
+	nudged    bool                          // a look is asked for soon
 	active    *active                       // what is being carried out, or nil
 	waitsFor  map[releaseKey]string         // what its rollouts wait for
 	published time.Time                     // when that was last put into the ledger
@@ -103,12 +104,33 @@ func (e *environment) arrive(head source.Commit) {
 
 // changed is told by the live cache of every event on our objects.
 func (e *environment) changed(id manifest.ID, drifted bool) {
-	if drifted {
-		e.mu.Lock()
-		e.dirty[id] = true
-		e.mu.Unlock()
+	if !drifted {
+		e.nudge()
+		return
 	}
+	e.mu.Lock()
+	e.dirty[id] = true
+	e.mu.Unlock()
 	e.trigger()
+}
+
+// nudgePause is how long news of health may wait to be told: a rollout brings
+// many at once.
+const nudgePause = 500 * time.Millisecond
+
+// nudge asks for a look soon.
+func (e *environment) nudge() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.nudged {
+		e.nudged = true
+		time.AfterFunc(nudgePause, func() {
+			e.mu.Lock()
+			e.nudged = false
+			e.mu.Unlock()
+			e.trigger()
+		})
+	}
 }
 
 func (e *environment) trigger() {

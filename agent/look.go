@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/render"
@@ -23,6 +24,8 @@ type loaded struct {
 	env     *render.Environment
 	targets []target
 	err     error // the commit is refused for it
+
+	namespaces ensured // in the rollouts of the last look
 }
 
 func (l *loaded) atomic() bool { return l.env != nil && l.env.Atomic }
@@ -245,11 +248,11 @@ func (e *environment) prepare(ctx context.Context, l *loaded, jobs []*job) ([]st
 			}
 		}
 	}
-	for _, j := range jobs {
-		if j.changes() && len(refusals) == 0 {
-			continue // surveyed by the preflight
-		}
-		if err := e.keep(ctx, l, j); err != nil {
+	kept := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool {
+		return j.changes() && len(refusals) == 0 // surveyed by the preflight
+	})
+	for _, err := range together(kept, func(j *job) error { return e.keep(ctx, l, j) }) {
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -262,36 +265,52 @@ func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]
 	if l.err != nil {
 		refusals = append(refusals, l.err.Error())
 	}
-	for _, j := range jobs {
-		if !j.changes() {
-			continue
-		}
-		if err := e.describe(ctx, j); err != nil {
-			var problem *render.RenderError
-			if !errors.As(err, &problem) {
-				return nil, err
-			}
+	changing := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return !j.changes() })
+	for _, err := range together(changing, func(j *job) error { return e.describe(ctx, j) }) {
+		var problem *render.RenderError
+		switch {
+		case errors.As(err, &problem):
 			refusals = append(refusals, err.Error())
+		case err != nil:
+			return nil, err
 		}
 	}
 	if refusals = append(refusals, e.duplicates(jobs)...); len(refusals) > 0 {
 		return refusals, nil
 	}
 	coming := e.coming(l, jobs)
-	for _, j := range jobs {
-		if !j.changes() {
-			continue
+	if slices.ContainsFunc(changing, func(j *job) bool { return j.decision.Act == Install }) {
+		if err := e.cluster.FindAbsent(ctx, &coming); err != nil {
+			return nil, err
 		}
-		err := e.survey(ctx, j, coming)
+	}
+	for i, err := range together(changing, func(j *job) error { return e.survey(ctx, j, coming) }) {
 		switch {
 		case err != nil && apply.Transient(err):
 			return nil, err
 		case err != nil:
 			refusals = append(refusals, err.Error())
 		}
-		refusals = append(refusals, j.refusals()...)
+		refusals = append(refusals, changing[i].refusals()...)
 	}
 	return refusals, nil
+}
+
+// together does something about several jobs at once and returns each one's
+// error. The requests that it takes are paced by the cluster's own slots.
+func together(jobs []*job, do func(*job) error) []error {
+	errs := make([]error, len(jobs))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, apply.Concurrency)
+	for i, j := range jobs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = do(j)
+		})
+	}
+	wg.Wait()
+	return errs
 }
 
 // keep looks whether a release that stays as it is has drifted, if there is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"helm.sh/helm/v3/pkg/release"
@@ -160,7 +161,38 @@ func (e *environment) ensureNamespace(ctx context.Context, l *loaded, namespace 
 	if l.env != nil && l.env.Namespace == namespace {
 		labels = l.env.NamespaceLabels
 	}
-	return e.cluster.EnsureNamespace(ctx, namespace, labels)
+	return l.namespaces.once(namespace, func() error { return e.cluster.EnsureNamespace(ctx, namespace, labels) })
+}
+
+// ensured remembers which namespaces were made to exist. It is safe for
+// concurrent use.
+type ensured struct {
+	mu   sync.Mutex
+	done map[string]bool
+}
+
+// once does it for a namespace unless that was done with success before.
+func (n *ensured) once(namespace string, do func() error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.done[namespace] {
+		return nil
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	if n.done == nil {
+		n.done = map[string]bool{}
+	}
+	n.done[namespace] = true
+	return nil
+}
+
+// forget has all namespaces looked at again.
+func (n *ensured) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	clear(n.done)
 }
 
 func (e *environment) remember(j *job, h record.History) {
@@ -178,30 +210,55 @@ func (e *environment) unread(namespace string) {
 
 // execute makes the cluster have what the record intends.
 func (e *environment) execute(ctx, waits context.Context, j *job, rec *record.Record) error {
-	owner, timeout := e.ownerOf(j), j.spec.Timeout
+	timeout := j.spec.Timeout
 	pre, post := hookEvents(rec.Action)
 	if rec.HookEvent != post { // else the pre hooks ran before an interruption
 		if err := e.runHooks(ctx, waits, j, j.release.Hooks, rec, pre); err != nil {
 			return err
 		}
 	}
-	if err := e.cluster.Apply(ctx, owner, j.plan); err != nil {
-		return err
-	}
-	if err := e.cluster.Wait(waits, j.want, timeout, e.waiting(j)); err != nil {
+	if err := e.settleIn(ctx, waits, j); err != nil {
 		return err
 	}
 	if err := e.runHooks(ctx, waits, j, j.release.Hooks, rec, post); err != nil {
 		return err
 	}
 	if rec.Digest == j.asked { // else the checks are of the version that is left
-		if err := e.cluster.Verify(waits, owner, j.release.Hooks, j.spec.Verify, timeout, e.waiting(j)); err != nil {
+		if err := e.cluster.Verify(waits, e.ownerOf(j), j.release.Hooks, j.spec.Verify, timeout, e.waiting(j)); err != nil {
 			return err
 		}
 	}
 	pruning, cancel := context.WithTimeout(waits, timeout)
 	defer cancel()
 	return e.cluster.Prune(pruning, j.plan, e.waiting(j))
+}
+
+// againPause is the time between a deletion and applying it again: whoever deletes
+// may do it each time.
+const againPause = time.Second
+
+// settleIn applies a plan and waits until its objects are healthy. What somebody
+// deletes meanwhile is applied again, as long as the timeout lasts.
+func (e *environment) settleIn(ctx, waits context.Context, j *job) error {
+	deadline := e.agent.opts.Now().Add(j.spec.Timeout)
+	for left := j.spec.Timeout; ; left = deadline.Sub(e.agent.opts.Now()).Round(time.Second) {
+		if err := e.cluster.Apply(ctx, e.ownerOf(j), j.plan); err != nil {
+			return err
+		}
+		err := e.cluster.Wait(waits, j.want, left, e.waiting(j))
+		if !errors.Is(err, apply.ErrMissing) || left <= againPause {
+			return err
+		}
+		e.log.Warn("applying it again", "release", j.spec.Name, "reason", err)
+		select {
+		case <-time.After(againPause):
+		case <-waits.Done():
+			return context.Cause(waits)
+		}
+		if err := e.survey(ctx, j, apply.Coming{}); err != nil {
+			return err
+		}
+	}
 }
 
 // runHooks runs the hooks of one event, and records each that has ended: an

@@ -62,6 +62,7 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	inPlace map[manifest.ID]placed
+	pods    map[string]*podCache // by namespace
 	caps    *Capabilities
 
 	discovered time.Time // when the API server was last asked what it can do, for want of a kind
@@ -88,7 +89,7 @@ func Connect(config *rest.Config, environment string, changed Changed) (*Cluster
 		Environment: environment, Records: record.NewStore(kube),
 		config: config, kube: kube, dyn: dyn, discovery: cached,
 		mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached),
-		slots:  make(chan struct{}, Concurrency), inPlace: map[manifest.ID]placed{},
+		slots:  make(chan struct{}, Concurrency), inPlace: map[manifest.ID]placed{}, pods: map[string]*podCache{},
 	}
 	if c.direct, err = client.New(config, client.Options{Mapper: c.mapper}); err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)

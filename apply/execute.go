@@ -145,7 +145,7 @@ func (c *Cluster) recreate(ctx context.Context, ch Change) error {
 		return err
 	}
 	uid := ch.Live.GetUID()
-	err := c.until(ctx, func() (bool, error) {
+	err := c.until(ctx, ch.ID, func() (bool, error) {
 		live, ok := c.Live.Get(ch.ID)
 		return !ok || live.GetUID() != uid, nil
 	})
@@ -162,7 +162,7 @@ func (c *Cluster) established(ctx context.Context, changes []Change) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the API server did not establish it within a minute"))
 	defer cancel()
 	for _, ch := range changes {
-		err := c.until(ctx, func() (bool, error) {
+		err := c.until(ctx, ch.ID, func() (bool, error) {
 			live, ok := c.Live.Get(ch.ID)
 			if !ok {
 				return false, errGone
@@ -180,8 +180,8 @@ func (c *Cluster) established(ctx context.Context, changes []Change) error {
 
 // until waits for a condition on the live cache, looking again whenever an event
 // arrives.
-func (c *Cluster) until(ctx context.Context, holds func() (bool, error)) error {
-	events, end := c.Live.subscribe()
+func (c *Cluster) until(ctx context.Context, id manifest.ID, holds func() (bool, error)) error {
+	events, end := c.Live.subscribe([]manifest.ID{id})
 	defer end()
 	for {
 		ok, err := holds()
@@ -220,7 +220,7 @@ func (c *Cluster) Prune(ctx context.Context, plan Plan, progress func([]Health))
 var errBlocked = errors.New("it is still there")
 
 func (c *Cluster) awaitGone(ctx context.Context, ch Change, progress func([]Health)) error {
-	err := c.until(ctx, func() (bool, error) {
+	err := c.until(ctx, ch.ID, func() (bool, error) {
 		live, ok := c.Live.Get(ch.ID)
 		if !ok || live.GetUID() != ch.Live.GetUID() {
 			return true, nil

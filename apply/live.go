@@ -34,7 +34,7 @@ type Live struct {
 	version map[manifest.ID]string                     // of the API in which an object was last asked for
 	written map[manifest.ID]*unstructured.Unstructured // answers to our writes that no watch has caught up with
 	gone    map[manifest.ID]string                     // resourceVersion of the last deletion seen
-	waiters map[chan struct{}]struct{}
+	waiters map[manifest.ID]map[chan struct{}]struct{}
 }
 
 // Changed is told of every event on an object of the environment; drifted says
@@ -58,7 +58,7 @@ func newLive(c *Cluster, changed Changed) *Live {
 	return &Live{
 		cluster: c, changed: changed, stop: ctx, cancel: cancel,
 		watches: map[watchKey]*watch{}, version: map[manifest.ID]string{}, written: map[manifest.ID]*unstructured.Unstructured{},
-		gone: map[manifest.ID]string{}, waiters: map[chan struct{}]struct{}{},
+		gone: map[manifest.ID]string{}, waiters: map[manifest.ID]map[chan struct{}]struct{}{},
 	}
 }
 
@@ -232,7 +232,7 @@ func (l *Live) event(o any, deleted bool) {
 	} else {
 		delete(l.gone, id)
 	}
-	for ch := range l.waiters {
+	for ch := range l.waiters[id] {
 		wake(ch)
 	}
 	l.mu.Unlock()
@@ -241,17 +241,29 @@ func (l *Live) event(o any, deleted bool) {
 	}
 }
 
-// subscribe returns a channel that holds one token whenever something changed
-// since it was last drained; the function ends the subscription.
-func (l *Live) subscribe() (chan struct{}, func()) {
+// subscribe returns a channel that holds one token whenever one of some objects
+// changed since it was last drained; the function ends the subscription.
+func (l *Live) subscribe(ids []manifest.ID) (chan struct{}, func()) {
 	ch := make(chan struct{}, 1)
 	l.mu.Lock()
-	l.waiters[ch] = struct{}{}
-	l.mu.Unlock()
-	return ch, func() {
-		l.mu.Lock()
-		delete(l.waiters, ch)
-		l.mu.Unlock()
+	defer l.mu.Unlock()
+	for _, id := range ids {
+		if l.waiters[id] == nil {
+			l.waiters[id] = map[chan struct{}]struct{}{}
+		}
+		l.waiters[id][ch] = struct{}{}
+	}
+	return ch, func() { l.unsubscribe(ids, ch) }
+}
+
+func (l *Live) unsubscribe(ids []manifest.ID, ch chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range ids {
+		delete(l.waiters[id], ch)
+		if len(l.waiters[id]) == 0 {
+			delete(l.waiters, id)
+		}
 	}
 }
 

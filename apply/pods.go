@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -22,27 +23,89 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// podWatch follows the pods of one namespace, and the ReplicaSets that made them,
-// while a rollout waits there.
+// podWatch is one rollout's share in what is known of a namespace's pods.
 type podWatch struct {
-	pods    corelisters.PodNamespaceLister
-	sets    appslisters.ReplicaSetNamespaceLister
-	synced  func() bool
+	*podCache
 	changed chan struct{}
-	stop    context.CancelFunc
+	stop    func()
 }
 
-func (c *Cluster) watchPods(ctx context.Context, namespace string) (*podWatch, error) {
-	ctx, cancel := context.WithCancel(ctx)
+// podCache follows the pods of one namespace, and the ReplicaSets that made them,
+// while rollouts wait there.
+type podCache struct {
+	pods   corelisters.PodNamespaceLister
+	sets   appslisters.ReplicaSetNamespaceLister
+	synced func() bool
+	cancel context.CancelFunc
+
+	mu    sync.Mutex
+	users map[chan struct{}]struct{}
+}
+
+// podLinger is how long a namespace's pods are followed after the last rollout
+// waited there: the next one often comes soon.
+const podLinger = 10 * time.Second
+
+// watchPods begins to follow a namespace's pods, if that is not done already.
+func (c *Cluster) watchPods(namespace string) (*podWatch, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.pods[namespace]
+	if p == nil {
+		var err error
+		if p, err = c.followPods(namespace); err != nil {
+			return nil, err
+		}
+		c.pods[namespace] = p
+	}
+	w := &podWatch{podCache: p, changed: make(chan struct{}, 1)}
+	p.mu.Lock()
+	p.users[w.changed] = struct{}{}
+	p.mu.Unlock()
+	w.stop = func() {
+		p.leave(w.changed)
+		time.AfterFunc(podLinger, func() { c.unfollow(namespace, p) })
+	}
+	return w, nil
+}
+
+func (p *podCache) leave(user chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.users, user)
+}
+
+func (p *podCache) wakeAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for ch := range p.users {
+		wake(ch)
+	}
+}
+
+// unfollow ends a namespace's watches when no rollout waits there any more.
+func (c *Cluster) unfollow(namespace string, p *podCache) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.pods[namespace] == p && len(p.users) == 0 {
+		p.cancel()
+		delete(c.pods, namespace)
+	}
+}
+
+func (c *Cluster) followPods(namespace string) (*podCache, error) {
+	ctx, cancel := context.WithCancel(c.Live.stop)
 	factory := informers.NewSharedInformerFactoryWithOptions(c.kube, 0, informers.WithNamespace(namespace), informers.WithTransform(slim))
 	pods, sets := factory.Core().V1().Pods(), factory.Apps().V1().ReplicaSets()
-	w := &podWatch{pods: pods.Lister().Pods(namespace), sets: sets.Lister().ReplicaSets(namespace), changed: make(chan struct{}, 1), stop: cancel,
+	p := &podCache{pods: pods.Lister().Pods(namespace), sets: sets.Lister().ReplicaSets(namespace), cancel: cancel, users: map[chan struct{}]struct{}{},
 		synced: func() bool { return pods.Informer().HasSynced() && sets.Informer().HasSynced() }}
 	for _, informer := range []cache.SharedIndexInformer{pods.Informer(), sets.Informer()} {
 		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(any) { wake(w.changed) },
-			UpdateFunc: func(any, any) { wake(w.changed) },
-			DeleteFunc: func(any) { wake(w.changed) },
+			AddFunc:    func(any) { p.wakeAll() },
+			UpdateFunc: func(any, any) { p.wakeAll() },
+			DeleteFunc: func(any) { p.wakeAll() },
 		}); err != nil {
 			cancel()
 			return nil, err
@@ -51,9 +114,9 @@ func (c *Cluster) watchPods(ctx context.Context, namespace string) (*podWatch, e
 	factory.StartWithContext(ctx)
 	go func() {
 		factory.WaitForCacheSync(ctx.Done())
-		wake(w.changed)
+		p.wakeAll()
 	}()
-	return w, nil
+	return p, nil
 }
 
 // slim drops what no reason is read from.
@@ -147,7 +210,7 @@ var workloads = map[schema.GroupKind]bool{
 }
 
 // troubleOf looks through a workload's pods of its newest revision.
-func (w *podWatch) troubleOf(id manifest.ID, live *unstructured.Unstructured) *trouble {
+func (w *podCache) troubleOf(id manifest.ID, live *unstructured.Unstructured) *trouble {
 	selector, err := selectorOf(live)
 	if err != nil || !w.synced() {
 		return nil
@@ -189,7 +252,7 @@ const revision = "deployment.kubernetes.io/revision"
 // newest reports whether a pod belongs to the workload's newest revision: the
 // crash of a pod that a rollout is about to replace says nothing about it. What
 // can't be told counts as newest.
-func (w *podWatch) newest(id manifest.ID, live *unstructured.Unstructured, p *corev1.Pod) bool {
+func (w *podCache) newest(id manifest.ID, live *unstructured.Unstructured, p *corev1.Pod) bool {
 	switch id.Kind {
 	case "StatefulSet":
 		update, _, _ := unstructured.NestedString(live.Object, "status", "updateRevision")
@@ -207,7 +270,7 @@ func (w *podWatch) newest(id manifest.ID, live *unstructured.Unstructured, p *co
 
 // suspects are the objects whose events tell why a workload is not ready: its
 // troubled pod, what was to make its pods, and itself.
-func (w *podWatch) suspects(id manifest.ID, live *unstructured.Unstructured) []types.UID {
+func (w *podCache) suspects(id manifest.ID, live *unstructured.Unstructured) []types.UID {
 	var out []types.UID
 	if t := w.troubleOf(id, live); t != nil {
 		out = append(out, t.pod.UID)

@@ -30,6 +30,8 @@ type Coming struct {
 	Kinds      map[schema.GroupKind]*unstructured.Unstructured // the kind's CustomResourceDefinition
 	// Confirmed has what the commit takes away accepted.
 	Confirmed bool
+
+	absent map[string]bool // namespaces that are known not to exist yet
 }
 
 var definitionKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
@@ -137,13 +139,39 @@ func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, comi
 	}
 	var mu sync.Mutex
 	err := c.each(ctx, want, func(ctx context.Context, o manifest.Object) error {
-		s, err := c.surveyOne(ctx, o.Unstructured, coming)
+		var s Seen
+		var err error
+		if coming.absent[o.GetNamespace()] {
+			s = Seen{Deferred: namespaceComes(o.GetNamespace()), Err: c.schemaError(ctx, o.Unstructured, coming)}.settle()
+		} else {
+			s, err = c.surveyOne(ctx, o.Unstructured, coming)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		seen[o.ID()] = s
 		return err
 	})
 	return seen, err
+}
+
+// FindAbsent asks which of the coming namespaces do not exist yet: what goes there
+// need not be dry-run to know it.
+func (c *Cluster) FindAbsent(ctx context.Context, coming *Coming) error {
+	coming.absent = map[string]bool{}
+	for ns := range coming.Namespaces {
+		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace"}}
+		u.SetName(ns)
+		live, err := c.read(ctx, u)
+		if err != nil {
+			return err
+		}
+		coming.absent[ns] = live == nil
+	}
+	return nil
+}
+
+func namespaceComes(namespace string) string {
+	return fmt.Sprintf("its namespace %s comes with this commit", namespace)
 }
 
 // served returns a past object under a version of its API that the server still
@@ -263,7 +291,7 @@ func deferral(u *unstructured.Unstructured, err error, coming Coming) string {
 	case meta.IsNoMatchError(err) && coming.Kinds[gk] != nil:
 		return fmt.Sprintf("its kind %s comes with this commit", gk)
 	case namespaceMissing(err, u.GetNamespace()) && coming.Namespaces[u.GetNamespace()]:
-		return fmt.Sprintf("its namespace %s comes with this commit", u.GetNamespace())
+		return namespaceComes(u.GetNamespace())
 	}
 	return ""
 }

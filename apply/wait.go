@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,13 +45,22 @@ func (c *Cluster) Health(objects []manifest.ID) []Health {
 	return out
 }
 
-// Wait returns when all objects are healthy; see WaitFor.
+// ErrMissing says that somebody deleted what was just applied and waited for.
+var ErrMissing = errors.New("it was deleted by somebody else")
+
+// Wait returns when all objects are healthy; see WaitFor. It returns ErrMissing as
+// soon as one of them is not there any more.
 func (c *Cluster) Wait(ctx context.Context, objects []manifest.Object, timeout time.Duration, progress func([]Health)) error {
+	w := waiter{cluster: c, objects: idsOf(objects), judge: HealthOf, applied: true, progress: progress}
+	return w.wait(ctx, timeout)
+}
+
+func idsOf(objects []manifest.Object) []manifest.ID {
 	ids := make([]manifest.ID, len(objects))
 	for i, o := range objects {
 		ids[i] = o.ID()
 	}
-	return c.WaitFor(ctx, ids, timeout, progress)
+	return ids
 }
 
 // WaitFor returns when all objects are healthy. It looks whenever an event arrives
@@ -66,10 +76,7 @@ func (c *Cluster) WaitFor(ctx context.Context, objects []manifest.ID, timeout ti
 // waitForEnd is WaitFor for what has to run to its end: a Pod that runs is not
 // done.
 func (c *Cluster) waitForEnd(ctx context.Context, objects []manifest.Object, timeout time.Duration, progress func([]Health)) error {
-	w := waiter{cluster: c, judge: endOf, progress: progress}
-	for _, o := range objects {
-		w.objects = append(w.objects, o.ID())
-	}
+	w := waiter{cluster: c, objects: idsOf(objects), judge: endOf, applied: true, progress: progress}
 	return w.wait(ctx, timeout)
 }
 
@@ -79,12 +86,16 @@ func (w *waiter) wait(ctx context.Context, timeout time.Duration) error {
 	defer w.close()
 	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
-	events, end := c.Live.subscribe()
+	events, end := c.Live.subscribe(w.objects)
 	defer end()
 	for {
-		open, final, next := w.look(ctx, time.Now())
+		w.looked = time.Now()
+		open, final, next := w.look(ctx, w.looked)
 		if len(open) == 0 {
 			return nil
+		}
+		if i := slices.IndexFunc(open, func(h Health) bool { return w.applied && h.State == Missing }); i >= 0 {
+			return fmt.Errorf("%s: %w", open[i].ID, ErrMissing)
 		}
 		if len(final) > 0 {
 			return &UnhealthyError{Objects: w.withEvents(ctx, final)}
@@ -104,9 +115,11 @@ type waiter struct {
 	cluster  *Cluster
 	objects  []manifest.ID
 	judge    func(manifest.ID, *unstructured.Unstructured) Health
+	applied  bool                 // they were all there when it began
 	pods     map[string]*podWatch // by namespace
 	first    map[string]time.Time // when a trouble was first seen
 	last     string
+	looked   time.Time
 	progress func([]Health)
 }
 
@@ -196,7 +209,7 @@ func (w *waiter) watch(ctx context.Context, namespace string) (*podWatch, error)
 	if p := w.pods[namespace]; p != nil {
 		return p, nil
 	}
-	p, err := w.cluster.watchPods(ctx, namespace)
+	p, err := w.cluster.watchPods(namespace)
 	if err == nil {
 		w.pods[namespace] = p
 	}
@@ -226,6 +239,24 @@ func (w *waiter) sleep(ctx context.Context, events <-chan struct{}, deadline <-c
 	select {
 	case <-events:
 	case <-pods:
+		return w.calm(ctx, deadline)
+	case <-timer.C:
+	case <-deadline:
+		return errDeadline
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// podPause is the least time between two looks for the sake of pods: those of
+// all other rollouts of the namespace are told too.
+const podPause = 200 * time.Millisecond
+
+func (w *waiter) calm(ctx context.Context, deadline <-chan time.Time) error {
+	timer := time.NewTimer(podPause - time.Since(w.looked))
+	defer timer.Stop()
+	select {
 	case <-timer.C:
 	case <-deadline:
 		return errDeadline

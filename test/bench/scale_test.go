@@ -1,0 +1,373 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/yaml"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// row is one line of the table.
+type row struct {
+	what        string
+	took, floor time.Duration
+	cpu         time.Duration
+	peak        int // KiB
+	requests    map[string]int
+}
+
+// scaleChart is a release of four objects, none of which has a pod.
+const scaleChart = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: {{ .Release.Name }}, labels: {app: {{ .Release.Name }}}}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata: {labels: {app: {{ .Release.Name }}}}
+    spec:
+      serviceAccountName: {{ .Release.Name }}
+      containers: [{name: web, image: "example.com/web:{{ .Values.tag }}", ports: [{name: http, containerPort: 8080}], resources: {requests: {cpu: 10m, memory: 32Mi}}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: {{ .Release.Name }}}
+spec: {selector: {app: {{ .Release.Name }}}, ports: [{name: http, port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: {{ .Release.Name }}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: {{ .Release.Name }}}
+spec:
+  rules: [{host: {{ .Release.Name }}.example.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: {{ .Release.Name }}, port: {name: http}}}}]}}]
+`
+
+// scale is a site of many small releases.
+type scale struct {
+	*site
+	n     int
+	agent *exec.Cmd
+	rows  []row
+	dyn   dynamic.Interface
+}
+
+// BenchmarkScale takes an environment of many releases (TETHER_BENCH_RELEASES,
+// 100) through its life, each step beside the same objects sent raw, 16 at a
+// time, and prints one table.
+func BenchmarkScale(b *testing.B) {
+	n := 100
+	if text := os.Getenv("TETHER_BENCH_RELEASES"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for range b.N {
+		s := newScale(b, n)
+		s.life()
+		s.print()
+	}
+}
+
+func newScale(b *testing.B, n int) *scale {
+	s := &scale{site: newSite(b, "scale"), n: n}
+	var err error
+	if s.dyn, err = dynamic.NewForConfig(s.c.Config); err != nil {
+		b.Fatal(err)
+	}
+	s.write("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n")
+	s.write("charts/web/templates/all.yaml", scaleChart)
+	text := "apiVersion: tether.stytex.cloud/v1\nkind: Environment\nmetadata: {name: bench}\nspec:\n  namespace: " + s.name + "\n  releases:\n"
+	for i := range n {
+		text += fmt.Sprintf("    - {name: r%d, chart: charts/web, values: [r%d.yaml]}\n", i, i)
+	}
+	s.write("environments/bench/environment.yaml", text)
+	return s
+}
+
+func (s *scale) life() {
+	floor := s.floor("v1")
+	head := s.bump("v1", s.n)
+	s.measure("install of all", floor, head, s.start)
+	floor = s.floor("v2")
+	s.measure("upgrade of all", floor, "", func() { s.until(s.bump("v2", s.n)) })
+	one := s.floorOf("v3", 1)
+	s.measure("bump of one", one, "", func() { s.until(s.bump("v3", 1)) })
+	s.measure("hand edit put back", one, "", s.edit)
+	s.measure("20 hand edits, the slowest", one, "", nil)
+	s.rows[len(s.rows)-1].took = s.edits(20)
+	s.measure("at rest for 20 s", 0, "", func() { time.Sleep(20 * time.Second) }) // what is measured is that time
+	s.stop()
+	s.measure("restart until in sync", s.rows[0].took, s.bump("v3", 1), s.start)
+	s.stop()
+}
+
+// bump commits a tag for the first n releases.
+func (s *scale) bump(tag string, n int) string {
+	for i := range n {
+		s.write(fmt.Sprintf("environments/bench/r%d.yaml", i), "tag: "+tag+"\n")
+	}
+	s.git("-C", s.work, "add", "--all")
+	s.git("-C", s.work, "commit", "--quiet", "--allow-empty", "--message", tag)
+	s.git("-C", s.work, "push", "--quiet", s.bare, "HEAD:main")
+	out, err := exec.Command("git", "-C", s.work, "rev-parse", "HEAD").Output()
+	if err != nil {
+		s.b.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func (s *scale) start() {
+	s.agent = s.site.agent("--interval", "500ms")
+	if err := s.agent.Start(); err != nil {
+		s.b.Fatal(err)
+	}
+	s.b.Cleanup(s.stop)
+}
+
+func (s *scale) stop() {
+	if s.agent != nil {
+		_ = s.agent.Process.Kill() // it may be gone
+		_ = s.agent.Wait()
+		s.agent = nil
+	}
+}
+
+// until waits until the ledger says that a commit is live.
+func (s *scale) until(head string) {
+	deadline := time.Now().Add(20 * time.Minute)
+	for time.Now().Before(deadline) {
+		m, err := s.c.Kube.CoreV1().ConfigMaps(s.name+"-system").Get(context.Background(), "tether-bench", metav1.GetOptions{})
+		var l struct {
+			Entries []struct{ Commit, Verdict, Reason string }
+		}
+		if err == nil && json.Unmarshal([]byte(m.Data["ledger.json"]), &l) == nil && len(l.Entries) > 0 {
+			e := l.Entries[len(l.Entries)-1]
+			if e.Commit == head && (e.Verdict == "applied" || e.Verdict == "no-op") {
+				return
+			}
+			if e.Commit == head && (e.Verdict == "failed" || e.Verdict == "refused" || e.Verdict == "rolled-back") {
+				s.b.Fatalf("%s: %s", e.Verdict, e.Reason)
+			}
+		}
+		time.Sleep(20 * time.Millisecond) // between two looks at a condition
+	}
+	s.b.Fatalf("commit %s is not live", head)
+}
+
+// measure runs a step of the agent's and notes what it cost. With a head it waits
+// for that to be live.
+func (s *scale) measure(what string, floor time.Duration, head string, do func()) {
+	began := time.Now()
+	cpu := s.cpu()
+	if do != nil {
+		do()
+	}
+	if head != "" {
+		s.until(head)
+	}
+	took := time.Since(began)
+	if s.agent != nil && head != "" {
+		cpu = 0
+	}
+	s.rows = append(s.rows, row{what: what, took: took, floor: floor, cpu: s.cpu() - cpu, peak: s.peak(), requests: s.verbs(began)})
+}
+
+// ticks is the unit of /proc/PID/stat on every Linux that Go runs on.
+const ticks = 10 * time.Millisecond
+
+func (s *scale) cpu() time.Duration {
+	if s.agent == nil {
+		return 0
+	}
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.agent.Process.Pid))
+	if err != nil {
+		s.b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(raw), ") ")
+	f := strings.Fields(rest)
+	user, err1 := strconv.Atoi(f[11])
+	system, err2 := strconv.Atoi(f[12])
+	if err1 != nil || err2 != nil {
+		s.b.Fatal(err1, err2)
+	}
+	return time.Duration(user+system) * ticks
+}
+
+func (s *scale) peak() int {
+	if s.agent == nil {
+		return 0
+	}
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", s.agent.Process.Pid))
+	if err != nil {
+		s.b.Fatal(err)
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if text, ok := strings.CutPrefix(lines.Text(), "VmHWM:"); ok {
+			n, err := strconv.Atoi(strings.Fields(text)[0])
+			if err != nil {
+				s.b.Fatal(err)
+			}
+			return n
+		}
+	}
+	return 0
+}
+
+// verbs counts what the agent asked of the API server since a moment, by verb.
+func (s *scale) verbs(since time.Time) map[string]int {
+	f, err := os.Open(s.c.AuditLog)
+	if err != nil {
+		s.b.Fatal(err)
+	}
+	defer f.Close()
+	out := map[string]int{}
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e struct {
+			UserAgent, Verb, RequestURI, Stage string
+			RequestReceivedTimestamp           time.Time
+			ObjectRef                          struct{ Resource string }
+		}
+		if json.Unmarshal(lines.Bytes(), &e) != nil || e.UserAgent != "tether" || !e.RequestReceivedTimestamp.After(since) || e.Stage != "ResponseComplete" {
+			continue
+		}
+		verb := e.Verb
+		switch {
+		case e.ObjectRef.Resource == "leases":
+			verb = "lease"
+		case strings.Contains(e.RequestURI, "dryRun=All"):
+			verb = "dry-run"
+		case e.ObjectRef.Resource == "secrets" && (verb == "create" || verb == "update"):
+			verb = "record"
+		}
+		out[verb]++
+	}
+	return out
+}
+
+func (s *scale) floor(tag string) time.Duration { return s.floorOf(tag, s.n) }
+
+// floorOf sends the objects of n releases raw, 16 at a time.
+func (s *scale) floorOf(tag string, n int) time.Duration {
+	ns := s.name + "-floor"
+	_, err := s.c.Kube.CoreV1().Namespaces().Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}, metav1.CreateOptions{})
+	if err != nil && !strings.Contains(err.Error(), "already exists") {
+		s.b.Fatal(err)
+	}
+	resources := map[string]schema.GroupVersionResource{
+		"Deployment": {Group: "apps", Version: "v1", Resource: "deployments"}, "Service": {Version: "v1", Resource: "services"},
+		"ServiceAccount": {Version: "v1", Resource: "serviceaccounts"}, "Ingress": {Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
+	}
+	var objects []*unstructured.Unstructured
+	for i := range n {
+		text := strings.NewReplacer("{{ .Release.Name }}", fmt.Sprintf("r%d", i), "{{ .Values.tag }}", tag).Replace(scaleChart)
+		for _, doc := range strings.Split(text, "---\n") {
+			u := &unstructured.Unstructured{}
+			if err := yaml.Unmarshal([]byte(doc), &u.Object); err != nil {
+				s.b.Fatal(err)
+			}
+			objects = append(objects, u)
+		}
+	}
+	started := time.Now()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 16)
+	for _, u := range objects {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if _, err := s.dyn.Resource(resources[u.GetKind()]).Namespace(ns).Apply(context.Background(), u.GetName(), u, metav1.ApplyOptions{FieldManager: "floor"}); err != nil {
+				s.b.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	return time.Since(started)
+}
+
+// edit changes an object by hand and returns when it is as it was.
+func (s *scale) edit() { s.editOf("r0") }
+
+func (s *scale) editOf(name string) {
+	services := s.c.Kube.CoreV1().Services(s.name)
+	w, err := services.Watch(context.Background(), metav1.ListOptions{FieldSelector: "metadata.name=" + name})
+	if err != nil {
+		s.b.Fatal(err)
+	}
+	defer w.Stop()
+	if _, err := services.Patch(context.Background(), name, types.MergePatchType, []byte(`{"spec":{"selector":{"app":"mallory"}}}`),
+		metav1.PatchOptions{FieldManager: "mallory"}); err != nil {
+		s.b.Fatal(err)
+	}
+	late, spoilt := time.After(time.Minute), false
+	for {
+		select {
+		case e := <-w.ResultChan():
+			o, ok := e.Object.(*corev1.Service)
+			bad := ok && o.Spec.Selector["app"] == "mallory"
+			if spoilt && ok && !bad {
+				return
+			}
+			spoilt = spoilt || bad
+		case <-late:
+			s.b.Fatal("not put back within a minute")
+		}
+	}
+}
+
+func (s *scale) edits(n int) time.Duration {
+	var all []time.Duration
+	for i := range n {
+		began := time.Now()
+		s.editOf(fmt.Sprintf("r%d", i*s.n/n))
+		all = append(all, time.Since(began))
+	}
+	return slices.Max(all)
+}
+
+func (s *scale) print() {
+	var out strings.Builder
+	t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%d RELEASES\tTOOK\tFLOOR\tRATIO\tCPU\tPEAK\tREQUESTS\n", s.n)
+	for _, r := range s.rows {
+		ratio := "-"
+		if r.floor > 0 {
+			ratio = fmt.Sprintf("%.2f", float64(r.took)/float64(r.floor))
+		}
+		var verbs []string
+		for v, n := range r.requests {
+			verbs = append(verbs, fmt.Sprintf("%s %d", v, n))
+		}
+		slices.Sort(verbs)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d MiB\t%s\n", r.what, r.took.Round(time.Millisecond), r.floor.Round(time.Millisecond), ratio,
+			r.cpu.Round(10*time.Millisecond), r.peak/1024, strings.Join(verbs, ", "))
+	}
+	t.Flush()
+	fmt.Println(out.String())
+	s.b.ReportMetric(float64(s.rows[0].took)/float64(s.rows[0].floor), "install-x-floor")
+	s.b.ReportMetric(float64(s.rows[1].took)/float64(s.rows[1].floor), "upgrade-x-floor")
+}
