@@ -29,6 +29,7 @@ type environment struct {
 	mu        sync.Mutex
 	head      source.Commit
 	dirty     map[manifest.ID]bool          // objects that may have drifted since they were last surveyed
+	trusting  bool                          // what records say of the cluster is believed: until the first full scan
 	nudged    bool                          // a look is asked for soon
 	active    *active                       // what is being carried out, or nil
 	waitsFor  map[releaseKey]string         // what its rollouts wait for
@@ -83,6 +84,7 @@ func (e *environment) forget() {
 	e.histories, e.scopes = map[releaseKey]record.History{}, map[string]bool{}
 	e.loaded, e.held = nil, map[releaseKey]*held{}
 	e.behind = map[releaseKey]time.Time{}
+	e.trusting = true
 	e.active, e.locks = nil, map[releaseKey]*sync.Mutex{}
 	e.control, e.retried = Control{}, map[releaseKey]string{}
 	e.retries, e.refusal = map[releaseKey]*retry{}, refusal{}
@@ -203,6 +205,7 @@ func (e *environment) looked(ctx context.Context, err error, retry *backoff) tim
 
 // rescan has the next look survey every release anew.
 func (e *environment) rescan() {
+	e.trusting = false
 	e.cluster.Doubt()
 	clear(e.held)
 	clear(e.scopes)

@@ -357,6 +357,9 @@ func (e *environment) describe(ctx context.Context, j *job) error {
 	}
 	owner := e.ownerOf(j)
 	j.want = owner.Mark(slices.Concat(j.release.CRDs, j.release.Objects))
+	if c := j.state.History.Current(); !j.changes() && e.trusting && c != nil {
+		e.cluster.Trust(j.want, c.Left)
+	}
 	j.past, err = e.inventory(j)
 	return err
 }

@@ -317,6 +317,7 @@ func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record
 			r.Forget()
 		}
 	}
+	rec.Left = e.cluster.Left(j.release.Objects)
 	if err := e.cluster.Records.Conclude(ctx, rec, record.Good, release.StatusDeployed, e.describeGood(j, rec, commit)); err != nil {
 		return err
 	}

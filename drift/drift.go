@@ -371,8 +371,9 @@ func Disown(live *unstructured.Unstructured, self string, tools []string) ([]met
 	return out, shared
 }
 
-// Hash identifies what a projection holds.
-type Hash [sha256.Size]byte
+// Hash identifies what a projection holds: half of a SHA-256, which is enough to
+// tell one object's states apart.
+type Hash [sha256.Size / 2]byte
 
 // ErrNotOurs says that a manager owns nothing of an object.
 var ErrNotOurs = errors.New("the manager owns no field of the object")
@@ -394,7 +395,8 @@ func Projection(live *unstructured.Unstructured, self string) (Hash, error) {
 		if err != nil {
 			return Hash{}, err
 		}
-		return sha256.Sum256(raw), nil
+		sum := sha256.Sum256(raw)
+		return Hash(sum[:len(Hash{})]), nil
 	}
 	return Hash{}, ErrNotOurs
 }

@@ -91,10 +91,20 @@ type Record struct {
 	// event's, in their order.
 	HookEvent string
 	HooksDone int
+	// Left is how each object of the manifest was left, in its order: the agent's
+	// projections, to be believed after a restart. Empty if that is not known.
+	Left []byte
 
+	about    *about
 	body     string           // the encoded release, as it was read
 	decoded  *release.Release // what was decoded, or is to be written
 	deployed time.Time
+}
+
+// about is what is shown of a record, kept when its body is not.
+type about struct {
+	chart, version, appVersion, description string
+	updated                                 time.Time
 }
 
 // Ours reports whether Tether wrote the record.
@@ -221,7 +231,7 @@ func read(s *corev1.Secret) (*Record, bool) {
 	r := &Record{
 		Name: s.Labels["name"], Namespace: s.Namespace, Revision: version,
 		Status: release.Status(s.Labels["status"]), body: string(s.Data["release"]),
-		deployed: s.CreationTimestamp.Time,
+		deployed: s.CreationTimestamp.Time, Left: s.Data[keyLeft],
 	}
 	if s.Labels[labelRevision] == strconv.Itoa(version) {
 		r.Digest, r.Commit, r.Environment = s.Labels[labelDigest], s.Labels[labelCommit], s.Labels[labelEnvironment]
@@ -242,7 +252,7 @@ func (s *Store) Create(ctx context.Context, r *Record) error {
 	if err != nil {
 		return err
 	}
-	err = s.driver(ctx, r.Namespace).Create(r.key(), rel)
+	err = s.driver(ctx, r).Create(r.key(), rel)
 	if errors.Is(err, driver.ErrReleaseExists) {
 		err = ErrExists
 	}
@@ -259,7 +269,7 @@ func (s *Store) Conclude(ctx context.Context, r *Record, o Outcome, status relea
 	if err != nil {
 		return err
 	}
-	r.Outcome, r.Status = o, status
+	r.Outcome, r.Status, r.about = o, status, nil
 	rel.SetStatus(status, description)
 	return s.update(ctx, r)
 }
@@ -283,7 +293,7 @@ func (s *Store) update(ctx context.Context, r *Record) error {
 	if err != nil {
 		return err
 	}
-	if err := s.driver(ctx, r.Namespace).Update(r.key(), rel); err != nil {
+	if err := s.driver(ctx, r).Update(r.key(), rel); err != nil {
 		return fmt.Errorf("update release record %s/%s: %w", r.Namespace, r.key(), err)
 	}
 	r.body, err = encode(rel)
@@ -344,23 +354,36 @@ func (s *Store) labelled(r *Record) (*release.Release, error) {
 
 // driver returns Helm's own driver, bound to ctx: by itself it would work
 // without any time-out.
-func (s *Store) driver(ctx context.Context, namespace string) *driver.Secrets {
-	return driver.NewSecrets(boundSecrets{SecretInterface: s.client.CoreV1().Secrets(namespace), ctx: ctx})
+func (s *Store) driver(ctx context.Context, r *Record) *driver.Secrets {
+	return driver.NewSecrets(boundSecrets{SecretInterface: s.client.CoreV1().Secrets(r.Namespace), ctx: ctx, left: r.Left})
 }
 
-// boundSecrets replaces the background context that Helm's driver passes. A
-// context is kept in it, against the habit, because the driver takes none.
+// keyLeft is a key of a record's Secret beside Helm's own, which knows nothing of
+// it and drops it when it writes the record.
+const keyLeft = "projections"
+
+// boundSecrets replaces the background context that Helm's driver passes, and adds
+// what Helm knows nothing of. A context is kept in it, against the habit, because
+// the driver takes none.
 type boundSecrets struct {
 	typedv1.SecretInterface
-	ctx context.Context
+	ctx  context.Context
+	left []byte
 }
 
 func (b boundSecrets) Create(_ context.Context, s *corev1.Secret, o metav1.CreateOptions) (*corev1.Secret, error) {
-	return b.SecretInterface.Create(b.ctx, s, o)
+	return b.SecretInterface.Create(b.ctx, b.with(s), o)
 }
 
 func (b boundSecrets) Update(_ context.Context, s *corev1.Secret, o metav1.UpdateOptions) (*corev1.Secret, error) {
-	return b.SecretInterface.Update(b.ctx, s, o)
+	return b.SecretInterface.Update(b.ctx, b.with(s), o)
+}
+
+func (b boundSecrets) with(s *corev1.Secret) *corev1.Secret {
+	if len(b.left) > 0 {
+		s.Data[keyLeft] = b.left
+	}
+	return s
 }
 
 // decode reads Helm's encoding of a release: JSON, gzipped, in base64.
@@ -398,30 +421,41 @@ func encode(rel *release.Release) (string, error) {
 	return base64.StdEncoding.EncodeToString(b.Bytes()), nil
 }
 
-// describe reads what is not on the record's labels; a damaged body describes
-// nothing, and is reported where it is needed.
-func (r *Record) describe() *release.Release {
-	rel, err := r.Release()
-	if err != nil || rel.Chart == nil || rel.Chart.Metadata == nil {
-		return &release.Release{Info: &release.Info{}, Chart: &chart.Chart{Metadata: &chart.Metadata{}}}
+// describe reads what is not on the record's labels, and keeps that alone; a
+// damaged body describes nothing, and is reported where it is needed.
+func (r *Record) describe() *about {
+	if r.about != nil {
+		return r.about
 	}
-	return rel
+	rel := r.decoded
+	if rel == nil {
+		rel, _ = decode(r.body) // damaged: nil
+	}
+	r.about = &about{}
+	if rel == nil || rel.Info == nil {
+		return r.about
+	}
+	r.about.description, r.about.updated = rel.Info.Description, rel.Info.LastDeployed.Time
+	if rel.Chart != nil && rel.Chart.Metadata != nil {
+		r.about.chart, r.about.version, r.about.appVersion = rel.Chart.Metadata.Name, rel.Chart.Metadata.Version, rel.Chart.Metadata.AppVersion
+	}
+	return r.about
 }
 
 // ChartName returns the name of the chart that the record was rendered from.
-func (r *Record) ChartName() string { return r.describe().Chart.Metadata.Name }
+func (r *Record) ChartName() string { return r.describe().chart }
 
 // ChartVersion returns the chart's version.
-func (r *Record) ChartVersion() string { return r.describe().Chart.Metadata.Version }
+func (r *Record) ChartVersion() string { return r.describe().version }
 
 // AppVersion returns the chart's appVersion.
-func (r *Record) AppVersion() string { return r.describe().Chart.Metadata.AppVersion }
+func (r *Record) AppVersion() string { return r.describe().appVersion }
 
 // Description returns Helm's description of what became of the record.
-func (r *Record) Description() string { return r.describe().Info.Description }
+func (r *Record) Description() string { return r.describe().description }
 
 // Updated returns when the record's rollout began.
-func (r *Record) Updated() time.Time { return r.describe().Info.LastDeployed.Time }
+func (r *Record) Updated() time.Time { return r.describe().updated }
 
 // Manifest turns the record back into the release that it was, byte for byte,
 // for a rollback or to compare the cluster with. A Helm record does not keep the

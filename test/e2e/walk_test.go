@@ -96,6 +96,7 @@ var needs = map[string]string{"api": "db", "app": "api"}
 
 func newWalk(t *testing.T, chance *rand.Rand) *walk {
 	w := &walk{world: newWorldOn(t, "walk", cluster.Start(t)), chance: chance, want: map[string]input{}}
+	w.patience = 6 * time.Minute // a control plane whose API server is killed again and again takes its time
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +168,7 @@ func (w *walk) put(subject string) {
 		if _, there := w.want[needs]; !there {
 			needs = ""
 		}
-		releases = append(releases, fmt.Sprintf("{name: %s, chart: charts/walk, values: [%s.yaml], timeout: 1m, dependsOn: [%s]}", name, name, needs))
+		releases = append(releases, fmt.Sprintf("{name: %s, chart: charts/walk, values: [%s.yaml], timeout: 4m, dependsOn: [%s]}", name, name, needs))
 		replicas, job := 1, "v1"
 		switch in.fault {
 		case "fail":

@@ -26,6 +26,7 @@ type world struct {
 	dir, name  string
 	work, bare string
 	tether     string
+	patience   time.Duration // how long what is expected is waited for
 }
 
 func newWorld(t *testing.T, name string) *world {
@@ -41,7 +42,7 @@ func newWorldOn(t *testing.T, name string, c *cluster.Cluster) *world {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	w := &world{t: t, cluster: c, dir: dir, name: name, tether: tether,
+	w := &world{t: t, cluster: c, dir: dir, name: name, tether: tether, patience: patience,
 		work: filepath.Join(dir, "work"), bare: filepath.Join(dir, "repo.git")}
 	if err := os.CopyFS(filepath.Join(w.work, "charts"), os.DirFS("charts")); err != nil {
 		t.Fatal(err)
@@ -178,14 +179,14 @@ func (w *world) await(commit, verdict string) {
 
 func (w *world) eventually(check func() error) {
 	w.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(w.patience)
 	for {
 		err := check()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("not seen after %s: %v", patience, err)
+			w.t.Fatalf("not seen after %s: %v", w.patience, err)
 		}
 		time.Sleep(50 * time.Millisecond) // between two looks at a condition
 	}
