@@ -30,6 +30,7 @@ type environment struct {
 	head      source.Commit
 	dirty     map[manifest.ID]bool          // objects that may have drifted since they were last surveyed
 	trusting  bool                          // what records say of the cluster is believed: until the first full scan
+	fights    fights                        // objects that are changed again each time they are put back
 	nudged    bool                          // a look is asked for soon
 	active    *active                       // what is being carried out, or nil
 	waitsFor  map[releaseKey]string         // what its rollouts wait for
@@ -84,7 +85,7 @@ func (e *environment) forget() {
 	e.histories, e.scopes = map[releaseKey]record.History{}, map[string]bool{}
 	e.loaded, e.held = nil, map[releaseKey]*held{}
 	e.behind = map[releaseKey]time.Time{}
-	e.trusting = true
+	e.trusting, e.fights = true, fights{}
 	e.active, e.locks = nil, map[releaseKey]*sync.Mutex{}
 	e.control, e.retried = Control{}, map[releaseKey]string{}
 	e.retries, e.refusal = map[releaseKey]*retry{}, refusal{}

@@ -467,6 +467,7 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 		return nil
 	}
 	e.hold(j.key, &held{revision: j.state.History.Current().Revision, ids: ids, drift: driftOf(j.plan)})
+	j.plan = e.leaveFights(j.plan)
 	j.state.Drifted = j.plan.Pending() || len(j.plan.Refusals()) > 0
 	j.decide()
 	return nil

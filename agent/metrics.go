@@ -20,6 +20,7 @@ type Metrics struct {
 	duration               *prometheus.HistogramVec
 	drifted                *prometheus.GaugeVec
 	corrections            *prometheus.CounterVec
+	fights                 *prometheus.CounterVec
 	leader                 *prometheus.GaugeVec
 	paused                 *prometheus.GaugeVec
 	passes                 *prometheus.CounterVec
@@ -58,6 +59,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		duration:      histogram("deploy_duration_seconds", "From the start of a release's rollout to its end.", "environment", "release"),
 		drifted:       gauge("drift_objects", "Objects that differ from what was applied.", "environment", "release"),
 		corrections:   counter("drift_corrections_total", "Objects that were put back.", "environment", "release"),
+		fights:        counter("drift_fights_total", "Objects that were put back in vain, each time.", "environment", "release"),
 		paused:        gauge("release_paused", "1 if somebody paused the release, or its whole environment.", "environment", "release"),
 		leader:        gauge("leader", "1 if this process leads the environment.", "environment"),
 		passes:        counter("passes_total", "Looks at the environment, by how they ended.", "environment", "result"),

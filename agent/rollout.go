@@ -373,8 +373,13 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 		return err
 	}
 	e.agent.metrics.corrections.WithLabelValues(e.name, j.spec.Name).Add(float64(len(drifted)))
+	for _, c := range drifted {
+		e.putBack(ctx, j, c)
+	}
 	if h := e.heldOf(j.key); h != nil {
-		h.drift = nil
+		e.hold(j.key, &held{revision: h.revision, ids: h.ids, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ObjectDrift) bool {
+			return slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.ID.String() == d.Object })
+		})})
 	}
 	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(Repair), Outcome: string(Applied),
 		Revision: j.state.History.Current().Revision, Reason: fmt.Sprintf("%d objects had drifted", len(drifted))}

@@ -89,8 +89,14 @@ func newResume(s *shared) *cobra.Command {
 			if err := agent.AskResume(cmd.Context(), c, s.namespace, release, time.Now()); err != nil {
 				return fmt.Errorf("resume %s: %w", strings.Join(args, "/"), err)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s resumed\n", strings.Join(args, "/"))
-			return err
+			resumed := struct {
+				Environment string `json:"environment"`
+				Release     string `json:"release,omitempty"`
+			}{args[0], release}
+			return s.print(cmd.OutOrStdout(), resumed, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "%s resumed\n", strings.Join(args, "/"))
+				return err
+			})
 		},
 	}
 }
