@@ -227,6 +227,10 @@ func (w *waiter) report(open []Health) {
 	w.last = text
 }
 
+// podPause is the least time between two looks for the sake of pods: those of
+// all other rollouts of the namespace are told too.
+const podPause = 200 * time.Millisecond
+
 // sleep waits for whatever comes first. At the most one namespace's pods are
 // waited for by channel; others are looked at with the next event.
 func (w *waiter) sleep(ctx context.Context, events <-chan struct{}, deadline <-chan time.Time, next time.Duration) error {
@@ -234,36 +238,28 @@ func (w *waiter) sleep(ctx context.Context, events <-chan struct{}, deadline <-c
 	for _, p := range w.pods {
 		pods = p.changed
 	}
+	told, err := first(ctx, events, pods, deadline, next)
+	if told && err == nil {
+		_, err = first(ctx, nil, nil, deadline, podPause-time.Since(w.looked))
+	}
+	return err
+}
+
+// first waits for the first of its arguments, and reports whether pods were told.
+func first(ctx context.Context, events, pods <-chan struct{}, deadline <-chan time.Time, next time.Duration) (bool, error) {
 	timer := time.NewTimer(next)
 	defer timer.Stop()
 	select {
 	case <-events:
 	case <-pods:
-		return w.calm(ctx, deadline)
+		return true, nil
 	case <-timer.C:
 	case <-deadline:
-		return errDeadline
+		return false, errDeadline
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return false, context.Cause(ctx)
 	}
-	return nil
-}
-
-// podPause is the least time between two looks for the sake of pods: those of
-// all other rollouts of the namespace are told too.
-const podPause = 200 * time.Millisecond
-
-func (w *waiter) calm(ctx context.Context, deadline <-chan time.Time) error {
-	timer := time.NewTimer(podPause - time.Since(w.looked))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-deadline:
-		return errDeadline
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	return nil
+	return false, nil
 }
 
 func fromMap(m map[string]any, into any) error {

@@ -1,0 +1,320 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// prepare renders and surveys what has to be: the releases that are to change,
+// and those that may have drifted. It writes nothing, and returns what is refused;
+// the cluster is then held to what it has.
+func (e *environment) prepare(ctx context.Context, l *loaded, jobs []*job) ([]string, error) {
+	asked := e.askedOf(l)
+	refusals := e.refusal.known(asked, e.agent.opts.Now())
+	if refusals == nil {
+		var err error
+		if refusals, err = e.preflight(ctx, l, jobs); err != nil {
+			return nil, err
+		}
+		e.refusal.note(asked, refusals, e.agent.opts.Now())
+	}
+	if len(refusals) > 0 {
+		for _, j := range jobs {
+			if j.changes() {
+				j.keep(refusedText)
+			}
+		}
+	}
+	kept := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool {
+		return j.changes() && len(refusals) == 0 // surveyed by the preflight
+	})
+	for _, err := range together(kept, func(j *job) error { return e.keep(ctx, l, j) }) {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return refusals, e.holdDeletions(ctx, l, jobs)
+}
+
+// preflight renders and dry-runs all that the commit changes.
+func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]string, error) {
+	refusals := []string{}
+	if l.err != nil {
+		refusals = append(refusals, l.err.Error())
+	}
+	changing := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return !j.changes() })
+	for _, err := range together(changing, func(j *job) error { return e.describe(ctx, j) }) {
+		var problem *render.RenderError
+		switch {
+		case errors.As(err, &problem):
+			refusals = append(refusals, err.Error())
+		case err != nil:
+			return nil, err
+		}
+	}
+	if refusals = append(refusals, e.duplicates(jobs)...); len(refusals) > 0 {
+		return refusals, nil
+	}
+	coming := e.coming(l, jobs)
+	if slices.ContainsFunc(changing, func(j *job) bool { return j.decision.Act == Install }) {
+		if err := e.cluster.FindAbsent(ctx, &coming); err != nil {
+			return nil, err
+		}
+	}
+	for i, err := range together(changing, func(j *job) error { return e.survey(ctx, j, coming) }) {
+		switch {
+		case err != nil && apply.Transient(err):
+			return nil, err
+		case err != nil:
+			refusals = append(refusals, err.Error())
+		}
+		refusals = append(refusals, changing[i].refusals()...)
+	}
+	return refusals, nil
+}
+
+// together does something about several jobs at once and returns each one's
+// error. The requests that it takes are paced by the cluster's own slots.
+func together(jobs []*job, do func(*job) error) []error {
+	errs := make([]error, len(jobs))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, apply.Concurrency)
+	for i, j := range jobs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = do(j)
+		})
+	}
+	wg.Wait()
+	return errs
+}
+
+// keep looks whether a release that stays as it is has drifted, if there is
+// reason to. Trouble with it is its own, and keeps nothing else from being done.
+func (e *environment) keep(ctx context.Context, l *loaded, j *job) error {
+	if j.waits != nil {
+		j.err = j.waits
+		return nil
+	}
+	err := e.describe(ctx, j)
+	if err == nil {
+		err = e.survey(ctx, j, e.coming(l, nil))
+	}
+	if err != nil && (apply.Transient(err) || ctx.Err() != nil) {
+		return err
+	}
+	if j.err = err; err != nil {
+		j.decision = Decision{Act: None}
+		return nil
+	}
+	if refused := j.refusals(); j.changes() && len(refused) > 0 {
+		j.decision = Decision{Act: Hold, Behind: true, Reason: strings.Join(refused, "; ")}
+	}
+	return nil
+}
+
+// describe finds out which objects the job is about.
+func (e *environment) describe(ctx context.Context, j *job) error {
+	var err error
+	switch j.decision.Act {
+	case Install, Upgrade:
+		j.release, err = e.render(ctx, j)
+	case Rollback:
+		j.release, err = j.decision.To.Manifest(e.cluster.Namespaced)
+	case Resume:
+		j.release, err = e.interrupted(j)
+	case Uninstall:
+		j.release = &manifest.Release{Name: j.key.name, Namespace: j.key.namespace}
+	default:
+		j.release, err = e.current(j)
+	}
+	if err != nil || j.release == nil {
+		return err
+	}
+	owner := e.ownerOf(j)
+	j.want = owner.Mark(slices.Concat(j.release.CRDs, j.release.Objects))
+	if c := j.state.History.Current(); !j.changes() && e.trusting && c != nil {
+		e.cluster.Trust(j.want, c.Left)
+	}
+	j.past, err = e.inventory(j)
+	return err
+}
+
+func (e *environment) ownerOf(j *job) apply.Owner {
+	return apply.Owner{Environment: e.name, Name: j.key.name, Namespace: j.key.namespace}
+}
+
+// interrupted returns what a rollout that was cut off was about. Its record does
+// not keep the chart's CRDs; the chart itself does.
+func (e *environment) interrupted(j *job) (*manifest.Release, error) {
+	p := j.state.History.Pending()
+	rel, err := p.Manifest(e.cluster.Namespaced)
+	if err == nil && j.prepared != nil && j.prepared.Digest == p.Digest {
+		rel.CRDs, err = j.prepared.CRDs(e.cluster.Namespaced)
+	}
+	return rel, err
+}
+
+// current returns what an unchanged release is held to, if there is reason to
+// look at it: it was not surveyed yet, one of its objects was touched, or drift
+// was found that could not be put back then.
+func (e *environment) current(j *job) (*manifest.Release, error) {
+	c := j.state.History.Current()
+	if c == nil || c != j.state.History.Last() || !c.Ours() {
+		return nil, nil
+	}
+	h := e.heldOf(j.key)
+	if h != nil && h.revision == c.Revision && !e.touched(h) && (len(h.drift) == 0 || !j.state.Correct || j.state.Paused != "") {
+		return nil, nil
+	}
+	rel, err := c.Manifest(e.cluster.Namespaced)
+	c.Forget()
+	return rel, err
+}
+
+func (e *environment) heldOf(key releaseKey) *held {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.held[key]
+}
+
+// hold remembers what a release was found to be; nil to have it surveyed anew.
+func (e *environment) hold(key releaseKey, h *held) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if h == nil {
+		delete(e.held, key)
+		return
+	}
+	e.held[key] = h
+}
+
+func (e *environment) touched(h *held) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.ContainsFunc(h.ids, func(id manifest.ID) bool { return e.dirty[id] })
+}
+
+// inventory returns every object that the release may have in the cluster.
+func (e *environment) inventory(j *job) ([]manifest.Object, error) {
+	var out []manifest.Object
+	for _, r := range j.state.History.Intended() {
+		rel, err := r.Manifest(e.cluster.Namespaced)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rel.Objects...)
+	}
+	return out, nil
+}
+
+func (e *environment) render(ctx context.Context, j *job) (*manifest.Release, error) {
+	caps, err := e.cluster.Capabilities()
+	if err != nil {
+		return nil, err
+	}
+	return e.agent.renderer.Render(ctx, j.prepared, render.Options{
+		Capabilities: &render.Capabilities{KubeVersion: caps.KubeVersion, APIVersions: caps.APIVersions},
+		Lookup:       e.cluster.Lookup(ctx),
+		Revision:     j.state.History.Next(),
+		IsUpgrade:    j.decision.Act == Upgrade,
+		Namespaced:   e.cluster.Namespaced,
+	})
+}
+
+// survey plans a job, and decides anew if it turns out to have drifted.
+func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) error {
+	if j.release == nil {
+		return nil
+	}
+	ids := idsOf(j.want)
+	e.mu.Lock()
+	for _, id := range ids {
+		delete(e.dirty, id) // what is touched from now on is looked at again
+	}
+	e.mu.Unlock()
+	seen, err := e.cluster.Survey(ctx, j.want, j.past, coming)
+	if err != nil {
+		e.hold(j.key, nil)
+		return fmt.Errorf("release %s: %w", j.spec.Name, err)
+	}
+	j.plan = apply.NewPlan(e.ownerOf(j), j.want, j.past, seen, coming)
+	if j.changes() {
+		return nil
+	}
+	e.hold(j.key, &held{revision: j.state.History.Current().Revision, ids: ids, drift: driftOf(j.plan)})
+	j.plan = e.leaveFights(j.plan)
+	j.state.Drifted = j.plan.Pending() || len(j.plan.Refusals()) > 0
+	j.decide()
+	return nil
+}
+
+func idsOf(objects []manifest.Object) []manifest.ID {
+	ids := make([]manifest.ID, len(objects))
+	for i, o := range objects {
+		ids[i] = o.ID()
+	}
+	return ids
+}
+
+// coming is what the whole commit brings about.
+func (e *environment) coming(l *loaded, jobs []*job) apply.Coming {
+	var all []manifest.Object
+	var namespaces []string
+	for _, j := range jobs {
+		all = append(all, j.want...)
+	}
+	for _, t := range l.targets {
+		namespaces = append(namespaces, t.spec.Namespace)
+	}
+	if l.env != nil {
+		namespaces = append(namespaces, l.env.Namespace)
+	}
+	c := apply.Comes(all, namespaces...)
+	c.Confirmed = e.controlNow().Confirmed == l.commit
+	return c
+}
+
+// duplicates finds objects that two releases would both own.
+func (e *environment) duplicates(jobs []*job) []string {
+	owner := map[manifest.ID]string{}
+	var out []string
+	for _, j := range jobs {
+		ids := idsOf(j.want)
+		if h := e.heldOf(j.key); j.release == nil && h != nil {
+			ids = h.ids
+		}
+		for _, id := range ids {
+			if other, taken := owner[id]; taken && apply.StageOf(id.GroupKind()) != apply.StageDefinitions {
+				out = append(out, fmt.Sprintf("%s is in release %s and in release %s: take it out of one", id, other, j.spec.Name))
+			}
+			owner[id] = j.spec.Name
+		}
+	}
+	return out
+}
+
+func driftOf(p apply.Plan) []ObjectDrift {
+	var out []ObjectDrift
+	for _, c := range p.Refusals() {
+		out = append(out, ObjectDrift{Object: c.ID.String(), Want: "(as applied)", Have: "(refused: " + c.Why + ")"})
+	}
+	for _, c := range p.Drifted() {
+		if c.Live == nil {
+			out = append(out, ObjectDrift{Object: c.ID.String(), Want: "(present)", Have: "(absent)"})
+		}
+		for _, f := range c.Drift {
+			out = append(out, objectDrift(c.ID.String(), f))
+		}
+	}
+	return out
+}

@@ -1,0 +1,68 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xetys/tether/apply"
+)
+
+// repair puts back what drifted, by the plan that found it.
+func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) error {
+	drifted := j.plan.Drifted()
+	for _, c := range drifted {
+		e.reportDrift(ctx, j, c, "putting it back")
+	}
+	if slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.Action == apply.Deferred }) {
+		if err := e.ensureNamespace(ctx, l, j.key.namespace); err != nil {
+			return err
+		}
+	}
+	if err := e.cluster.Apply(ctx, e.ownerOf(j), j.plan); err != nil {
+		return err
+	}
+	e.agent.metrics.corrections.WithLabelValues(e.name, j.spec.Name).Add(float64(len(drifted)))
+	for _, c := range drifted {
+		e.putBack(ctx, j, c)
+	}
+	if h := e.heldOf(j.key); h != nil {
+		e.hold(j.key, &held{revision: h.revision, ids: h.ids, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ObjectDrift) bool {
+			return slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.ID.String() == d.Object })
+		})})
+	}
+	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(Repair), Outcome: string(Applied),
+		Revision: j.state.History.Current().Revision, Reason: fmt.Sprintf("%d objects had drifted", len(drifted))}
+	if r := j.plan.Refusals(); len(r) > 0 {
+		return fmt.Errorf("put %s back: %s", r[0].ID, r[0].Why)
+	}
+	if !j.gate {
+		return nil
+	}
+	return e.cluster.Wait(waits, j.want, j.spec.Timeout, e.waiting(j))
+}
+
+// reportDrift says what drifted, who did it and since when.
+func (e *environment) reportDrift(ctx context.Context, j *job, c apply.Change, doing string) {
+	text := fmt.Sprintf("%s: deleted", c.ID)
+	if c.Live != nil {
+		text = fmt.Sprintf("%s: others own its fields", c.ID)
+	}
+	manager := ""
+	if len(c.Drift) > 0 {
+		var parts []string
+		for _, f := range c.Drift {
+			parts = append(parts, fmt.Sprintf("%s is %s, not %s", f.Path, f.Have, f.Want))
+			if manager == "" {
+				manager = f.Manager
+			}
+		}
+		text = fmt.Sprintf("%s: %s", c.ID, strings.Join(parts, "; "))
+	}
+	if manager != "" {
+		text += ", by " + manager
+	}
+	e.log.Warn("drift", "release", j.spec.Name, "what", text, "doing", doing)
+	e.emit(ctx, "Warning", "Drift", fmt.Sprintf("release %s: %s; %s", j.spec.Name, text, doing))
+}
