@@ -242,12 +242,16 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 		delete(e.dirty, id) // what is touched from now on is looked at again
 	}
 	e.mu.Unlock()
-	seen, err := e.cluster.Survey(ctx, j.want, j.past, coming)
+	want, err := e.cluster.Yield(ctx, j.want)
+	var seen map[manifest.ID]apply.Seen
+	if err == nil {
+		seen, err = e.cluster.Survey(ctx, want, j.past, coming)
+	}
 	if err != nil {
 		e.hold(j.key, nil)
 		return fmt.Errorf("release %s: %w", j.spec.Name, err)
 	}
-	j.plan = apply.NewPlan(e.ownerOf(j), j.want, j.past, seen, coming)
+	j.plan = apply.NewPlan(e.ownerOf(j), want, j.past, seen, coming)
 	if j.changes() {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
@@ -59,6 +60,7 @@ type Cluster struct {
 	mapper    meta.ResettableRESTMapper
 	direct    client.Client
 	slots     chan struct{}
+	scalers   *autoscalers
 
 	mu      sync.Mutex
 	inPlace map[manifest.ID]placed
@@ -95,6 +97,7 @@ func Connect(config *rest.Config, environment string, changed Changed) (*Cluster
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
 	}
 	c.Live = newLive(c, changed)
+	c.scalers = &autoscalers{cluster: c, spaces: map[string]informers.SharedInformerFactory{}}
 	return c, nil
 }
 

@@ -241,6 +241,16 @@ func (l *Live) event(o any, deleted bool) {
 	}
 }
 
+// touch has an object that is known looked at anew.
+func (l *Live) touch(id manifest.ID) {
+	l.mu.Lock()
+	_, known := l.version[id]
+	l.mu.Unlock()
+	if known && l.changed != nil {
+		l.changed(id, true)
+	}
+}
+
 // subscribe returns a channel that holds one token whenever one of some objects
 // changed since it was last drained; the function ends the subscription.
 func (l *Live) subscribe(ids []manifest.ID) (chan struct{}, func()) {

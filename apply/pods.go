@@ -9,6 +9,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -126,6 +127,8 @@ func slim(o any) (any, error) {
 		o.ManagedFields, o.Spec.Volumes = nil, nil
 	case *appsv1.ReplicaSet:
 		o.ManagedFields, o.Spec.Template = nil, corev1.PodTemplateSpec{}
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		o.ManagedFields, o.Annotations, o.Status = nil, nil, autoscalingv2.HorizontalPodAutoscalerStatus{}
 	}
 	return o, nil
 }

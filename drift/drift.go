@@ -338,6 +338,21 @@ func matches(pe fieldpath.PathElement, s step) bool {
 	return false
 }
 
+// OwnedByOthers reports whether a field, given by the keys that lead to it, has an
+// owner besides self, through a subresource too.
+func OwnedByOthers(live *unstructured.Unstructured, self string, keys ...any) bool {
+	path, err := fieldpath.MakePath(keys...)
+	if err != nil {
+		return false
+	}
+	for _, m := range live.GetManagedFields() {
+		if set, err := setOf(m); err == nil && m.Manager != self && set.Has(path) {
+			return true
+		}
+	}
+	return false
+}
+
 // Disown returns an object's managed fields without what people's tools own
 // beside self: a field that both own stays in the cluster when self drops it
 // (https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership).
