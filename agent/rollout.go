@@ -296,7 +296,7 @@ func (e *environment) waiting(j *job) func([]apply.Health) {
 			e.waitsFor[j.key] = fmt.Sprintf("%s: %s", open[0].ID, open[0].Reason)
 		}
 		e.mu.Unlock()
-		e.trigger()
+		e.nudge()
 		now := e.agent.opts.Now()
 		if len(open) == 0 || now.Sub(last) < 2*time.Second {
 			return

@@ -186,6 +186,6 @@ func (f *agentFlags) repository(dir string) (*source.Repository, error) {
 // agent keeps little, and throws much away while it deploys.
 func collectEarly() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(40)
+		debug.SetGCPercent(60)
 	}
 }
