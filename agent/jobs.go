@@ -206,6 +206,14 @@ func (j *job) refusals() []string {
 	return out
 }
 
+// refused returns the first refusal as an error.
+func (j *job) refused() error {
+	if r := j.plan.Refusals(); len(r) > 0 {
+		return fmt.Errorf("%s: %s", r[0].ID, r[0].Why)
+	}
+	return nil
+}
+
 // retry is when a release is tried again after trouble that is no verdict on it.
 type retry struct {
 	backoff

@@ -34,8 +34,8 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 	}
 	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(Repair), Outcome: string(Applied),
 		Revision: j.state.History.Current().Revision, Reason: fmt.Sprintf("%d objects had drifted", len(drifted))}
-	if r := j.plan.Refusals(); len(r) > 0 {
-		return fmt.Errorf("put %s back: %s", r[0].ID, r[0].Why)
+	if err := j.refused(); err != nil {
+		return fmt.Errorf("put back: %w", err)
 	}
 	if !j.gate {
 		return nil

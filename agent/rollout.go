@@ -87,8 +87,8 @@ func (e *environment) goBack(ctx, waits context.Context, l *loaded, j *job) erro
 	if err := e.survey(ctx, j, apply.Coming{}); err != nil {
 		return err
 	}
-	if r := j.plan.Refusals(); len(r) > 0 {
-		return fmt.Errorf("%s: %s", r[0].ID, r[0].Why)
+	if err := j.refused(); err != nil {
+		return err
 	}
 	return e.attempt(ctx, waits, l, j)
 }
@@ -256,6 +256,9 @@ func (e *environment) settleIn(ctx, waits context.Context, j *job) error {
 			return context.Cause(waits)
 		}
 		if err := e.survey(ctx, j, apply.Coming{}); err != nil {
+			return err
+		}
+		if err := j.refused(); err != nil {
 			return err
 		}
 	}
