@@ -81,11 +81,16 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 				defer lock.Unlock()
 			}
 			defer e.waiting(j)(nil)
+			defer j.drop()
 			return e.carryOutOne(ctx, a.waits, l, j)
 		})
 	}()
 	return a
 }
+
+// drop lets go of what the job was about once it is done: what a thousand plans hold
+// of the cluster is worth hundreds of megabytes.
+func (j *job) drop() { j.release, j.want, j.past, j.plan = nil, nil, nil, apply.Plan{} }
 
 // blockedAll returns what becomes of the jobs when none of them can run: all are
 // held, or wait for one that is. It returns nil when some can run.
@@ -119,11 +124,25 @@ func (a *active) ended() bool {
 // is carried out: what drifts is put back.
 func (e *environment) tend(ctx context.Context, a *active) error {
 	for _, j := range a.jobs {
+		if e.undisturbed(j.key) {
+			continue
+		}
 		if err := e.tendOne(ctx, a, j.key); err != nil {
 			return err
 		}
 	}
 	return e.publish(ctx)
+}
+
+// undisturbed reports that there is nothing to look after: the release never ran, or
+// nothing happened to it since it was looked at.
+func (e *environment) undisturbed(key releaseKey) bool {
+	current := e.historyOf(key).Current()
+	if current == nil {
+		return true
+	}
+	h := e.heldOf(key)
+	return h != nil && h.revision == current.Revision && !e.touched(h) && len(h.drift) == 0
 }
 
 // publishEvery is how often the ledger says what a rollout waits for.

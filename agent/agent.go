@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
 )
@@ -39,6 +40,9 @@ type Options struct {
 	FullScan func(now time.Time) time.Time
 	// HistoryMax is how many records a release keeps, 10 if zero.
 	HistoryMax int
+	// Concurrency is how many requests to the API server are under way at once at
+	// the most, apply.DefaultConcurrency if zero.
+	Concurrency int
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
@@ -68,8 +72,9 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 		opts.HistoryMax = 10
 	}
 	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(), poller: source.NewPoller(repo), standby: map[string]bool{}}
+	pace := apply.NewPace(opts.Concurrency, m.requested)
 	for _, name := range opts.Environments {
-		e, err := newEnvironment(a, name, config)
+		e, err := newEnvironment(a, name, config, pace)
 		if err != nil {
 			return nil, err
 		}

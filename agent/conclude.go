@@ -232,7 +232,7 @@ func (e *environment) describeReleases(jobs []*job) {
 			s.DependsOn = j.former
 		}
 		if h := e.heldOf(j.key); h != nil {
-			s.Drift = h.drift
+			s.Drift = slices.Concat(h.drift, h.foreign)
 			s.Healthy, s.Reason = healthy(e.cluster.Health(h.ids))
 		}
 		if j.decision.Behind || len(j.blocked) > 0 || current == nil {
@@ -282,9 +282,15 @@ func (e *environment) meter(j *job, s ReleaseState, behind float64) {
 	m.healthy.WithLabelValues(e.name, j.key.name).Set(bit(s.Healthy))
 	m.behind.WithLabelValues(e.name, j.key.name).Set(behind)
 	objects := map[string]bool{}
+	foreign := 0
 	for _, d := range s.Drift {
-		objects[d.Object] = true
+		if d.Foreign {
+			foreign++
+		} else {
+			objects[d.Object] = true
+		}
 	}
+	m.foreign.WithLabelValues(e.name, j.key.name).Set(float64(foreign))
 	m.paused.WithLabelValues(e.name, j.key.name).Set(bit(j.state.Paused != ""))
 	m.drifted.WithLabelValues(e.name, j.key.name).Set(float64(len(objects)))
 	if c := j.state.History.Current(); c != nil {

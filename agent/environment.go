@@ -29,6 +29,7 @@ type environment struct {
 	mu        sync.Mutex
 	head      source.Commit
 	dirty     map[manifest.ID]bool          // objects that may have drifted since they were last surveyed
+	scan      []releaseKey                  // what is left to do of a full scan
 	trusting  bool                          // what records say of the cluster is believed: until the first full scan
 	fights    fights                        // objects that are changed again each time they are put back
 	nudged    bool                          // a look is asked for soon
@@ -60,13 +61,15 @@ type held struct {
 	revision int
 	ids      []manifest.ID
 	drift    []ObjectDrift
+	foreign  []ObjectDrift
+	stale    bool // it is to be surveyed anew
 }
 
-func newEnvironment(a *Agent, name string, config *rest.Config) (*environment, error) {
+func newEnvironment(a *Agent, name string, config *rest.Config, pace *apply.Pace) (*environment, error) {
 	e := &environment{
 		agent: a, name: name, log: a.log.With("environment", name), wake: make(chan struct{}, 1),
 	}
-	c, err := apply.Connect(config, name, e.changed)
+	c, err := apply.Connect(config, name, e.changed, pace)
 	if err != nil {
 		return nil, fmt.Errorf("environment %s: %w", name, err)
 	}
@@ -85,7 +88,7 @@ func (e *environment) forget() {
 	e.histories, e.scopes = map[releaseKey]record.History{}, map[string]bool{}
 	e.loaded, e.held = nil, map[releaseKey]*held{}
 	e.behind = map[releaseKey]time.Time{}
-	e.trusting, e.fights = true, fights{}
+	e.trusting, e.fights, e.scan = true, fights{}, nil
 	e.active, e.locks = nil, map[releaseKey]*sync.Mutex{}
 	e.control, e.retried = Control{}, map[releaseKey]string{}
 	e.retries, e.refusal = map[releaseKey]*retry{}, refusal{}
@@ -154,7 +157,7 @@ func (e *environment) run(ctx context.Context) {
 	var retry backoff
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	scan := e.nextScan()
+	scan := e.newScan()
 	for {
 		select {
 		case <-ctx.Done():
@@ -162,13 +165,9 @@ func (e *environment) run(ctx context.Context) {
 		case <-e.wake:
 		case <-timer.C:
 		}
-		if now := e.agent.opts.Now(); !scan.IsZero() && !now.Before(scan) {
-			if scan = e.nextScan(); e.underWay() == nil {
-				e.rescan() // else what is under way is looked at anew by its end
-			}
-		}
+		e.rescan(scan)
 		next := e.looked(ctx, e.look(ctx), &retry)
-		timer.Reset(min(next, e.untilScan(scan), e.untilChange()))
+		timer.Reset(min(next, e.until(scan.next), e.untilChange()))
 	}
 }
 
@@ -204,30 +203,13 @@ func (e *environment) looked(ctx context.Context, err error, retry *backoff) tim
 	}
 }
 
-// rescan has the next look survey every release anew.
-func (e *environment) rescan() {
-	e.trusting = false
-	e.cluster.Doubt()
-	clear(e.held)
-	clear(e.scopes)
-	clear(e.histories)
-	e.trigger()
-}
-
-func (e *environment) nextScan() time.Time {
-	if e.agent.opts.FullScan == nil {
-		return time.Time{}
-	}
-	return e.agent.opts.FullScan(e.agent.opts.Now())
-}
-
 // untilChange returns how long until a pause ends, a deploy window opens or closes,
 // or there is progress to tell.
 func (e *environment) untilChange() time.Duration {
 	now := e.agent.opts.Now()
 	if e.underWay() != nil {
 		if head := e.ledger.Head(); head.Verdict == Progressing && e.waitingFor() != head.Reason {
-			return e.untilScan(e.published.Add(publishEvery))
+			return e.until(e.published.Add(publishEvery))
 		}
 	}
 	next := e.controlNow().nextEnd(now)
@@ -236,14 +218,15 @@ func (e *environment) untilChange() time.Duration {
 			next = change
 		}
 	}
-	return e.untilScan(next)
+	return e.until(next)
 }
 
-func (e *environment) untilScan(scan time.Time) time.Duration {
-	if scan.IsZero() {
+// until returns how long until a moment; an hour if there is none.
+func (e *environment) until(at time.Time) time.Duration {
+	if at.IsZero() {
 		return time.Hour
 	}
-	return max(scan.Sub(e.agent.opts.Now()), 0)
+	return max(at.Sub(e.agent.opts.Now()), 0)
 }
 
 // once looks until the head has a verdict, and returns an error if it is not a

@@ -62,8 +62,8 @@ func (e *environment) putBack(ctx context.Context, j *job, c apply.Change) {
 	time.AfterFunc(pause, e.trigger)
 	e.agent.metrics.fights.WithLabelValues(e.name, j.spec.Name).Inc()
 	text := fmt.Sprintf("release %s: %s was put back %d times in a row, and changed again by %s: it is left alone for %s; take the field out of the chart, or the other writer away",
-		j.spec.Name, c.ID, f.times, rivalOf(c), pause)
-	e.log.Warn("fight", "release", j.spec.Name, "object", c.ID.String(), "by", rivalOf(c), "times", f.times, "pause", pause)
+		j.spec.Name, c.ID, f.times, rivalOf(j, c), pause)
+	e.log.Warn("fight", "release", j.spec.Name, "object", c.ID.String(), "by", rivalOf(j, c), "times", f.times, "pause", pause)
 	e.emit(ctx, "Warning", "Fight", text)
 }
 
@@ -76,8 +76,8 @@ func (e *environment) forgetFights(now time.Time) {
 	}
 }
 
-func rivalOf(c apply.Change) string {
-	for _, f := range c.Drift {
+func rivalOf(j *job, c apply.Change) string {
+	for _, f := range j.owner.Differences(c) {
 		if f.Manager != "" {
 			return f.Manager
 		}

@@ -22,6 +22,7 @@ type job struct {
 	former   []string         // what it depended on when the ledger was last written
 	prepared *render.Prepared // nil for a release that is not listed
 	state    State
+	owner    apply.Owner
 	asked    string // the input digest that git asks for, refused or not
 	decision Decision
 	release  *manifest.Release // what the cluster is to be held to; nil when nothing is to be looked at
@@ -109,9 +110,14 @@ func (e *environment) historyOf(key releaseKey) record.History {
 func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec, p *render.Prepared) *job {
 	now, control := e.agent.opts.Now(), e.controlNow()
 	j := &job{key: key, spec: spec, prepared: p, former: e.ledger.formerly(key)}
+	j.owner = apply.Owner{Environment: e.name, Name: key.name, Namespace: key.namespace}
 	j.state = State{
 		Environment: e.name, Listed: p != nil, History: e.historyOf(key), OnFailure: spec.OnFailure,
-		Correct: l.env == nil || l.env.Drift != "report", Retry: e.retryAsked(control, key),
+		Retry: e.retryAsked(control, key),
+	}
+	if t := l.inForce; t != nil {
+		j.state.Correct = t.Drift != "report"
+		j.owner.Strict, j.owner.Ignore = t.Drift == "strict", t.Ignore
 	}
 	if l.env != nil {
 		if l.env.Atomic {

@@ -79,16 +79,20 @@ type ReleaseState struct {
 
 // ObjectDrift is one field of one object that is not as it was applied.
 type ObjectDrift struct {
-	Object  string    `json:"object"`
-	Path    string    `json:"path"`
-	Want    string    `json:"want"`
-	Have    string    `json:"have"`
-	Manager string    `json:"manager"`
-	Since   time.Time `json:"since"`
+	Object  string `json:"object"`
+	Path    string `json:"path"`
+	Want    string `json:"want"`
+	Have    string `json:"have"`
+	Manager string `json:"manager"`
+	// Operation is the manager's: Apply or Update.
+	Operation string    `json:"operation,omitempty"`
+	Since     time.Time `json:"since"`
+	// Foreign says that a person's tool added the field beside what was applied.
+	Foreign bool `json:"foreign,omitempty"`
 }
 
 func objectDrift(object string, f drift.Field) ObjectDrift {
-	return ObjectDrift{Object: object, Path: f.Path, Want: f.Want, Have: f.Have, Manager: f.Manager, Since: f.Since.UTC()}
+	return ObjectDrift{Object: object, Path: f.Path, Want: f.Want, Have: f.Have, Manager: f.Manager, Operation: f.Operation, Since: f.Since.UTC()}
 }
 
 // Ledger is an environment's memory: one verdict per commit, oldest first, and

@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"errors"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/xetys/tether/apply"
@@ -19,7 +21,9 @@ type loaded struct {
 	gone    bool // the environment's folder is not there any more
 	env     *render.Environment
 	targets []target
-	err     error // the commit is refused for it
+	spaces  []string            // the namespaces that it makes exist
+	inForce *render.Environment // how drift is dealt with; of the last good commit if this one is refused; nil if unknown
+	err     error               // the commit is refused for it
 
 	namespaces ensured // in the rollouts of the last look
 }
@@ -162,6 +166,34 @@ func (e *environment) load(head source.Commit) (*loaded, error) {
 	if e.loaded != nil && e.loaded.commit == head.SHA {
 		return e.loaded, nil
 	}
+	l, err := e.read(head)
+	if err != nil {
+		return nil, err
+	}
+	if e.loaded == nil || !sameTerms(e.loaded.inForce, l.inForce) {
+		e.doubtAll()
+	}
+	e.loaded = l
+	return l, nil
+}
+
+// sameTerms reports whether drift is dealt with in the same way.
+func sameTerms(a, b *render.Environment) bool {
+	return a == b || a != nil && b != nil && a.Drift == b.Drift && reflect.DeepEqual(a.Ignore, b.Ignore)
+}
+
+// doubtAll has every release surveyed anew.
+func (e *environment) doubtAll() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for key, h := range e.held {
+		stale := *h
+		stale.stale = true
+		e.held[key] = &stale
+	}
+}
+
+func (e *environment) read(head source.Commit) (*loaded, error) {
 	l := &loaded{commit: head.SHA}
 	rev, err := e.agent.repo.Revision(head.SHA)
 	if err != nil {
@@ -169,13 +201,15 @@ func (e *environment) load(head source.Commit) (*loaded, error) {
 	}
 	if !render.HasEnvironment(rev.Files, e.name) && len(e.ledger.Releases) > 0 {
 		l.gone, l.env = true, &render.Environment{Name: e.name, Namespace: e.ledger.Namespace}
-		e.loaded = l
+		l.inForce = l.env
+		l.spaces = []string{e.ledger.Namespace}
 		return l, nil
 	}
 	if l.env, l.err = render.LoadEnvironment(rev.Files, e.name); l.err != nil {
-		e.loaded = l
+		l.inForce = e.lastGood()
 		return l, nil
 	}
+	l.inForce = l.env
 	var problems []error
 	for _, spec := range l.env.Releases {
 		p, err := e.agent.renderer.Prepare(rev.Files, l.env, spec)
@@ -185,9 +219,37 @@ func (e *environment) load(head source.Commit) (*loaded, error) {
 		}
 		l.targets = append(l.targets, target{spec, p})
 	}
-	l.err = errors.Join(problems...)
-	e.loaded = l
+	if l.err = errors.Join(problems...); l.err != nil {
+		l.inForce = e.lastGood()
+	}
+	l.spaces = spacesOf(l)
 	return l, nil
+}
+
+// lastGood returns what the last good commit says of the environment; nil if there
+// is none, or it can't be read any more.
+func (e *environment) lastGood() *render.Environment {
+	if e.ledger.Applied == nil {
+		return nil
+	}
+	rev, err := e.agent.repo.Revision(e.ledger.Applied.Commit)
+	if err != nil {
+		return nil
+	}
+	env, err := render.LoadEnvironment(rev.Files, e.name)
+	if err != nil {
+		return nil
+	}
+	return env
+}
+
+func spacesOf(l *loaded) []string {
+	out := []string{l.env.Namespace}
+	for _, t := range l.targets {
+		out = append(out, t.spec.Namespace)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // readHistories reads the records of all namespaces that the environment has

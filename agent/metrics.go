@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +27,11 @@ type Metrics struct {
 	paused                 *prometheus.GaugeVec
 	passes                 *prometheus.CounterVec
 	leadTime               *prometheus.HistogramVec
+	requests               *prometheus.CounterVec
+	foreign                *prometheus.GaugeVec
+
+	mu    sync.Mutex
+	infos map[[2]string][4]string // the other labels of each release's info
 }
 
 // NewMetrics registers the agent's metrics with r.
@@ -47,6 +54,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		return v
 	}
 	return &Metrics{
+		infos:         map[[2]string][4]string{},
 		fetches:       counter("source_fetches_total", "Fetches of the repository that succeeded.", "branch"),
 		fetchFailures: counter("source_fetch_failures_total", "Fetches of the repository that failed.", "branch"),
 		fetched:       gauge("source_last_success_timestamp_seconds", "When the repository was last fetched.", "branch"),
@@ -63,21 +71,40 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		paused:        gauge("release_paused", "1 if somebody paused the release, or its whole environment.", "environment", "release"),
 		leader:        gauge("leader", "1 if this process leads the environment.", "environment"),
 		passes:        counter("passes_total", "Looks at the environment, by how they ended.", "environment", "result"),
+		requests:      counter("api_requests_total", "Requests to the API server, by HTTP method and status code; 0 is no answer.", "method", "code"),
+		foreign:       gauge("drift_foreign_fields", "Fields that people's tools added beside what was applied.", "environment", "release"),
 		leadTime:      histogram("delivery_lead_time_seconds", "From a commit's time to healthy.", "environment"),
 	}
 }
 
 // setInfo replaces the one series of a release's info.
 func (m *Metrics) setInfo(environment, release, chartVersion, appVersion, revision, status string) {
-	m.info.DeletePartialMatch(prometheus.Labels{"environment": environment, "release": release})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key, labels := [2]string{environment, release}, [4]string{chartVersion, appVersion, revision, status}
+	was, known := m.infos[key]
+	if known && was == labels {
+		return
+	}
+	if known {
+		m.info.DeleteLabelValues(environment, release, was[0], was[1], was[2], was[3])
+	}
+	m.infos[key] = labels
 	m.info.WithLabelValues(environment, release, chartVersion, appVersion, revision, status).Set(1)
 }
 
 func (m *Metrics) forget(environment, release string) {
+	m.mu.Lock()
+	delete(m.infos, [2]string{environment, release})
+	m.mu.Unlock()
 	labels := prometheus.Labels{"environment": environment, "release": release}
-	for _, v := range []*prometheus.GaugeVec{m.info, m.healthy, m.behind, m.drifted, m.paused} {
+	for _, v := range []*prometheus.GaugeVec{m.info, m.healthy, m.behind, m.drifted, m.foreign, m.paused} {
 		v.DeletePartialMatch(labels)
 	}
+}
+
+func (m *Metrics) requested(method string, code int) {
+	m.requests.WithLabelValues(method, strconv.Itoa(code)).Inc()
 }
 
 func (m *Metrics) fetchedNow(branch, commit string, now time.Time) {

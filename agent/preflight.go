@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -86,7 +87,7 @@ func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]
 func together(jobs []*job, do func(*job) error) []error {
 	errs := make([]error, len(jobs))
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, apply.Concurrency)
+	slots := make(chan struct{}, apply.DefaultConcurrency)
 	for i, j := range jobs {
 		slots <- struct{}{}
 		wg.Go(func() {
@@ -106,7 +107,7 @@ func (e *environment) keep(ctx context.Context, l *loaded, j *job) error {
 		return nil
 	}
 	err := e.describe(ctx, j)
-	if err == nil {
+	if err == nil && j.release != nil {
 		err = e.survey(ctx, j, e.coming(l, nil))
 	}
 	if err != nil && (apply.Transient(err) || ctx.Err() != nil) {
@@ -129,35 +130,39 @@ func (e *environment) describe(ctx context.Context, j *job) error {
 	case Install, Upgrade:
 		j.release, err = e.render(ctx, j)
 	case Rollback:
-		j.release, err = j.decision.To.Manifest(e.cluster.Namespaced)
+		j.release, err = e.recorded(ctx, j.decision.To)
 	case Resume:
-		j.release, err = e.interrupted(j)
+		j.release, err = e.interrupted(ctx, j)
 	case Uninstall:
 		j.release = &manifest.Release{Name: j.key.name, Namespace: j.key.namespace}
 	default:
-		j.release, err = e.current(j)
+		j.release, err = e.current(ctx, j)
 	}
 	if err != nil || j.release == nil {
 		return err
 	}
-	owner := e.ownerOf(j)
-	j.want = owner.Mark(slices.Concat(j.release.CRDs, j.release.Objects))
+	j.want = j.owner.Mark(slices.Concat(j.release.CRDs, j.release.Objects))
 	if c := j.state.History.Current(); !j.changes() && e.trusting && c != nil {
 		e.cluster.Trust(j.want, c.Left)
 	}
-	j.past, err = e.inventory(j)
+	j.past, err = e.inventory(ctx, j)
 	return err
 }
 
-func (e *environment) ownerOf(j *job) apply.Owner {
-	return apply.Owner{Environment: e.name, Name: j.key.name, Namespace: j.key.namespace}
+// recorded returns the release that a record keeps.
+func (e *environment) recorded(ctx context.Context, r *record.Record) (*manifest.Release, error) {
+	if err := e.cluster.Records.Load(ctx, r); err != nil {
+		return nil, err
+	}
+	defer r.Forget()
+	return r.Manifest(e.cluster.Namespaced)
 }
 
 // interrupted returns what a rollout that was cut off was about. Its record does
 // not keep the chart's CRDs; the chart itself does.
-func (e *environment) interrupted(j *job) (*manifest.Release, error) {
+func (e *environment) interrupted(ctx context.Context, j *job) (*manifest.Release, error) {
 	p := j.state.History.Pending()
-	rel, err := p.Manifest(e.cluster.Namespaced)
+	rel, err := e.recorded(ctx, p)
 	if err == nil && j.prepared != nil && j.prepared.Digest == p.Digest {
 		rel.CRDs, err = j.prepared.CRDs(e.cluster.Namespaced)
 	}
@@ -167,18 +172,16 @@ func (e *environment) interrupted(j *job) (*manifest.Release, error) {
 // current returns what an unchanged release is held to, if there is reason to
 // look at it: it was not surveyed yet, one of its objects was touched, or drift
 // was found that could not be put back then.
-func (e *environment) current(j *job) (*manifest.Release, error) {
+func (e *environment) current(ctx context.Context, j *job) (*manifest.Release, error) {
 	c := j.state.History.Current()
 	if c == nil || c != j.state.History.Last() || !c.Ours() {
 		return nil, nil
 	}
 	h := e.heldOf(j.key)
-	if h != nil && h.revision == c.Revision && !e.touched(h) && (len(h.drift) == 0 || !j.state.Correct || j.state.Paused != "") {
+	if h != nil && !h.stale && h.revision == c.Revision && !e.touched(h) && (len(h.drift) == 0 || !j.state.Correct || j.state.Paused != "") {
 		return nil, nil
 	}
-	rel, err := c.Manifest(e.cluster.Namespaced)
-	c.Forget()
-	return rel, err
+	return e.recorded(ctx, c)
 }
 
 func (e *environment) heldOf(key releaseKey) *held {
@@ -205,10 +208,10 @@ func (e *environment) touched(h *held) bool {
 }
 
 // inventory returns every object that the release may have in the cluster.
-func (e *environment) inventory(j *job) ([]manifest.Object, error) {
+func (e *environment) inventory(ctx context.Context, j *job) ([]manifest.Object, error) {
 	var out []manifest.Object
 	for _, r := range j.state.History.Intended() {
-		rel, err := r.Manifest(e.cluster.Namespaced)
+		rel, err := e.recorded(ctx, r)
 		if err != nil {
 			return nil, err
 		}
@@ -237,12 +240,8 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 		return nil
 	}
 	ids := idsOf(j.want)
-	e.mu.Lock()
-	for _, id := range ids {
-		delete(e.dirty, id) // what is touched from now on is looked at again
-	}
-	e.mu.Unlock()
-	want, err := e.cluster.Yield(ctx, j.want)
+	e.clean(ids)
+	want, err := e.cluster.Yield(ctx, j.owner, j.want, j.past)
 	var seen map[manifest.ID]apply.Seen
 	if err == nil {
 		seen, err = e.cluster.Survey(ctx, want, j.past, coming)
@@ -251,15 +250,27 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 		e.hold(j.key, nil)
 		return fmt.Errorf("release %s: %w", j.spec.Name, err)
 	}
-	j.plan = apply.NewPlan(e.ownerOf(j), want, j.past, seen, coming)
+	j.plan = apply.NewPlan(j.owner, want, j.past, seen, coming)
 	if j.changes() {
 		return nil
 	}
-	e.hold(j.key, &held{revision: j.state.History.Current().Revision, ids: ids, drift: driftOf(j.plan)})
+	found := &held{revision: j.state.History.Current().Revision, ids: ids, drift: driftOf(j), foreign: foreignOf(j)}
+	e.tell(ctx, j, e.heldOf(j.key), found)
+	e.hold(j.key, found)
 	j.plan = e.leaveFights(j.plan)
 	j.state.Drifted = j.plan.Pending() || len(j.plan.Refusals()) > 0
 	j.decide()
 	return nil
+}
+
+// clean takes note that objects are being looked at: what is touched from now on
+// is looked at again.
+func (e *environment) clean(ids []manifest.ID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, id := range ids {
+		delete(e.dirty, id)
+	}
 }
 
 func idsOf(objects []manifest.Object) []manifest.ID {
@@ -273,17 +284,10 @@ func idsOf(objects []manifest.Object) []manifest.ID {
 // coming is what the whole commit brings about.
 func (e *environment) coming(l *loaded, jobs []*job) apply.Coming {
 	var all []manifest.Object
-	var namespaces []string
 	for _, j := range jobs {
 		all = append(all, j.want...)
 	}
-	for _, t := range l.targets {
-		namespaces = append(namespaces, t.spec.Namespace)
-	}
-	if l.env != nil {
-		namespaces = append(namespaces, l.env.Namespace)
-	}
-	c := apply.Comes(all, namespaces...)
+	c := apply.Comes(all, l.spaces...)
 	c.Confirmed = e.controlNow().Confirmed == l.commit
 	return c
 }
@@ -307,16 +311,30 @@ func (e *environment) duplicates(jobs []*job) []string {
 	return out
 }
 
-func driftOf(p apply.Plan) []ObjectDrift {
+// foreignOf lists what people's tools added to a release's objects and may stay.
+func foreignOf(j *job) []ObjectDrift {
 	var out []ObjectDrift
-	for _, c := range p.Refusals() {
+	for _, c := range j.plan.Changes {
+		for _, f := range c.Foreign {
+			if d := objectDrift(c.ID.String(), f); !j.owner.Strict {
+				d.Foreign = true
+				out = append(out, d)
+			}
+		}
+	}
+	return out
+}
+
+func driftOf(j *job) []ObjectDrift {
+	var out []ObjectDrift
+	for _, c := range j.plan.Refusals() {
 		out = append(out, ObjectDrift{Object: c.ID.String(), Want: "(as applied)", Have: "(refused: " + c.Why + ")"})
 	}
-	for _, c := range p.Drifted() {
+	for _, c := range j.plan.Drifted() {
 		if c.Live == nil {
 			out = append(out, ObjectDrift{Object: c.ID.String(), Want: "(present)", Have: "(absent)"})
 		}
-		for _, f := range c.Drift {
+		for _, f := range j.owner.Differences(c) {
 			out = append(out, objectDrift(c.ID.String(), f))
 		}
 	}

@@ -20,7 +20,7 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 			return err
 		}
 	}
-	if err := e.cluster.Apply(ctx, e.ownerOf(j), j.plan); err != nil {
+	if err := e.cluster.Apply(ctx, j.owner, j.plan); err != nil {
 		return err
 	}
 	e.agent.metrics.corrections.WithLabelValues(e.name, j.spec.Name).Add(float64(len(drifted)))
@@ -28,7 +28,7 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 		e.putBack(ctx, j, c)
 	}
 	if h := e.heldOf(j.key); h != nil {
-		e.hold(j.key, &held{revision: h.revision, ids: h.ids, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ObjectDrift) bool {
+		e.hold(j.key, &held{revision: h.revision, ids: h.ids, foreign: h.foreign, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ObjectDrift) bool {
 			return slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.ID.String() == d.Object })
 		})})
 	}
@@ -43,6 +43,29 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 	return e.cluster.Wait(waits, j.want, j.spec.Timeout, e.waiting(j))
 }
 
+// tell says what a survey found that stays in the cluster, once: drift that is only
+// reported, and fields that people's tools added.
+func (e *environment) tell(ctx context.Context, j *job, before, now *held) {
+	var known []ObjectDrift
+	if before != nil {
+		known = slices.Concat(before.drift, before.foreign)
+	}
+	for _, d := range slices.Concat(now.drift, now.foreign) {
+		if slices.Contains(known, d) || !d.Foreign && j.state.Correct {
+			continue
+		}
+		reason, text := "Drift", fmt.Sprintf("%s: %s is %s, not %s", d.Object, d.Path, d.Have, d.Want)
+		if d.Foreign {
+			reason, text = "Foreign", fmt.Sprintf("%s: %s is %s, which is not of the chart", d.Object, d.Path, d.Have)
+		}
+		if d.Manager != "" {
+			text += ", by " + d.Manager
+		}
+		e.log.Warn(strings.ToLower(reason), "release", j.spec.Name, "what", text, "doing", "leaving it")
+		e.emit(ctx, "Warning", reason, fmt.Sprintf("release %s: %s; it is left as it is", j.spec.Name, text))
+	}
+}
+
 // reportDrift says what drifted, who did it and since when.
 func (e *environment) reportDrift(ctx context.Context, j *job, c apply.Change, doing string) {
 	text := fmt.Sprintf("%s: deleted", c.ID)
@@ -50,9 +73,9 @@ func (e *environment) reportDrift(ctx context.Context, j *job, c apply.Change, d
 		text = fmt.Sprintf("%s: others own its fields", c.ID)
 	}
 	manager := ""
-	if len(c.Drift) > 0 {
+	if fields := j.owner.Differences(c); len(fields) > 0 {
 		var parts []string
-		for _, f := range c.Drift {
+		for _, f := range fields {
 			parts = append(parts, fmt.Sprintf("%s is %s, not %s", f.Path, f.Have, f.Want))
 			if manager == "" {
 				manager = f.Manager

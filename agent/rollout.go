@@ -224,7 +224,7 @@ func (e *environment) execute(ctx, waits context.Context, j *job, rec *record.Re
 		return err
 	}
 	if rec.Digest == j.asked { // else the checks are of the version that is left
-		if err := e.cluster.Verify(waits, e.ownerOf(j), j.release.Hooks, j.spec.Verify, timeout, e.waiting(j)); err != nil {
+		if err := e.cluster.Verify(waits, j.owner, j.release.Hooks, j.spec.Verify, timeout, e.waiting(j)); err != nil {
 			return err
 		}
 	}
@@ -242,7 +242,7 @@ const againPause = time.Second
 func (e *environment) settleIn(ctx, waits context.Context, j *job) error {
 	deadline := e.agent.opts.Now().Add(j.spec.Timeout)
 	for left := j.spec.Timeout; ; left = deadline.Sub(e.agent.opts.Now()).Round(time.Second) {
-		if err := e.cluster.Apply(ctx, e.ownerOf(j), j.plan); err != nil {
+		if err := e.cluster.Apply(ctx, j.owner, j.plan); err != nil {
 			return err
 		}
 		err := e.cluster.Wait(waits, j.want, left, e.waiting(j))
@@ -274,7 +274,7 @@ func (e *environment) runHooks(ctx, waits context.Context, j *job, hooks []manif
 	run.Ran = func(n int, h manifest.Hook, started time.Time, err error) error {
 		return e.cluster.Records.HookRan(ctx, rec, event, n, h, started, e.agent.opts.Now(), err != nil)
 	}
-	return e.cluster.RunHooks(waits, e.ownerOf(j), hooks, run)
+	return e.cluster.RunHooks(waits, j.owner, hooks, run)
 }
 
 func hookEvents(a record.Action) (pre, post string) {
@@ -317,7 +317,6 @@ func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record
 			if err := e.cluster.Records.Supersede(ctx, r); err != nil {
 				return err
 			}
-			r.Forget()
 		}
 	}
 	rec.Left = e.cluster.Left(j.release.Objects)
@@ -325,7 +324,7 @@ func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record
 		return err
 	}
 	rec.Forget()
-	e.hold(j.key, nil) // what it is held to changed: the next look takes it from there
+	e.holdNew(j, rec.Revision)
 	history := j.state.History
 	surplus := history.Surplus(e.agent.opts.HistoryMax)
 	for _, r := range surplus {
@@ -342,6 +341,18 @@ func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record
 		e.agent.metrics.rollbacks.WithLabelValues(e.name, j.spec.Name, cause).Inc()
 	}
 	return nil
+}
+
+// holdNew has the cluster held to what was just rolled out. If something changed
+// since, the next look surveys it.
+func (e *environment) holdNew(j *job, revision int) {
+	ids := idsOf(j.want)
+	e.clean(ids)
+	if e.cluster.InPlace(j.plan) {
+		e.hold(j.key, &held{revision: revision, ids: ids, foreign: foreignOf(j)})
+	} else {
+		e.hold(j.key, nil)
+	}
 }
 
 // describeGood is what helm history shows.

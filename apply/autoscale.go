@@ -34,13 +34,14 @@ var scalable = map[schema.GroupKind]bool{
 	{Group: "apps", Kind: "ReplicaSet"}:  true,
 }
 
-// Yield returns a release's objects as they are to be applied: without the
+// Yield returns a release's objects as they are to be applied: without what is to
+// be ignored of them and somebody else holds now (see drift.Yield), and without the
 // replicas of workloads that an autoscaler targets. As long as no autoscaler has
 // set them yet they stay what they are in the cluster, since a field that its only
 // owner drops goes back to its default: one replica
 // (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#migrating-deployments-and-statefulsets-to-horizontal-autoscaling).
 // The given objects are not modified.
-func (c *Cluster) Yield(ctx context.Context, want []manifest.Object) ([]manifest.Object, error) {
+func (c *Cluster) Yield(ctx context.Context, rel Owner, want, past []manifest.Object) ([]manifest.Object, error) {
 	targets := map[manifest.ID]bool{}
 	for _, o := range want {
 		if o.ID().GroupKind() == autoscalerKind {
@@ -51,7 +52,9 @@ func (c *Cluster) Yield(ctx context.Context, want []manifest.Object) ([]manifest
 	for i, o := range want {
 		out[i] = o
 		_, has, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "replicas")
-		if !scalable[o.ID().GroupKind()] || !has || !targets[o.ID()] && !c.scalers.target(ctx, o.ID()) {
+		scaled := scalable[o.ID().GroupKind()] && has && (targets[o.ID()] || c.scalers.target(ctx, o.ID()))
+		ignored := manifest.IgnoredPaths(rel.Ignore, o.ID())
+		if !scaled && len(ignored) == 0 {
 			continue
 		}
 		if err := c.Live.Watch(ctx, []*unstructured.Unstructured{o.Unstructured}); err != nil {
@@ -61,11 +64,22 @@ func (c *Cluster) Yield(ctx context.Context, want []manifest.Object) ([]manifest
 		if err != nil {
 			return nil, err
 		}
-		if live != nil {
+		if live != nil && scaled {
 			out[i].Unstructured = yielded(o.Unstructured, live)
 		}
+		out[i].Unstructured = drift.Yield(out[i].Unstructured, live, find(past, o.ID()), FieldManager, ignored)
 	}
 	return out, nil
+}
+
+// find returns the object of an identity; nil if there is none.
+func find(objects []manifest.Object, id manifest.ID) *unstructured.Unstructured {
+	for _, o := range objects {
+		if o.ID() == id {
+			return o.Unstructured
+		}
+	}
+	return nil
 }
 
 func yielded(want, live *unstructured.Unstructured) *unstructured.Unstructured {

@@ -43,9 +43,6 @@ const (
 	annotKeep         = "helm.sh/resource-policy"
 )
 
-// Concurrency is how many requests one environment has under way at once.
-const Concurrency = 16
-
 // Cluster is one environment's view of a Kubernetes cluster. It is safe for
 // concurrent use.
 type Cluster struct {
@@ -59,26 +56,33 @@ type Cluster struct {
 	discovery discovery.CachedDiscoveryInterface
 	mapper    meta.ResettableRESTMapper
 	direct    client.Client
-	slots     chan struct{}
+	pace      *Pace
 	scalers   *autoscalers
 
 	mu      sync.Mutex
 	inPlace map[manifest.ID]placed
-	pods    map[string]*podCache // by namespace
+	judged  map[manifest.ID]judged // what was last found of an object's health
+	pods    map[string]*podCache   // by namespace
 	caps    *Capabilities
 
 	discovered time.Time // when the API server was last asked what it can do, for want of a kind
 }
 
-// Connect returns a Cluster for one environment. It sends no request: a server
-// that is away shows at the first use.
-func Connect(config *rest.Config, environment string, changed Changed) (*Cluster, error) {
+// Connect returns a Cluster for one environment, with a pace of its own if none is
+// given. It sends no request: a server that is away shows at the first use.
+func Connect(config *rest.Config, environment string, changed Changed, pace *Pace) (*Cluster, error) {
 	config = rest.CopyConfig(config)
 	config.UserAgent = "tether"
+	if pace == nil {
+		pace = NewPace(0, nil)
+	}
+	config.Wrap(pace.wrap)
 	// The API server's priority and fairness paces us; a limiter of our own
 	// would only add waiting to it.
 	config.QPS = -1
-	kube, err := kubernetes.NewForConfig(config)
+	typed := rest.CopyConfig(config)
+	typed.ContentType, typed.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
+	kube, err := kubernetes.NewForConfig(typed)
 	if err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
 	}
@@ -88,10 +92,10 @@ func Connect(config *rest.Config, environment string, changed Changed) (*Cluster
 	}
 	cached := memory.NewMemCacheClient(kube.Discovery())
 	c := &Cluster{
-		Environment: environment, Records: record.NewStore(kube),
+		Environment: environment, Records: record.NewStore(kube, pace.acquire),
 		config: config, kube: kube, dyn: dyn, discovery: cached,
 		mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached),
-		slots:  make(chan struct{}, Concurrency), inPlace: map[manifest.ID]placed{}, pods: map[string]*podCache{},
+		pace:   pace, inPlace: map[manifest.ID]placed{}, judged: map[manifest.ID]judged{}, pods: map[string]*podCache{},
 	}
 	if c.direct, err = client.New(config, client.Options{Mapper: c.mapper}); err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
@@ -189,15 +193,4 @@ func (c *Cluster) outdated() bool {
 		c.mapper.Reset()
 	}
 	return due
-}
-
-// acquire takes one of the environment's request slots; the returned function
-// gives it back.
-func (c *Cluster) acquire(ctx context.Context) (func(), error) {
-	select {
-	case c.slots <- struct{}{}:
-		return func() { <-c.slots }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }

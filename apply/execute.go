@@ -50,7 +50,7 @@ func (c *Cluster) applyStage(ctx context.Context, rel Owner, changes []Change, c
 	var wg sync.WaitGroup
 	errs := make([]error, len(changes))
 	for i, ch := range changes {
-		release, err := c.acquire(ctx)
+		release, err := c.pace.acquire(ctx)
 		if err != nil {
 			errs[i] = err
 			break
@@ -70,6 +70,16 @@ func (c *Cluster) applyOne(ctx context.Context, rel Owner, ch Change, coming Com
 		return c.applyDeferred(ctx, rel, ch, coming)
 	case Recreate:
 		return c.recreate(ctx, ch)
+	case Update:
+		if ch.differs() {
+			if err := c.write(ctx, ch); err != nil {
+				return err
+			}
+		}
+		if rel.Strict && len(ch.Foreign) > 0 {
+			return c.strip(ctx, rel, ch)
+		}
+		return nil
 	default:
 		return c.write(ctx, ch)
 	}
@@ -77,6 +87,9 @@ func (c *Cluster) applyOne(ctx context.Context, rel Owner, ch Change, coming Com
 
 // applyDeferred plans an object anew, now that what it waited for is there.
 func (c *Cluster) applyDeferred(ctx context.Context, rel Owner, ch Change, coming Coming) error {
+	if ch.valid && c.createValid(ctx, ch) == nil {
+		return nil
+	}
 	again, seen, err := c.replan(ctx, rel, ch, coming)
 	if err != nil {
 		return err
@@ -96,6 +109,23 @@ func (c *Cluster) applyDeferred(ctx context.Context, rel Owner, ch Change, comin
 	default:
 		return c.write(ctx, again)
 	}
+}
+
+// createValid writes an object that only waited for its namespace, if nothing of
+// its name is there: its content needs no second dry-run.
+func (c *Cluster) createValid(ctx context.Context, ch Change) error {
+	live, err := c.read(ctx, ch.Object)
+	if err != nil {
+		return err
+	}
+	if live != nil {
+		return fmt.Errorf("%s exists", ch.ID)
+	}
+	if err := c.Live.Watch(ctx, []*unstructured.Unstructured{ch.Object}); err != nil {
+		return err
+	}
+	ch.Live, ch.judged = nil, ch.Object
+	return c.write(ctx, ch)
 }
 
 // The API server takes a moment until it serves what a CRD defines, and says

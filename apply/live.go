@@ -35,6 +35,7 @@ type Live struct {
 	written map[manifest.ID]*unstructured.Unstructured // answers to our writes that no watch has caught up with
 	gone    map[manifest.ID]string                     // resourceVersion of the last deletion seen
 	waiters map[manifest.ID]map[chan struct{}]struct{}
+	fields  interned
 }
 
 // Changed is told of every event on an object of the environment; drifted says
@@ -113,7 +114,7 @@ func (l *Live) start(key watchKey) (*watch, error) {
 		func(o *metav1.ListOptions) { o.LabelSelector = selector })
 	ctx, cancel := context.WithCancel(l.stop)
 	w := &watch{informer: generic.Informer(), cancel: cancel, failed: make(chan error, 1)}
-	if err := w.informer.SetWatchErrorHandlerWithContext(w.trouble); err != nil {
+	if err := errors.Join(w.informer.SetWatchErrorHandlerWithContext(w.trouble), w.informer.SetTransform(l.fields.transform)); err != nil {
 		cancel()
 		return nil, err
 	}

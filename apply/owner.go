@@ -4,18 +4,37 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/fluxcd/pkg/ssa"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Owner is the release that an object belongs to.
+// Owner is the release that an object belongs to, and how its objects are held.
 type Owner struct {
 	Environment, Name, Namespace string
+	// Strict has what people's tools added to objects removed.
+	Strict bool
+	// Ignore are fields that are left to others.
+	Ignore []manifest.Ignore
+}
+
+// Differences lists the fields that an update of an object of the release changes.
+func (o Owner) Differences(c Change) []drift.Field {
+	if o.Strict {
+		return slices.Concat(c.Drift, c.Foreign)
+	}
+	return c.Drift
+}
+
+// foreign lists what people's tools added to a live object.
+func (o Owner) foreign(id manifest.ID, live *unstructured.Unstructured) []drift.Field {
+	return drift.Foreign(live, FieldManager, tools, manifest.IgnoredPaths(o.Ignore, id))
 }
 
 // Mark returns the release's objects as they are applied: with the label and
@@ -81,17 +100,8 @@ func (o Owner) owns(live *unstructured.Unstructured) bool {
 	return a[annotRelease] == o.Name && (a[annotReleaseSpace] == o.Namespace || a[annotReleaseSpace] == "")
 }
 
-func appliedByUs(live *unstructured.Unstructured) bool { return ownFields(live) != nil }
-
-// ownFields returns the fields that we applied, as the server wrote them down; nil
-// if there are none.
-func ownFields(live *unstructured.Unstructured) []byte {
-	for _, m := range live.GetManagedFields() {
-		if m.Manager == FieldManager && m.Operation == metav1.ManagedFieldsOperationApply && m.Subresource == "" && m.FieldsV1 != nil {
-			return m.FieldsV1.GetRawBytes()
-		}
-	}
-	return nil
+func appliedByUs(live *unstructured.Unstructured) bool {
+	return drift.Applied(live, FieldManager) != nil
 }
 
 // collision says whose a live object is that is not the release's.
@@ -117,16 +127,18 @@ var formerManagers = []ssa.FieldManager{
 	{Name: "before-first-apply", OperationType: metav1.ManagedFieldsOperationUpdate},
 }
 
-// tools are the managers, by prefix, with which people edit objects by hand: kubectl's
-// subcommands, and Lens.
-var tools = []string{"kubectl-", "node-fetch"}
+// tools are the managers, by prefix, with which people change objects by hand:
+// kubectl's subcommands, Lens (node-fetch), k9s, dashboards, browsers and scripts.
+var tools = []string{"kubectl", "node-fetch", "Lens", "freelens", "k9s", "dashboard", "headlamp", "Mozilla", "curl"}
 
-// managedByOthers reports whether Helm or kubectl still own fields of a live
-// object under their own name.
+// managedByOthers reports whether Helm still owns fields of a live object under its
+// own name, or what is not ours yet was kubectl's.
 func managedByOthers(live *unstructured.Unstructured) bool {
+	ours := appliedByUs(live)
 	for _, m := range live.GetManagedFields() {
 		for _, f := range formerManagers {
-			if strings.HasPrefix(m.Manager, f.Name) && m.Operation == f.OperationType && m.Subresource == "" {
+			former := strings.HasPrefix(m.Manager, f.Name) && m.Operation == f.OperationType && m.Subresource == ""
+			if former && (f.Name == "helm" || !ours) {
 				return true
 			}
 		}

@@ -1,8 +1,8 @@
 package apply
 
 import (
-	"bytes"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -38,12 +38,16 @@ type Change struct {
 	Live *unstructured.Unstructured
 	// Drift lists what an update changes.
 	Drift []drift.Field
+	// Foreign lists what people's tools added to the object. An update removes it
+	// if the release's owner is strict.
+	Foreign []drift.Field
 	// Why is a sentence for Deferred, Keep, Recreate and Refused.
 	Why string
 	// Adopt says that the object was managed by Helm or kubectl until now.
 	Adopt bool
 
 	judged *unstructured.Unstructured // the dry-run's answer
+	valid  bool                       // deferred, with content that the server takes
 }
 
 // Plan is what a release's deploy does, as data. Its String is stable.
@@ -64,6 +68,8 @@ type Seen struct {
 	Judged *unstructured.Unstructured
 	// Deferred says why the object could not be dry-run yet.
 	Deferred string
+	// Valid says that the content of a deferred object was dry-run all the same.
+	Valid bool
 	// Err is the refusal of the dry-run.
 	Err error
 }
@@ -99,7 +105,7 @@ func NewPlan(rel Owner, want, past []manifest.Object, seen map[manifest.ID]Seen,
 }
 
 func wantChange(rel Owner, o manifest.Object, s Seen) Change {
-	c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: s.Live, judged: s.Judged}
+	c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: s.Live, judged: s.Judged, valid: s.Valid}
 	switch {
 	case s.Deferred != "":
 		c.Action, c.Why = Deferred, s.Deferred
@@ -118,14 +124,25 @@ func wantChange(rel Owner, o manifest.Object, s Seen) Change {
 			c.Action = Unchanged
 		}
 	}
+	if c.Action == Update || c.Action == Unchanged {
+		c.Foreign = rel.foreign(c.ID, s.Live)
+	}
+	if rel.Strict && len(c.Foreign) > 0 {
+		c.Action = Update
+	}
 	return c
+}
+
+// differs reports whether an update changes what is ours of an object.
+func (c Change) differs() bool {
+	return c.Adopt || c.judged != nil && !settled(c.Live, c.judged, c.Drift)
 }
 
 // settled reports whether an object that does not differ is ours as it would be
 // after a write: a field that somebody else set to the very same value has to
 // become ours, or it would stay when the chart drops it.
 func settled(live, judged *unstructured.Unstructured, differs []drift.Field) bool {
-	return len(differs) == 0 && !managedByOthers(live) && bytes.Equal(ownFields(live), ownFields(judged))
+	return len(differs) == 0 && !managedByOthers(live) && reflect.DeepEqual(drift.Applied(live, FieldManager), drift.Applied(judged, FieldManager))
 }
 
 // lostVersions returns the versions of a kind that a change would stop to serve.
@@ -220,6 +237,9 @@ func (p Plan) String() string {
 		b.WriteByte('\n')
 		for _, f := range c.Drift {
 			fmt.Fprintf(&b, "              %s: %s -> %s\n", f.Path, f.Have, f.Want)
+		}
+		for _, f := range c.Foreign {
+			fmt.Fprintf(&b, "              %s: %s, by %s\n", f.Path, f.Have, f.Manager)
 		}
 	}
 	return b.String()

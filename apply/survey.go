@@ -58,8 +58,9 @@ func Comes(objects []manifest.Object, namespaces ...string) Coming {
 // placed is how an object was left: what was wanted, and a hash of the live
 // fields that are ours.
 type placed struct {
-	want uint64
-	live drift.Hash
+	want    uint64
+	live    drift.Hash
+	foreign drift.Hash // of what people's tools had added
 }
 
 var seed = maphash.MakeSeed()
@@ -81,7 +82,7 @@ func (c *Cluster) leave(id manifest.ID, want, live *unstructured.Unstructured) {
 		delete(c.inPlace, id)
 		return
 	}
-	c.inPlace[id] = placed{want: fingerprint(want), live: hash}
+	c.inPlace[id] = placed{want: fingerprint(want), live: hash, foreign: drift.ForeignHash(live, FieldManager, tools)}
 }
 
 // Left returns how objects were left, one hash after the other, for Trust in
@@ -116,13 +117,16 @@ func (c *Cluster) Trust(objects []manifest.Object, left []byte) {
 
 // Doubt forgets how objects were left, so that the next survey asks the server
 // about every one of them.
-func (c *Cluster) Doubt() {
+func (c *Cluster) Doubt(ids []manifest.ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	clear(c.inPlace)
+	for _, id := range ids {
+		delete(c.inPlace, id)
+	}
 }
 
-// asLeft reports whether a live object's owned fields are as they were left.
+// asLeft reports whether a live object's owned fields are as they were left, and
+// people's tools added nothing since.
 func (c *Cluster) asLeft(id manifest.ID, live *unstructured.Unstructured) bool {
 	c.mu.Lock()
 	p, ok := c.inPlace[id]
@@ -131,7 +135,7 @@ func (c *Cluster) asLeft(id manifest.ID, live *unstructured.Unstructured) bool {
 		return false
 	}
 	hash, err := drift.Projection(live, FieldManager)
-	return err == nil && hash == p.live
+	return err == nil && hash == p.live && drift.ForeignHash(live, FieldManager, tools) == p.foreign
 }
 
 // knownInPlace reports whether want was applied, and is still as it was left.
@@ -141,6 +145,20 @@ func (c *Cluster) knownInPlace(want, live *unstructured.Unstructured) bool {
 	p, ok := c.inPlace[id]
 	c.mu.Unlock()
 	return ok && p.want == fingerprint(want) && c.asLeft(id, live)
+}
+
+// InPlace reports whether every object that a plan applies is in the cluster as it
+// was left, so that nothing has to be asked about it.
+func (c *Cluster) InPlace(p Plan) bool {
+	for _, ch := range p.Changes {
+		if ch.Object == nil {
+			continue
+		}
+		if live, ok := c.Live.Get(ch.ID); !ok || !c.knownInPlace(ch.Object, live) {
+			return false
+		}
+	}
+	return true
 }
 
 // Survey reads all that a plan needs to know: what is live, and for what is not
@@ -172,7 +190,7 @@ func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, comi
 		var s Seen
 		var err error
 		if coming.absent[o.GetNamespace()] {
-			s = Seen{Deferred: namespaceComes(o.GetNamespace()), Err: c.schemaError(ctx, o.Unstructured, coming)}.settle()
+			s = c.probe(ctx, o.Unstructured, coming, namespaceComes(o.GetNamespace()))
 		} else {
 			s, err = c.surveyOne(ctx, o.Unstructured, coming)
 		}
@@ -253,7 +271,7 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 	for {
 		judged, err := c.dryRun(ctx, u)
 		if why := deferral(u, err, coming); why != "" {
-			return Seen{Deferred: why, Err: c.schemaError(ctx, u, coming)}.settle(), nil
+			return c.probe(ctx, u, coming, why), nil
 		}
 		if transient(err) {
 			return Seen{}, fmt.Errorf("dry-run %s: %w", id, err)
@@ -303,14 +321,6 @@ func sameVersion(live, judged *unstructured.Unstructured) bool {
 	return live.GetResourceVersion() == judged.GetResourceVersion()
 }
 
-// settle makes a deferred object that the server refuses for its content refused.
-func (s Seen) settle() Seen {
-	if s.Err != nil {
-		s.Deferred = ""
-	}
-	return s
-}
-
 // deferral says why an object cannot be dry-run before other objects of the same
 // commit are there; empty if that is not what err says.
 func deferral(u *unstructured.Unstructured, err error, coming Coming) string {
@@ -335,21 +345,21 @@ func namespaceMissing(err error, namespace string) bool {
 	return d.Kind == "namespaces" && d.Name == namespace
 }
 
-// schemaError checks the content of an object whose namespace does not exist yet
-// by a dry-run create in namespace "default": what is invalid there is invalid
-// anywhere. All other refusals (a quota, a policy, a name that is taken) are about
-// that namespace and say nothing.
-func (c *Cluster) schemaError(ctx context.Context, u *unstructured.Unstructured, coming Coming) error {
+// probe checks the content of an object whose namespace does not exist yet by a
+// dry-run create in namespace "default": what is invalid there is invalid anywhere.
+// All other refusals (a quota, a policy, a name that is taken) are about that
+// namespace and say nothing.
+func (c *Cluster) probe(ctx context.Context, u *unstructured.Unstructured, coming Coming, why string) Seen {
 	if coming.Kinds[u.GroupVersionKind().GroupKind()] != nil {
-		return nil
+		return Seen{Deferred: why}
 	}
 	probe := u.DeepCopy()
 	probe.SetNamespace("default")
 	err := c.direct.Create(ctx, probe, client.DryRunAll, client.FieldOwner(FieldManager), client.FieldValidation("Strict"))
 	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
-		return err
+		return Seen{Err: err}
 	}
-	return nil
+	return Seen{Deferred: why, Valid: err == nil}
 }
 
 func (c *Cluster) dryRun(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
@@ -402,7 +412,7 @@ func (c *Cluster) each(ctx context.Context, objects []manifest.Object, do func(c
 	var once sync.Once
 	var first error
 	for _, o := range objects {
-		release, err := c.acquire(ctx)
+		release, err := c.pace.acquire(ctx)
 		if err != nil {
 			once.Do(func() { first = err })
 			break

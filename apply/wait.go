@@ -40,9 +40,35 @@ func (c *Cluster) Health(objects []manifest.ID) []Health {
 	out := make([]Health, 0, len(objects))
 	for _, id := range objects {
 		live, _ := c.Live.Get(id)
-		out = append(out, HealthOf(id, live))
+		out = append(out, c.healthOf(id, live))
 	}
 	return out
+}
+
+// judged is an object's health, and the object that it was found of.
+type judged struct {
+	live   *unstructured.Unstructured
+	health Health
+}
+
+// healthOf is HealthOf, which is asked again only of what changed: at rest nothing
+// does.
+func (c *Cluster) healthOf(id manifest.ID, live *unstructured.Unstructured) Health {
+	c.mu.Lock()
+	known, ok := c.judged[id]
+	c.mu.Unlock()
+	if ok && known.live == live {
+		return known.health
+	}
+	h := HealthOf(id, live)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if live == nil {
+		delete(c.judged, id)
+	} else {
+		c.judged[id] = judged{live, h}
+	}
+	return h
 }
 
 // ErrMissing says that somebody deleted what was just applied and waited for.

@@ -97,6 +97,27 @@ func (c *Cluster) write(ctx context.Context, ch Change) error {
 	return nil
 }
 
+// strip removes what people's tools added to an object, as it was last left.
+func (c *Cluster) strip(ctx context.Context, rel Owner, ch Change) error {
+	live, ok := c.Live.Get(ch.ID)
+	if !ok {
+		return nil
+	}
+	patch, err := drift.Strip(live, FieldManager, tools, manifest.IgnoredPaths(rel.Ignore, ch.ID))
+	if err != nil || patch == nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	answer := live.DeepCopy()
+	if err := c.direct.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(FieldManager)); err != nil {
+		return fmt.Errorf("remove foreign fields of %s: %w", ch.ID, err)
+	}
+	c.Live.wrote(answer)
+	c.leave(ch.ID, ch.Object, answer)
+	return nil
+}
+
 // manage replaces an object's managed fields, if it is still as it is known.
 func (c *Cluster) manage(ctx context.Context, live *unstructured.Unstructured, managed []metav1.ManagedFieldsEntry) (*unstructured.Unstructured, error) {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
@@ -139,6 +160,7 @@ func (c *Cluster) remove(ctx context.Context, live *unstructured.Unstructured) e
 	}
 	c.mu.Lock()
 	delete(c.inPlace, manifest.IDOf(live))
+	delete(c.judged, manifest.IDOf(live))
 	c.mu.Unlock()
 	return nil
 }

@@ -27,8 +27,10 @@ import (
 type Environment struct {
 	Name, Namespace string
 	NamespaceLabels map[string]string
-	// Drift is correct or report.
+	// Drift is correct, report or strict.
 	Drift string
+	// Ignore are fields that are left to others.
+	Ignore []manifest.Ignore
 	// Atomic has all releases of a commit go back when one of them fails.
 	Atomic bool
 	// Windows are when deploys are allowed or denied; none allows them always.
@@ -125,6 +127,7 @@ type specDocument struct {
 	Namespace       string            `yaml:"namespace"`
 	NamespaceLabels map[string]string `yaml:"namespaceLabels"`
 	Drift           string            `yaml:"drift"`
+	Ignore          []ignoreDocument  `yaml:"ignore"`
 	Atomic          bool              `yaml:"atomic"`
 	DeployWindows   []windowDocument  `yaml:"deployWindows"`
 	PruneBudget     string            `yaml:"pruneBudget"`
@@ -144,7 +147,7 @@ type releaseDocument struct {
 }
 
 // unsupported are fields that the product has and this version does not.
-var unsupported = []string{"valuesFrom", "version", "patches", "ignore"}
+var unsupported = []string{"valuesFrom", "version", "patches"}
 
 // LoadEnvironment reads environments/NAME/environment.yaml strictly. Everything
 // that is wrong is returned at once, as Problems.
@@ -264,12 +267,12 @@ func (l *checker) environment(name string, doc document) *Environment {
 	}
 	s := doc.Spec
 	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct"),
-		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget)}
+		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore)}
 	if !dnsLabel.MatchString(s.Namespace) || len(s.Namespace) > 63 {
 		l.refuse(l.line("spec", "namespace"), "spec.namespace is %q: use lower-case letters, digits and dashes, 63 at the most", s.Namespace)
 	}
-	if env.Drift != "correct" && env.Drift != "report" {
-		l.refuse(l.line("spec", "drift"), "spec.drift is %q: use correct or report", env.Drift)
+	if env.Drift != "correct" && env.Drift != "report" && env.Drift != "strict" {
+		l.refuse(l.line("spec", "drift"), "spec.drift is %q: use correct, report or strict", env.Drift)
 	}
 	for i, r := range s.Releases {
 		env.Releases = append(env.Releases, l.release(env, i, r))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -70,6 +71,35 @@ func (l *checker) budget(text string) int {
 		l.refuse(l.line("spec", "pruneBudget"), "pruneBudget %q: use a share of the environment's objects, from 0%% to 100%%", text)
 	}
 	return n
+}
+
+type ignoreDocument struct {
+	Group string   `yaml:"group"`
+	Kind  string   `yaml:"kind"`
+	Name  string   `yaml:"name"`
+	Paths []string `yaml:"paths"`
+}
+
+// pointer is a JSON pointer to a field (RFC 6901).
+var pointer = regexp.MustCompile(`^(/([^~/]|~[01])+)+$`)
+
+func (l *checker) ignores(docs []ignoreDocument) []manifest.Ignore {
+	var out []manifest.Ignore
+	for i, d := range docs {
+		if d.Kind == "" || len(d.Paths) == 0 {
+			l.refuse(l.line("spec", "ignore", i), "a rule of ignore needs a kind and paths")
+		}
+		if _, err := path.Match(d.Name, ""); err != nil {
+			l.refuse(l.line("spec", "ignore", i, "name"), "name %q of a rule of ignore: use a name, or a pattern like web-*", d.Name)
+		}
+		for j, p := range d.Paths {
+			if !pointer.MatchString(p) {
+				l.refuse(l.line("spec", "ignore", i, "paths", j), "path %q of a rule of ignore: use a JSON pointer like /spec/template/spec/containers/0/resources, with ~1 for a / in a key", p)
+			}
+		}
+		out = append(out, manifest.Ignore(d))
+	}
+	return out
 }
 
 type checkDocument struct {

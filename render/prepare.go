@@ -5,36 +5,34 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
 	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"sigs.k8s.io/yaml"
 )
 
-// Renderer renders releases. It is safe for concurrent use.
+// Renderer renders releases. It keeps the charts that it read, and the inputs of
+// each release as they were last prepared, so that a commit costs what it changes.
+// It is safe for concurrent use.
 type Renderer struct {
-	mu     sync.Mutex
-	charts map[string]*source // by git's hash of the chart's folder
+	mu       sync.Mutex
+	charts   charts
+	prepared map[string]keyed // by environment and release
+}
+
+// keyed is a prepared release, and what it was prepared from.
+type keyed struct {
+	key      string
+	prepared *Prepared
 }
 
 // NewRenderer returns a Renderer with nothing in its cache.
-func NewRenderer() *Renderer { return &Renderer{charts: map[string]*source{}} }
-
-// source is a chart's files, as Helm's loader left them: rendering changes a
-// chart, so each render loads one anew from them.
-type source struct {
-	files []*loader.BufferedFile
-	deps  []*source
+func NewRenderer() *Renderer {
+	return &Renderer{charts: charts{byKey: map[string]*source{}}, prepared: map[string]keyed{}}
 }
 
 // Prepared is a release whose inputs are read and checked, and not rendered.
@@ -48,7 +46,56 @@ type Prepared struct {
 
 // Prepare reads a release's chart and values and checks the values against the
 // chart's schema. What is wrong with them is returned as Problems.
-func (r *Renderer) Prepare(files fs.FS, _ *Environment, spec ReleaseSpec) (*Prepared, error) {
+func (r *Renderer) Prepare(files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
+	src, err := r.source(files, spec.Chart, 0)
+	if err != nil {
+		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("chart %s of release %s: %v", spec.Chart, spec.Name, err)}}
+	}
+	at, key := env.Name+"/"+spec.Name, inputsKey(files, src, spec)
+	if known := r.known(at); key != "" && known.key == key {
+		p := *known.prepared
+		p.spec = spec // what else is said of the release may be another
+		return &p, nil
+	}
+	p, err := prepare(files, src, spec)
+	if err == nil && key != "" {
+		r.mu.Lock()
+		r.prepared[at] = keyed{key, p}
+		r.mu.Unlock()
+	}
+	return p, err
+}
+
+func (r *Renderer) known(at string) keyed {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.prepared[at]
+}
+
+// hasher is a file system that knows a hash of each file and folder; git does.
+type hasher interface {
+	Hash(path string) (string, error)
+}
+
+// inputsKey names a release's inputs without reading them; empty if the files have
+// no hashes.
+func inputsKey(files fs.FS, src *source, spec ReleaseSpec) string {
+	h, ok := files.(hasher)
+	if !ok || src.key == "" {
+		return ""
+	}
+	parts := []string{src.key, spec.Name, spec.Namespace}
+	for _, name := range spec.Values {
+		hash, err := h.Hash(name)
+		if err != nil {
+			return ""
+		}
+		parts = append(parts, name+"@"+hash)
+	}
+	return strings.Join(parts, "\n")
+}
+
+func prepare(files fs.FS, src *source, spec ReleaseSpec) (*Prepared, error) {
 	values := map[string]any{}
 	for _, name := range spec.Values {
 		one, err := readValues(files, name)
@@ -57,14 +104,11 @@ func (r *Renderer) Prepare(files fs.FS, _ *Environment, spec ReleaseSpec) (*Prep
 		}
 		values = mergeValues(values, one)
 	}
-	src, err := r.source(files, spec.Chart, 0)
-	if err != nil {
-		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("chart %s of release %s: %v", spec.Chart, spec.Name, err)}}
-	}
 	p := &Prepared{spec: spec, source: src, values: values}
 	if err := p.checkSchema(); err != nil {
 		return nil, err
 	}
+	var err error
 	p.Digest, err = p.digest()
 	return p, err
 }
@@ -101,138 +145,6 @@ func mergeValues(a, b map[string]any) map[string]any {
 	return out
 }
 
-// The bounds of a chart: more is a mistake, or an attack.
-const (
-	maxFiles = 10_000
-	maxSize  = 20 << 20
-	maxDepth = 10
-)
-
-type hasher interface {
-	Hash(path string) (string, error)
-}
-
-// source loads a chart, or finds it in the cache by git's hash of its folder.
-func (r *Renderer) source(files fs.FS, dir string, depth int) (*source, error) {
-	if depth > maxDepth {
-		return nil, errors.New("its file:// dependencies go too deep, or in a circle")
-	}
-	key := ""
-	if h, ok := files.(hasher); ok {
-		if hash, err := h.Hash(dir); err == nil {
-			key = dir + "@" + hash
-		}
-	}
-	r.mu.Lock()
-	cached := r.charts[key]
-	r.mu.Unlock()
-	if key == "" || cached == nil {
-		loaded, err := loadFiles(files, dir)
-		if err != nil {
-			return nil, err
-		}
-		cached = &source{files: loaded}
-		r.mu.Lock()
-		r.charts[key] = cached
-		r.mu.Unlock()
-	}
-	// Dependencies lie elsewhere in the repository, and so do not count in the
-	// folder's hash.
-	src := &source{files: cached.files}
-	ch, err := loader.LoadFiles(cached.files)
-	if err != nil {
-		return nil, err
-	}
-	src.deps, err = r.dependencies(files, dir, ch, depth)
-	return src, err
-}
-
-// dependencies loads what Chart.yaml refers to by file:// and the chart does not
-// bring itself.
-func (r *Renderer) dependencies(files fs.FS, dir string, ch *chart.Chart, depth int) ([]*source, error) {
-	var out []*source
-	for _, d := range ch.Metadata.Dependencies {
-		if slices.ContainsFunc(ch.Dependencies(), func(c *chart.Chart) bool { return c.Name() == d.Name }) {
-			continue
-		}
-		rel, isFile := strings.CutPrefix(d.Repository, "file://")
-		if !isFile {
-			return nil, fmt.Errorf("its dependency %s is not in its charts/ folder: run helm dependency build, and commit the result", d.Name)
-		}
-		at := path.Join(dir, rel)
-		if !fs.ValidPath(at) {
-			return nil, fmt.Errorf("its dependency %s (%s) leaves the repository", d.Name, d.Repository)
-		}
-		dep, err := r.source(files, at, depth+1)
-		if err != nil {
-			return nil, fmt.Errorf("its dependency %s: %w", d.Name, err)
-		}
-		out = append(out, dep)
-	}
-	return out, nil
-}
-
-// loadFiles writes a chart's folder to disk and has Helm's loader read it, so
-// that .helmignore means what it means to Helm. Only regular files are taken.
-func loadFiles(files fs.FS, dir string) ([]*loader.BufferedFile, error) {
-	tmp, err := os.MkdirTemp("", "tether-chart-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(tmp)
-	count, size := 0, int64(0)
-	err = fs.WalkDir(files, dir, func(name string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, _ := filepath.Rel(dir, name) // name lies below dir
-		to := filepath.Join(tmp, rel)
-		if e.IsDir() {
-			return os.MkdirAll(to, 0o700)
-		}
-		if !e.Type().IsRegular() {
-			return fmt.Errorf("%s is a symbolic link or no regular file: put a copy in its place", name)
-		}
-		raw, err := fs.ReadFile(files, name)
-		if err != nil {
-			return err
-		}
-		count, size = count+1, size+int64(len(raw))
-		if count > maxFiles || size > maxSize {
-			return fmt.Errorf("it has more than %d files or %d MiB", maxFiles, maxSize>>20)
-		}
-		return os.WriteFile(to, raw, 0o600)
-	})
-	if err != nil {
-		return nil, err
-	}
-	ch, err := loader.LoadDir(tmp)
-	if err != nil {
-		return nil, errors.New(strings.ReplaceAll(err.Error(), tmp+"/", ""))
-	}
-	var out []*loader.BufferedFile
-	for _, f := range ch.Raw {
-		out = append(out, &loader.BufferedFile{Name: f.Name, Data: f.Data})
-	}
-	return out, nil
-}
-
-// load makes a chart that may be changed.
-func (s *source) load() (*chart.Chart, error) {
-	ch, err := loader.LoadFiles(s.files)
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range s.deps {
-		sub, err := d.load()
-		if err != nil {
-			return nil, err
-		}
-		ch.AddDependency(sub)
-	}
-	return ch, nil
-}
-
 func (p *Prepared) checkSchema() error {
 	refuse := func(err error) error {
 		file := p.spec.file
@@ -241,10 +153,7 @@ func (p *Prepared) checkSchema() error {
 		}
 		return Problems{{File: file, Message: fmt.Sprintf("release %s: %s", p.spec.Name, strings.Join(strings.Fields(err.Error()), " "))}}
 	}
-	ch, err := p.source.load()
-	if err != nil {
-		return refuse(err)
-	}
+	ch := p.source.load()
 	if err := localRefs(ch); err != nil {
 		return refuse(err)
 	}
@@ -322,17 +231,4 @@ func (p *Prepared) digest() (string, error) {
 	part(values)
 	p.source.hash(part)
 	return hex.EncodeToString(h.Sum(nil))[:40], nil
-}
-
-func (s *source) hash(part func([]byte)) {
-	files := slices.Clone(s.files)
-	slices.SortFunc(files, func(a, b *loader.BufferedFile) int { return strings.Compare(a.Name, b.Name) })
-	for _, f := range files {
-		part([]byte(f.Name))
-		part(f.Data)
-	}
-	for _, d := range s.deps {
-		part([]byte("dependency"))
-		d.hash(part)
-	}
 }

@@ -92,10 +92,7 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 }
 
 func (p *Prepared) render(opts Options) (*manifest.Release, error) {
-	ch, err := p.source.load()
-	if err != nil {
-		return nil, err
-	}
+	ch := p.source.load()
 	caps, err := opts.Capabilities.helm()
 	if err != nil {
 		return nil, err
@@ -182,10 +179,7 @@ func (p *Prepared) CRDs(scope manifest.Scope) ([]manifest.Object, error) {
 	if !p.source.defines() {
 		return nil, nil
 	}
-	ch, err := p.source.load()
-	if err != nil {
-		return nil, err
-	}
+	ch := p.source.load()
 	if err := chartutil.ProcessDependenciesWithMerge(ch, p.values); err != nil {
 		return nil, err
 	}

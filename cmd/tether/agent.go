@@ -18,6 +18,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/source"
 )
 
@@ -31,6 +32,7 @@ type agentFlags struct {
 	identity      string
 	driftSchedule string
 	historyMax    int
+	concurrency   int
 	git           gitFlags
 }
 
@@ -67,6 +69,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.StringVar(&f.dataDir, "data-dir", "", "where the clone is kept (default: below the user's cache directory)")
 	fl.StringVar(&f.identity, "identity", "", "this replica's name in leases (default: host name and data directory)")
 	fl.StringVar(&f.driftSchedule, "drift-schedule", "*/30 * * * *", "when to compare everything with the cluster anew, as a cron expression; empty for never")
+	fl.IntVar(&f.concurrency, "concurrency", apply.DefaultConcurrency, "how many requests to the API server are under way at once at the most; fewer while it says that it has too many")
 	fl.IntVar(&f.historyMax, "history-max", 10, "how many records to keep of each release")
 	fl.StringVar(&f.git.username, "git-username", "", "user name for https (default: x-access-token, if there is a token)")
 	fl.StringVar(&f.git.tokenFile, "git-token-file", "", "file with a token or password for https")
@@ -86,6 +89,9 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	klog.SetLogger(logr.Discard())
 	if len(f.environments) == 0 {
 		return usageError{errors.New("--environment is missing: name one or more folders below environments/")}
+	}
+	if f.concurrency < 1 {
+		return usageError{fmt.Errorf("--concurrency %d: use 1 or more", f.concurrency)}
 	}
 	config, err := f.config()
 	if err != nil {
@@ -111,7 +117,7 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a, err := agent.New(agent.Options{
 		Environments: f.environments, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
-		Repository: repo.String(), Branch: f.branch, FullScan: scan, HistoryMax: f.historyMax,
+		Repository: repo.String(), Branch: f.branch, FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
 	}, repo, config, log, agent.NewMetrics(registry))
 	if err != nil {
 		return err

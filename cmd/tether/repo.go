@@ -136,7 +136,7 @@ func (f *renderFlags) options(ctx context.Context, environment string) (render.O
 	if err != nil {
 		return opts, err
 	}
-	c, err := apply.Connect(config, environment, nil)
+	c, err := apply.Connect(config, environment, nil, nil)
 	if err != nil {
 		return opts, err
 	}

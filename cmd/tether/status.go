@@ -20,7 +20,7 @@ func (s *shared) cluster(environment string) (*apply.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return apply.Connect(config, environment, nil)
+	return apply.Connect(config, environment, nil, nil)
 }
 
 func newStatus(s *shared) *cobra.Command {
@@ -77,6 +77,10 @@ func tableOfStatus(w io.Writer, st *agent.Status) error {
 	}
 	for _, r := range st.Releases {
 		for _, d := range r.Drift {
+			if d.Foreign {
+				fmt.Fprintf(&b, "foreign: %s: %s %s is %s, by %s\n", r.Name, d.Object, d.Path, d.Have, d.Manager)
+				continue
+			}
 			fmt.Fprintf(&b, "drift: %s: %s %s is %s, not %s, by %s\n", r.Name, d.Object, d.Path, d.Have, d.Want, d.Manager)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/yaml"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -29,6 +30,7 @@ import (
 type row struct {
 	what        string
 	took, floor time.Duration
+	settled     time.Duration // the floor, and until the cluster's controllers had done their part
 	cpu         time.Duration
 	peak        int // KiB
 	requests    map[string]int
@@ -66,10 +68,11 @@ spec:
 // scale is a site of many small releases.
 type scale struct {
 	*site
-	n     int
-	agent *exec.Cmd
-	rows  []row
-	dyn   dynamic.Interface
+	n        int
+	interval string
+	agent    *exec.Cmd
+	rows     []row
+	dyn      dynamic.Interface
 }
 
 // BenchmarkScale takes an environment of many releases (TETHER_BENCH_RELEASES,
@@ -91,7 +94,7 @@ func BenchmarkScale(b *testing.B) {
 }
 
 func newScale(b *testing.B, n int) *scale {
-	s := &scale{site: newSite(b, "scale"), n: n}
+	s := &scale{site: newSite(b, "scale"), n: n, interval: "500ms"}
 	var err error
 	if s.dyn, err = dynamic.NewForConfig(s.c.Config); err != nil {
 		b.Fatal(err)
@@ -107,19 +110,23 @@ func newScale(b *testing.B, n int) *scale {
 }
 
 func (s *scale) life() {
-	floor := s.floor("v1")
+	floor, settled := s.floor("v1")
 	head := s.bump("v1", s.n)
 	s.measure("install of all", floor, head, s.start)
-	floor = s.floor("v2")
+	s.rows[0].settled = settled
+	floor, settled = s.floor("v2")
 	s.measure("upgrade of all", floor, "", func() { s.until(s.bump("v2", s.n)) })
+	s.rows[1].settled = settled
 	one := s.floorOf("v3", 1)
 	s.measure("bump of one", one, "", func() { s.until(s.bump("v3", 1)) })
 	s.measure("hand edit put back", one, "", s.edit)
 	s.measure("20 hand edits, the slowest", one, "", nil)
 	s.rows[len(s.rows)-1].took = s.edits(20)
-	s.measure("at rest for 20 s", 0, "", func() { time.Sleep(20 * time.Second) }) // what is measured is that time
 	s.stop()
+	s.interval = "30s" // the default
 	s.measure("restart until in sync", s.rows[0].took, s.bump("v3", 1), s.start)
+	time.Sleep(5 * time.Second)                                                   // until it is at rest
+	s.measure("at rest for 60 s", 0, "", func() { time.Sleep(60 * time.Second) }) // what is measured is that time
 	s.stop()
 }
 
@@ -139,7 +146,7 @@ func (s *scale) bump(tag string, n int) string {
 }
 
 func (s *scale) start() {
-	s.agent = s.site.agent("--interval", "500ms")
+	s.agent = s.site.agent("--interval", s.interval)
 	if err := s.agent.Start(); err != nil {
 		s.b.Fatal(err)
 	}
@@ -269,7 +276,23 @@ func (s *scale) verbs(since time.Time) map[string]int {
 	return out
 }
 
-func (s *scale) floor(tag string) time.Duration { return s.floorOf(tag, s.n) }
+// floor sends the objects of all releases raw, and then waits until the cluster's
+// controllers have seen each Deployment: no agent that waits for health can be
+// done before.
+func (s *scale) floor(tag string) (sent, settled time.Duration) {
+	began := time.Now()
+	sent = s.floorOf(tag, s.n)
+	for {
+		list, err := s.c.Kube.AppsV1().Deployments(s.name+"-floor").List(context.Background(), metav1.ListOptions{})
+		if err != nil {
+			s.b.Fatal(err)
+		}
+		if !slices.ContainsFunc(list.Items, func(d appsv1.Deployment) bool { return d.Status.ObservedGeneration < d.Generation }) {
+			return sent, time.Since(began)
+		}
+		time.Sleep(100 * time.Millisecond) // between two looks at a condition
+	}
+}
 
 // floorOf sends the objects of n releases raw, 16 at a time.
 func (s *scale) floorOf(tag string, n int) time.Duration {
@@ -352,18 +375,20 @@ func (s *scale) edits(n int) time.Duration {
 func (s *scale) print() {
 	var out strings.Builder
 	t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "%d RELEASES\tTOOK\tFLOOR\tRATIO\tCPU\tPEAK\tREQUESTS\n", s.n)
+	fmt.Fprintf(t, "%d RELEASES\tTOOK\tFLOOR\tRATIO\tSETTLED\tRATIO\tCPU\tPEAK\tREQUESTS\n", s.n)
 	for _, r := range s.rows {
-		ratio := "-"
-		if r.floor > 0 {
-			ratio = fmt.Sprintf("%.2f", float64(r.took)/float64(r.floor))
+		ratio := func(floor time.Duration) string {
+			if floor == 0 {
+				return "-\t-"
+			}
+			return fmt.Sprintf("%s\t%.2f", floor.Round(time.Millisecond), float64(r.took)/float64(floor))
 		}
 		var verbs []string
 		for v, n := range r.requests {
 			verbs = append(verbs, fmt.Sprintf("%s %d", v, n))
 		}
 		slices.Sort(verbs)
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d MiB\t%s\n", r.what, r.took.Round(time.Millisecond), r.floor.Round(time.Millisecond), ratio,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d MiB\t%s\n", r.what, r.took.Round(time.Millisecond), ratio(r.floor), ratio(r.settled),
 			r.cpu.Round(10*time.Millisecond), r.peak/1024, strings.Join(verbs, ", "))
 	}
 	t.Flush()
