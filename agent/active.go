@@ -131,6 +131,7 @@ func (e *environment) tend(ctx context.Context, a *active) error {
 			return err
 		}
 	}
+	e.tell(ctx)
 	return e.publish(ctx)
 }
 

@@ -56,6 +56,7 @@ func (e *environment) conclude(ctx context.Context, a *active) error {
 		e.ledger.Applied = &c
 	}
 	e.describeReleases(jobs)
+	e.tell(ctx)
 	if err := e.store(ctx); err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type environment struct {
 	mu        sync.Mutex
 	head      source.Commit
 	dirty     map[manifest.ID]bool          // objects that may have drifted since they were last surveyed
+	news      []news                        // what is to be told
 	scan      []releaseKey                  // what is left to do of a full scan
 	trusting  bool                          // what records say of the cluster is believed: until the first full scan
 	fights    fights                        // objects that are changed again each time they are put back

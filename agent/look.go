@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"reflect"
 	"slices"
 	"strings"
@@ -194,36 +195,42 @@ func (e *environment) doubtAll() {
 }
 
 func (e *environment) read(head source.Commit) (*loaded, error) {
-	l := &loaded{commit: head.SHA}
 	rev, err := e.agent.repo.Revision(head.SHA)
 	if err != nil {
 		return nil, err
 	}
-	if !render.HasEnvironment(rev.Files, e.name) && len(e.ledger.Releases) > 0 {
+	l := e.readTree(rev.Files, head.SHA)
+	if l.err != nil {
+		l.inForce = e.lastGood()
+	}
+	return l, nil
+}
+
+// readTree reads and prepares the releases of a commit's tree.
+func (e *environment) readTree(files fs.FS, commit string) *loaded {
+	l := &loaded{commit: commit}
+	if !render.HasEnvironment(files, e.name) && len(e.ledger.Releases) > 0 {
 		l.gone, l.env = true, &render.Environment{Name: e.name, Namespace: e.ledger.Namespace}
 		l.inForce = l.env
 		l.spaces = []string{e.ledger.Namespace}
-		return l, nil
+		return l
 	}
-	if l.env, l.err = render.LoadEnvironment(rev.Files, e.name); l.err != nil {
-		l.inForce = e.lastGood()
-		return l, nil
+	if l.env, l.err = render.LoadEnvironment(files, e.name); l.err != nil {
+		return l
 	}
 	l.inForce = l.env
 	var problems []error
 	for _, spec := range l.env.Releases {
-		p, err := e.agent.renderer.Prepare(rev.Files, l.env, spec)
+		p, err := e.agent.renderer.Prepare(files, l.env, spec)
 		if err != nil {
 			problems = append(problems, err)
 			continue
 		}
 		l.targets = append(l.targets, target{spec, p})
 	}
-	if l.err = errors.Join(problems...); l.err != nil {
-		l.inForce = e.lastGood()
-	}
+	l.err = errors.Join(problems...)
 	l.spaces = spacesOf(l)
-	return l, nil
+	return l
 }
 
 // lastGood returns what the last good commit says of the environment; nil if there

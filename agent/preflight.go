@@ -255,7 +255,7 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 		return nil
 	}
 	found := &held{revision: j.state.History.Current().Revision, ids: ids, drift: driftOf(j), foreign: foreignOf(j)}
-	e.tell(ctx, j, e.heldOf(j.key), found)
+	e.note(j, e.heldOf(j.key), found)
 	e.hold(j.key, found)
 	j.plan = e.leaveFights(j.plan)
 	j.state.Drifted = j.plan.Pending() || len(j.plan.Refusals()) > 0

@@ -43,26 +43,42 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 	return e.cluster.Wait(waits, j.want, j.spec.Timeout, e.waiting(j))
 }
 
-// tell says what a survey found that stays in the cluster, once: drift that is only
-// reported, and fields that people's tools added.
-func (e *environment) tell(ctx context.Context, j *job, before, now *held) {
+// news is something that is told once: to the log, and by an event.
+type news struct{ reason, release, text string }
+
+// note takes down what a survey found that stays in the cluster, if it was not there
+// before: drift that is only reported, and fields that people's tools added.
+func (e *environment) note(j *job, before, now *held) {
 	var known []ObjectDrift
 	if before != nil {
 		known = slices.Concat(before.drift, before.foreign)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, d := range slices.Concat(now.drift, now.foreign) {
 		if slices.Contains(known, d) || !d.Foreign && j.state.Correct {
 			continue
 		}
-		reason, text := "Drift", fmt.Sprintf("%s: %s is %s, not %s", d.Object, d.Path, d.Have, d.Want)
+		n := news{"Drift", j.spec.Name, fmt.Sprintf("%s: %s is %s, not %s", d.Object, d.Path, d.Have, d.Want)}
 		if d.Foreign {
-			reason, text = "Foreign", fmt.Sprintf("%s: %s is %s, which is not of the chart", d.Object, d.Path, d.Have)
+			n.reason, n.text = "Foreign", fmt.Sprintf("%s: %s is %s, which is not of the chart", d.Object, d.Path, d.Have)
 		}
 		if d.Manager != "" {
-			text += ", by " + d.Manager
+			n.text += ", by " + d.Manager
 		}
-		e.log.Warn(strings.ToLower(reason), "release", j.spec.Name, "what", text, "doing", "leaving it")
-		e.emit(ctx, "Warning", reason, fmt.Sprintf("release %s: %s; it is left as it is", j.spec.Name, text))
+		e.news = append(e.news, n)
+	}
+}
+
+// tell says what was taken down.
+func (e *environment) tell(ctx context.Context) {
+	e.mu.Lock()
+	all := e.news
+	e.news = nil
+	e.mu.Unlock()
+	for _, n := range all {
+		e.log.Warn(strings.ToLower(n.reason), "release", n.release, "what", n.text, "doing", "leaving it")
+		e.emit(ctx, "Warning", n.reason, fmt.Sprintf("release %s: %s; it is left as it is", n.release, n.text))
 	}
 }
 

@@ -97,7 +97,7 @@ func NewPlan(rel Owner, want, past []manifest.Object, seen map[manifest.ID]Seen,
 		}
 		wanted[id] = true // past may list an object more than once
 		if live := seen[id].Live; live != nil && live.GetDeletionTimestamp() == nil {
-			p.Changes = append(p.Changes, pruneChange(rel, id, live))
+			p.Changes = append(p.Changes, pruneChange(id, live, rel.owns(live)))
 		}
 	}
 	slices.SortStableFunc(p.Changes, func(a, b Change) int { return int(a.Stage) - int(b.Stage) })
@@ -189,10 +189,10 @@ func refusal(o manifest.Object, s Seen) (Action, string) {
 	return Refused, s.Err.Error()
 }
 
-func pruneChange(rel Owner, id manifest.ID, live *unstructured.Unstructured) Change {
+func pruneChange(id manifest.ID, live *unstructured.Unstructured, ours bool) Change {
 	c := Change{ID: id, Action: Delete, Stage: StageOf(id.GroupKind()), Live: live}
 	switch {
-	case !rel.owns(live):
+	case !ours:
 		c.Action, c.Why = Keep, "it is not the release's any more"
 	case live.GetAnnotations()[annotKeep] == "keep":
 		c.Action, c.Why = Keep, annotKeep+": keep"

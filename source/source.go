@@ -83,8 +83,9 @@ type Repository struct {
 	url  string // the form that go-git takes
 	auth transport.AuthMethod
 
-	mu  sync.RWMutex
-	git *git.Repository
+	mu    sync.RWMutex
+	git   *git.Repository
+	whole plumbing.Hash // the commit that was last found to be there with all its trees
 }
 
 var scpForm = regexp.MustCompile(`^[\w.-]+@[\w.-]+:`)
@@ -229,7 +230,7 @@ func (r *Repository) Fetch(ctx context.Context) (Commit, error) {
 	defer r.mu.Unlock()
 	c, err := r.fetch(ctx)
 	if errors.Is(err, errDamaged) {
-		r.git = nil
+		r.git, r.whole = nil, plumbing.ZeroHash
 		if err := os.RemoveAll(r.opts.Dir); err != nil {
 			return Commit{}, fmt.Errorf("clear the damaged clone: %w", err)
 		}
@@ -314,6 +315,9 @@ func (r *Repository) trusted(ref plumbing.ReferenceName) (Commit, error) {
 	if err != nil {
 		return Commit{}, fmt.Errorf("%w: commit %s: %w", errDamaged, at.Hash(), err)
 	}
+	if r.whole == at.Hash() {
+		return commitOf(c), nil
+	}
 	tree, err := c.Tree()
 	if err == nil {
 		walker := object.NewTreeWalker(tree, true, nil)
@@ -325,6 +329,7 @@ func (r *Repository) trusted(ref plumbing.ReferenceName) (Commit, error) {
 	if err != nil && err.Error() != "EOF" {
 		return Commit{}, fmt.Errorf("%w: tree of %s: %w", errDamaged, at.Hash(), err)
 	}
+	r.whole = at.Hash()
 	return commitOf(c), nil
 }
 

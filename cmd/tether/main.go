@@ -48,7 +48,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(stderr, "tether: %v\n", err)
+	if !errors.Is(err, errDifferences) { // which were printed
+		fmt.Fprintf(stderr, "tether: %v\n", err)
+	}
 	return exitCode(err)
 }
 
@@ -84,7 +86,7 @@ treats a git revert as a rollback.
 Every flag can be given as an environment variable too: --log-level as
 TETHER_LOG_LEVEL. A flag wins over its variable.
 
-Exit codes: 0 fine; 1 it failed; 2 bad usage or a refused repository; 3 time-out.`,
+Exit codes: 0 fine; 1 it failed, or (diff) there are differences; 2 bad usage or a refused repository; 3 time-out.`,
 		Version:           version,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
@@ -95,7 +97,7 @@ Exit codes: 0 fine; 1 it failed; 2 bad usage or a refused repository; 3 time-out
 	})
 	var s shared
 	s.register(root)
-	root.AddCommand(newAgent(&s), newValidate(&s), newRender(&s), newStatus(&s), newHistory(&s), newWait(&s), newSync(&s), newPause(&s), newResume(&s), newDemo(&s))
+	root.AddCommand(newAgent(&s), newValidate(&s), newRender(&s), newDiff(&s), newStatus(&s), newHistory(&s), newWait(&s), newSync(&s), newPause(&s), newResume(&s), newDemo(&s))
 	for _, c := range root.Commands() {
 		checkArgs(c)
 	}

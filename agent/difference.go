@@ -1,0 +1,242 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Difference is what a revision would change in an environment. It is a contract:
+// other programs are built on it.
+type Difference struct {
+	Environment string `json:"environment"`
+	// From and To say what is compared.
+	From     string              `json:"from"`
+	To       string              `json:"to"`
+	Releases []ReleaseDifference `json:"releases"`
+	// Refusals is what the commit would be refused for.
+	Refusals []string `json:"refusals"`
+}
+
+// ReleaseDifference is what would be done about one release.
+type ReleaseDifference struct {
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	// Action is install, upgrade, rollback, uninstall, repair, hold or none.
+	Action  string             `json:"action"`
+	Reason  string             `json:"reason"`
+	Objects []ObjectDifference `json:"objects"`
+}
+
+// ObjectDifference is what would be done about one object.
+type ObjectDifference struct {
+	Object string `json:"object"`
+	// Action is create, update, recreate, delete, keep, deferred, refused or, for
+	// one that only has foreign fields, unchanged.
+	Action string            `json:"action"`
+	Why    string            `json:"why,omitempty"`
+	Fields []FieldDifference `json:"fields"`
+}
+
+// FieldDifference is one field that would change. Values are JSON, shortened, and
+// masked in Secrets; "(absent)" is no value.
+type FieldDifference struct {
+	Path    string `json:"path"`
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Manager string `json:"manager,omitempty"`
+	// Foreign says that a person's tool added the field, and that it stays.
+	Foreign bool `json:"foreign,omitempty"`
+}
+
+// Any reports whether anything would change, or is refused. Foreign fields that
+// stay are no difference.
+func (d *Difference) Any() bool {
+	return len(d.Refusals) > 0 || slices.ContainsFunc(d.Releases, func(r ReleaseDifference) bool {
+		return r.Action != string(None) || slices.ContainsFunc(r.Objects, func(o ObjectDifference) bool { return o.Action != string(apply.Unchanged) })
+	})
+}
+
+func objectDifferences(rel apply.Owner, p apply.Plan) []ObjectDifference {
+	out := []ObjectDifference{}
+	for _, c := range p.Changes {
+		o := ObjectDifference{Object: c.ID.String(), Action: string(c.Action), Why: c.Why, Fields: []FieldDifference{}}
+		for _, f := range rel.Differences(c) {
+			o.Fields = append(o.Fields, FieldDifference{Path: f.Path, From: f.Have, To: f.Want, Manager: f.Manager})
+		}
+		for _, f := range c.Foreign {
+			if !rel.Strict {
+				o.Fields = append(o.Fields, FieldDifference{Path: f.Path, From: f.Have, To: f.Have, Manager: f.Manager, Foreign: true})
+			}
+		}
+		if c.Action != apply.Unchanged || len(o.Fields) > 0 {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// Between renders an environment from two trees of a repository and compares what
+// comes out; it asks no cluster. A tree without the environment has no releases.
+func Between(ctx context.Context, from, to fs.FS, environment string, opts render.Options) (*Difference, error) {
+	if !render.HasEnvironment(from, environment) && !render.HasEnvironment(to, environment) {
+		_, err := render.LoadEnvironment(to, environment)
+		return nil, err
+	}
+	r := render.NewRenderer()
+	before, err := prepareAll(r, from, environment)
+	if err != nil {
+		return nil, err
+	}
+	after, err := prepareAll(r, to, environment)
+	if err != nil {
+		return nil, err
+	}
+	d := &Difference{Environment: environment, Releases: []ReleaseDifference{}, Refusals: []string{}}
+	for _, key := range bothKeys(before, after) {
+		one, err := between(ctx, r, key, before[key], after[key], opts)
+		if err != nil {
+			return nil, err
+		}
+		if one != nil {
+			d.Releases = append(d.Releases, *one)
+		}
+	}
+	return d, nil
+}
+
+func bothKeys(a, b map[releaseKey]*render.Prepared) []releaseKey {
+	var keys []releaseKey
+	for k := range a {
+		keys = append(keys, k)
+	}
+	for k := range b {
+		if a[k] == nil {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, func(a, b releaseKey) int { return cmp.Compare(a.String(), b.String()) })
+	return keys
+}
+
+func prepareAll(r *render.Renderer, files fs.FS, environment string) (map[releaseKey]*render.Prepared, error) {
+	out := map[releaseKey]*render.Prepared{}
+	if !render.HasEnvironment(files, environment) {
+		return out, nil
+	}
+	env, err := render.LoadEnvironment(files, environment)
+	if err != nil {
+		return nil, err
+	}
+	for _, spec := range env.Releases {
+		p, err := r.Prepare(files, env, spec)
+		if err != nil {
+			return nil, err
+		}
+		out[releaseKey{spec.Namespace, spec.Name}] = p
+	}
+	return out, nil
+}
+
+// between compares one release; nil if its inputs are the same.
+func between(ctx context.Context, r *render.Renderer, key releaseKey, before, after *render.Prepared, opts render.Options) (*ReleaseDifference, error) {
+	d := &ReleaseDifference{Name: key.name, Namespace: key.namespace}
+	var from, to *manifest.Release
+	var err error
+	switch {
+	case before != nil && after != nil && before.Digest == after.Digest:
+		return nil, nil
+	case before == nil:
+		d.Action, d.Reason = string(Install), "environment.yaml lists it now"
+	case after == nil:
+		d.Action, d.Reason = string(Uninstall), "environment.yaml no longer lists it"
+	default:
+		d.Action, d.Reason = string(Upgrade), "its inputs changed"
+	}
+	if before != nil {
+		opts.IsUpgrade = after != nil
+		if from, err = r.Render(ctx, before, opts); err != nil {
+			return nil, err
+		}
+	}
+	if after != nil {
+		opts.IsUpgrade = before != nil
+		if to, err = r.Render(ctx, after, opts); err != nil {
+			return nil, err
+		}
+	}
+	d.Objects = objectDifferences(apply.Owner{}, apply.Between(from, to))
+	if len(d.Objects) == 0 {
+		d.Reason += ", its objects did not"
+	}
+	return d, nil
+}
+
+// Preview plans what the agent would do about an environment if a tree of the
+// repository were the branch's head now, whether or not it may do it now: deploy
+// windows, pauses and the prune budget are left out. It sends dry-runs and writes
+// nothing.
+func Preview(ctx context.Context, c *apply.Cluster, files fs.FS, namespace string) (*Difference, error) {
+	silent := slog.New(slog.DiscardHandler)
+	a := &Agent{opts: Options{Namespace: namespace, Now: time.Now}, renderer: render.NewRenderer(), log: silent,
+		metrics: NewMetrics(prometheus.NewRegistry())}
+	e := &environment{agent: a, name: c.Environment, log: silent, cluster: c}
+	e.forget()
+	e.trusting = false
+	var none *ErrNoLedger
+	var err error
+	if e.ledger, err = ReadLedger(ctx, c, namespace); errors.As(err, &none) {
+		e.ledger, err = &Ledger{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	l := e.readTree(files, "")
+	if l.err != nil {
+		return nil, l.err
+	}
+	l.env.Windows = nil
+	jobs, err := e.jobs(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	refusals, err := e.preflight(ctx, l, jobs)
+	if err != nil {
+		return nil, err
+	}
+	d := &Difference{Environment: e.name, Releases: []ReleaseDifference{}, Refusals: append([]string{}, refusals...)}
+	for _, j := range jobs {
+		if !j.changes() {
+			if err := e.keep(ctx, l, j); err != nil {
+				return nil, err
+			}
+		}
+		if one := j.difference(); one != nil {
+			d.Releases = append(d.Releases, *one)
+		}
+	}
+	return d, nil
+}
+
+// difference is nil for a release that is as it is to be.
+func (j *job) difference() *ReleaseDifference {
+	d := &ReleaseDifference{Name: j.key.name, Namespace: j.key.namespace, Action: string(j.decision.Act), Reason: j.decision.Reason,
+		Objects: objectDifferences(j.owner, j.plan)}
+	if j.err != nil {
+		d.Action, d.Reason = string(Hold), j.err.Error()
+	}
+	if d.Action == string(None) && len(d.Objects) == 0 {
+		return nil
+	}
+	return d
+}

@@ -1,0 +1,63 @@
+package apply
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Between plans what leads from one rendered release to another, without a cluster:
+// it does not know what is live, nor what the API server defaults or refuses. What
+// stays the same is left out. Either may be nil.
+func Between(from, to *manifest.Release) Plan {
+	var p Plan
+	before, after := everything(from), everything(to)
+	for _, r := range []*manifest.Release{from, to} {
+		if r != nil {
+			p.Release, p.Namespace = r.Name, r.Namespace
+		}
+	}
+	for _, o := range after.objects {
+		c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: find(before.objects, o.ID()), Why: after.why[o.ID()]}
+		c.Action = Create
+		if c.Live != nil {
+			c.Action, c.Drift = Update, drift.Compare(c.Live, c.Object)
+		}
+		if c.Live == nil || len(c.Drift) > 0 {
+			p.Changes = append(p.Changes, c)
+		}
+	}
+	for _, o := range before.objects {
+		if find(after.objects, o.ID()) == nil {
+			c := pruneChange(o.ID(), o.Unstructured, true)
+			if hook := before.why[o.ID()]; hook != "" {
+				c.Why = hook
+			}
+			p.Changes = append(p.Changes, c)
+		}
+	}
+	slices.SortStableFunc(p.Changes, func(a, b Change) int { return int(a.Stage) - int(b.Stage) })
+	return p
+}
+
+// contents are all objects of a release, and what is to be said of some.
+type contents struct {
+	objects []manifest.Object
+	why     map[manifest.ID]string
+}
+
+func everything(r *manifest.Release) contents {
+	c := contents{why: map[manifest.ID]string{}}
+	if r == nil {
+		return c
+	}
+	c.objects = slices.Concat(r.CRDs, r.Objects)
+	for _, h := range r.Hooks {
+		c.objects = append(c.objects, h.Object)
+		c.why[h.ID()] = fmt.Sprintf("hook %s", strings.Join(h.Events, ", "))
+	}
+	return c
+}
