@@ -71,7 +71,7 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 	if opts.HistoryMax == 0 {
 		opts.HistoryMax = 10
 	}
-	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(), poller: source.NewPoller(repo), standby: map[string]bool{}}
+	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(render.Config{}), poller: source.NewPoller(repo), standby: map[string]bool{}}
 	pace := apply.NewPace(opts.Concurrency, m.requested)
 	for _, name := range opts.Environments {
 		e, err := newEnvironment(a, name, config, pace)

@@ -93,12 +93,12 @@ func Between(ctx context.Context, from, to fs.FS, environment string, opts rende
 		_, err := render.LoadEnvironment(to, environment)
 		return nil, err
 	}
-	r := render.NewRenderer()
-	before, err := prepareAll(r, from, environment)
+	r := render.NewRenderer(render.Config{})
+	before, err := prepareAll(ctx, r, from, environment)
 	if err != nil {
 		return nil, err
 	}
-	after, err := prepareAll(r, to, environment)
+	after, err := prepareAll(ctx, r, to, environment)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func bothKeys(a, b map[releaseKey]*render.Prepared) []releaseKey {
 	return keys
 }
 
-func prepareAll(r *render.Renderer, files fs.FS, environment string) (map[releaseKey]*render.Prepared, error) {
+func prepareAll(ctx context.Context, r *render.Renderer, files fs.FS, environment string) (map[releaseKey]*render.Prepared, error) {
 	out := map[releaseKey]*render.Prepared{}
 	if !render.HasEnvironment(files, environment) {
 		return out, nil
@@ -139,7 +139,7 @@ func prepareAll(r *render.Renderer, files fs.FS, environment string) (map[releas
 		return nil, err
 	}
 	for _, spec := range env.Releases {
-		p, err := r.Prepare(files, env, spec)
+		p, err := r.Prepare(ctx, files, env, spec)
 		if err != nil {
 			return nil, err
 		}
@@ -188,7 +188,7 @@ func between(ctx context.Context, r *render.Renderer, key releaseKey, before, af
 // nothing.
 func Preview(ctx context.Context, c *apply.Cluster, files fs.FS, namespace string) (*Difference, error) {
 	silent := slog.New(slog.DiscardHandler)
-	a := &Agent{opts: Options{Namespace: namespace, Now: time.Now}, renderer: render.NewRenderer(), log: silent,
+	a := &Agent{opts: Options{Namespace: namespace, Now: time.Now}, renderer: render.NewRenderer(render.Config{}), log: silent,
 		metrics: NewMetrics(prometheus.NewRegistry())}
 	e := &environment{agent: a, name: c.Environment, log: silent, cluster: c}
 	e.forget()
@@ -201,7 +201,7 @@ func Preview(ctx context.Context, c *apply.Cluster, files fs.FS, namespace strin
 	if err != nil {
 		return nil, err
 	}
-	l := e.readTree(files, "")
+	l := e.readTree(ctx, files, "")
 	if l.err != nil {
 		return nil, l.err
 	}

@@ -68,7 +68,7 @@ func (e *environment) look(ctx context.Context) error {
 
 // see reads and decides; it writes nothing.
 func (e *environment) see(ctx context.Context, head source.Commit) (*loaded, []*job, []string, error) {
-	load, err := e.load(head)
+	load, err := e.load(ctx, head)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -163,11 +163,11 @@ func ledgerOf(environment, namespace string) apply.Document {
 
 // load reads and prepares a commit's releases. A commit that was loaded is not
 // read again. What is wrong with it is in loaded.err; an error is about the clone.
-func (e *environment) load(head source.Commit) (*loaded, error) {
+func (e *environment) load(ctx context.Context, head source.Commit) (*loaded, error) {
 	if e.loaded != nil && e.loaded.commit == head.SHA {
 		return e.loaded, nil
 	}
-	l, err := e.read(head)
+	l, err := e.read(ctx, head)
 	if err != nil {
 		return nil, err
 	}
@@ -194,12 +194,12 @@ func (e *environment) doubtAll() {
 	}
 }
 
-func (e *environment) read(head source.Commit) (*loaded, error) {
+func (e *environment) read(ctx context.Context, head source.Commit) (*loaded, error) {
 	rev, err := e.agent.repo.Revision(head.SHA)
 	if err != nil {
 		return nil, err
 	}
-	l := e.readTree(rev.Files, head.SHA)
+	l := e.readTree(ctx, rev.Files, head.SHA)
 	if l.err != nil {
 		l.inForce = e.lastGood()
 	}
@@ -207,7 +207,7 @@ func (e *environment) read(head source.Commit) (*loaded, error) {
 }
 
 // readTree reads and prepares the releases of a commit's tree.
-func (e *environment) readTree(files fs.FS, commit string) *loaded {
+func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) *loaded {
 	l := &loaded{commit: commit}
 	if !render.HasEnvironment(files, e.name) && len(e.ledger.Releases) > 0 {
 		l.gone, l.env = true, &render.Environment{Name: e.name, Namespace: e.ledger.Namespace}
@@ -221,7 +221,7 @@ func (e *environment) readTree(files fs.FS, commit string) *loaded {
 	l.inForce = l.env
 	var problems []error
 	for _, spec := range l.env.Releases {
-		p, err := e.agent.renderer.Prepare(files, l.env, spec)
+		p, err := e.agent.renderer.Prepare(ctx, files, l.env, spec)
 		if err != nil {
 			problems = append(problems, err)
 			continue

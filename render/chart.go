@@ -1,6 +1,7 @@
 package render
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -64,7 +65,7 @@ const (
 )
 
 // source loads a chart, or finds it in the cache by git's hash of its folder.
-func (r *Renderer) source(files fs.FS, dir string, depth int) (*source, error) {
+func (r *Renderer) source(ctx context.Context, files fs.FS, dir string, depth int) (*source, error) {
 	if depth > maxDepth {
 		return nil, errors.New("its file:// dependencies go too deep, or in a circle")
 	}
@@ -74,7 +75,7 @@ func (r *Renderer) source(files fs.FS, dir string, depth int) (*source, error) {
 	}
 	// Dependencies lie elsewhere in the repository, and so do not count in the
 	// folder's hash.
-	deps, err := r.dependencies(files, dir, own.chart, depth)
+	deps, err := r.dependencies(ctx, files, dir, own.chart, depth)
 	if err != nil || len(deps) == 0 {
 		return own, err
 	}
@@ -123,7 +124,7 @@ func (r *Renderer) folder(files fs.FS, dir string) (*source, error) {
 
 // dependencies loads what Chart.yaml refers to by file:// and the chart does not
 // bring itself.
-func (r *Renderer) dependencies(files fs.FS, dir string, ch *chart.Chart, depth int) ([]*source, error) {
+func (r *Renderer) dependencies(ctx context.Context, files fs.FS, dir string, ch *chart.Chart, depth int) ([]*source, error) {
 	var out []*source
 	for _, d := range ch.Metadata.Dependencies {
 		if slices.ContainsFunc(ch.Dependencies(), func(c *chart.Chart) bool { return c.Name() == d.Name }) {
@@ -137,7 +138,7 @@ func (r *Renderer) dependencies(files fs.FS, dir string, ch *chart.Chart, depth 
 		if !fs.ValidPath(at) {
 			return nil, fmt.Errorf("its dependency %s (%s) leaves the repository", d.Name, d.Repository)
 		}
-		dep, err := r.source(files, at, depth+1)
+		dep, err := r.source(ctx, files, at, depth+1)
 		if err != nil {
 			return nil, fmt.Errorf("its dependency %s: %w", d.Name, err)
 		}

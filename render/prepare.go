@@ -1,6 +1,7 @@
 package render
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -19,6 +20,7 @@ import (
 // each release as they were last prepared, so that a commit costs what it changes.
 // It is safe for concurrent use.
 type Renderer struct {
+	config   Config
 	mu       sync.Mutex
 	charts   charts
 	prepared map[string]keyed // by environment and release
@@ -30,9 +32,15 @@ type keyed struct {
 	prepared *Prepared
 }
 
+// Config is what a Renderer is given from outside.
+type Config struct {
+	// References reads what environments refer to in the cluster; nil without one.
+	References References
+}
+
 // NewRenderer returns a Renderer with nothing in its cache.
-func NewRenderer() *Renderer {
-	return &Renderer{charts: charts{byKey: map[string]*source{}}, prepared: map[string]keyed{}}
+func NewRenderer(c Config) *Renderer {
+	return &Renderer{config: c, charts: charts{byKey: map[string]*source{}}, prepared: map[string]keyed{}}
 }
 
 // Prepared is a release whose inputs are read and checked, and not rendered.
@@ -46,8 +54,8 @@ type Prepared struct {
 
 // Prepare reads a release's chart and values and checks the values against the
 // chart's schema. What is wrong with them is returned as Problems.
-func (r *Renderer) Prepare(files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
-	src, err := r.source(files, spec.Chart, 0)
+func (r *Renderer) Prepare(ctx context.Context, files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
+	src, err := r.source(ctx, files, spec.Chart, 0)
 	if err != nil {
 		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("chart %s of release %s: %v", spec.Chart, spec.Name, err)}}
 	}

@@ -50,11 +50,11 @@ func prepareAll(files fs.FS) ([]*render.Prepared, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	r := render.NewRenderer()
+	r := render.NewRenderer(render.Config{})
 	var all []*render.Prepared
 	var text strings.Builder
 	for _, spec := range env.Releases {
-		p, err := r.Prepare(files, env, spec)
+		p, err := r.Prepare(t.Context(), files, env, spec)
 		if err != nil {
 			return nil, "", err
 		}
@@ -177,8 +177,8 @@ func TestATemplateThatLoopsIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := render.NewRenderer()
-	p, err := r.Prepare(files, env, env.Releases[0])
+	r := render.NewRenderer(render.Config{})
+	p, err := r.Prepare(t.Context(), files, env, env.Releases[0])
 	if err != nil {
 		t.Fatal(err)
 	}

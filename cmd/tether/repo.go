@@ -102,12 +102,12 @@ func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) 
 	if err != nil {
 		return err
 	}
-	r := render.NewRenderer()
+	r := render.NewRenderer(render.Config{})
 	for _, spec := range env.Releases {
 		if f.release != "" && spec.Name != f.release {
 			continue
 		}
-		p, err := r.Prepare(files, env, spec)
+		p, err := r.Prepare(ctx, files, env, spec)
 		if err != nil {
 			return err
 		}
@@ -213,11 +213,11 @@ func check(ctx context.Context, files fs.FS, name string) checked {
 		c.Problems = strings.Split(err.Error(), "\n")
 		return c
 	}
-	r := render.NewRenderer()
+	r := render.NewRenderer(render.Config{})
 	opts := render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil)}
 	for _, spec := range env.Releases {
 		c.Releases = append(c.Releases, spec.Name)
-		p, err := r.Prepare(files, env, spec)
+		p, err := r.Prepare(ctx, files, env, spec)
 		if err == nil {
 			_, err = r.Render(ctx, p, opts)
 		}
