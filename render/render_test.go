@@ -54,7 +54,7 @@ func prepareAll(files fs.FS) ([]*render.Prepared, string, error) {
 	var all []*render.Prepared
 	var text strings.Builder
 	for _, spec := range env.Releases {
-		p, err := r.Prepare(t.Context(), files, env, spec)
+		p, err := r.Prepare(context.Background(), files, env, spec)
 		if err != nil {
 			return nil, "", err
 		}
