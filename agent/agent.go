@@ -43,6 +43,9 @@ type Options struct {
 	// Concurrency is how many requests to the API server are under way at once at
 	// the most, apply.DefaultConcurrency if zero.
 	Concurrency int
+	// Profiling has Serve answer /debug/pprof, which shows what the process does and
+	// holds in memory: for who may see that.
+	Profiling bool
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }

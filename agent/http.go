@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Serve answers /healthz, /readyz and /metrics on address until ctx ends.
+// Serve answers /healthz, /readyz and /metrics on address until ctx ends, and
+// /debug/pprof if Options.Profiling is set.
 // listening is called with the address that was really bound.
 func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.Gatherer, listening func(net.Addr)) error {
 	l, err := net.Listen("tcp", address)
@@ -23,6 +25,9 @@ func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.G
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", answer(a.alive))
 	mux.HandleFunc("GET /readyz", answer(a.ready))
+	if a.opts.Profiling {
+		profile(mux)
+	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	listening(l.Addr())
 	stopped := make(chan struct{})
@@ -38,6 +43,14 @@ func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.G
 	}
 	<-stopped
 	return nil
+}
+
+// profile serves Go's profiles, for go tool pprof.
+func profile(mux *http.ServeMux) {
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 }
 
 // answer turns a check into a handler: 200 ok, or 503 and the reason.

@@ -11,12 +11,13 @@ import (
 	"github.com/xetys/tether/apply"
 )
 
-// The Lease's times. A leader that is killed is followed after leaseDuration and
-// one retry at the most; one that stops gives its Lease back at once.
+// The Lease's times. A replica looks at the Lease every one to 2.2 retry periods
+// (client-go's jitter), so a leader that is killed is followed after leaseDuration
+// and twice that at the most: 16.6 s. One that stops gives its Lease back at once.
 const (
-	leaseDuration = 15 * time.Second
-	renewDeadline = 10 * time.Second
-	retryPeriod   = 2 * time.Second
+	leaseDuration = 10 * time.Second
+	renewDeadline = 7 * time.Second
+	retryPeriod   = 1500 * time.Millisecond
 )
 
 // LeaseName is the Lease of an environment: who holds it is its only writer.

@@ -32,6 +32,7 @@ type agentFlags struct {
 	identity      string
 	driftSchedule string
 	historyMax    int
+	profiling     bool
 	concurrency   int
 	git           gitFlags
 }
@@ -70,6 +71,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.StringVar(&f.identity, "identity", "", "this replica's name in leases (default: host name and data directory)")
 	fl.StringVar(&f.driftSchedule, "drift-schedule", "*/30 * * * *", "when to compare everything with the cluster anew, as a cron expression; empty for never")
 	fl.IntVar(&f.concurrency, "concurrency", apply.DefaultConcurrency, "how many requests to the API server are under way at once at the most; fewer while it says that it has too many")
+	fl.BoolVar(&f.profiling, "profiling", false, "answer /debug/pprof too, for go tool pprof: whoever reaches --listen can then see what the process holds in memory")
 	fl.IntVar(&f.historyMax, "history-max", 10, "how many records to keep of each release")
 	fl.StringVar(&f.git.username, "git-username", "", "user name for https (default: x-access-token, if there is a token)")
 	fl.StringVar(&f.git.tokenFile, "git-token-file", "", "file with a token or password for https")
@@ -117,7 +119,7 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a, err := agent.New(agent.Options{
 		Environments: f.environments, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
-		Repository: repo.String(), Branch: f.branch, FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
+		Repository: repo.String(), Branch: f.branch, FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency, Profiling: f.profiling,
 	}, repo, config, log, agent.NewMetrics(registry))
 	if err != nil {
 		return err

@@ -5,8 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,6 +74,7 @@ type scale struct {
 	*site
 	n        int
 	interval string
+	address  string // of the agent's HTTP server
 	agent    *exec.Cmd
 	rows     []row
 	dyn      dynamic.Interface
@@ -95,7 +100,14 @@ func BenchmarkScale(b *testing.B) {
 
 func newScale(b *testing.B, n int) *scale {
 	s := &scale{site: newSite(b, "scale"), n: n, interval: "500ms"}
-	var err error
+	l, err := net.Listen("tcp", "127.0.0.1:0") // an address that is free
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.address = l.Addr().String()
+	if err := l.Close(); err != nil {
+		b.Fatal(err)
+	}
 	if s.dyn, err = dynamic.NewForConfig(s.c.Config); err != nil {
 		b.Fatal(err)
 	}
@@ -146,7 +158,7 @@ func (s *scale) bump(tag string, n int) string {
 }
 
 func (s *scale) start() {
-	s.agent = s.site.agent("--interval", s.interval)
+	s.agent = s.site.agent("--interval", s.interval, "--listen", s.address, "--profiling")
 	if err := s.agent.Start(); err != nil {
 		s.b.Fatal(err)
 	}
@@ -188,6 +200,7 @@ func (s *scale) until(head string) {
 func (s *scale) measure(what string, floor time.Duration, head string, do func()) {
 	began := time.Now()
 	cpu := s.cpu()
+	profiled := s.profile(what)
 	if do != nil {
 		do()
 	}
@@ -195,10 +208,50 @@ func (s *scale) measure(what string, floor time.Duration, head string, do func()
 		s.until(head)
 	}
 	took := time.Since(began)
+	profiled()
 	if s.agent != nil && head != "" {
 		cpu = 0
 	}
 	s.rows = append(s.rows, row{what: what, took: took, floor: floor, cpu: s.cpu() - cpu, peak: s.peak(), requests: s.verbs(began)})
+}
+
+// profile keeps a profile of what the agent does during a step, and of its memory at
+// the end, in the folder TETHER_BENCH_PROFILES; the function ends it.
+func (s *scale) profile(step string) func() {
+	folder := os.Getenv("TETHER_BENCH_PROFILES")
+	if folder == "" {
+		return func() {}
+	}
+	name := filepath.Join(folder, strings.ReplaceAll(step, " ", "-"))
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ { // one that is cut off would be lost
+			s.fetch(fmt.Sprintf("%s-%d.cpu", name, i), "/debug/pprof/profile?seconds=5")
+		}
+	})
+	return func() {
+		cancel()
+		s.fetch(name+".heap", "/debug/pprof/heap")
+		wg.Wait()
+	}
+}
+
+// fetch keeps what the agent's HTTP server answers in a file, if it answers.
+func (s *scale) fetch(file, path string) {
+	answer, err := http.Get("http://" + s.address + path)
+	if err != nil {
+		time.Sleep(100 * time.Millisecond) // it is not up yet
+		return
+	}
+	defer answer.Body.Close()
+	raw, err := io.ReadAll(answer.Body)
+	if err == nil {
+		err = os.WriteFile(file, raw, 0o600)
+	}
+	if err != nil {
+		s.b.Error(err)
+	}
 }
 
 // ticks is the unit of /proc/PID/stat on every Linux that Go runs on.
