@@ -39,7 +39,7 @@ func (e *environment) overBudget(l *loaded, jobs []*job) string {
 	doomed, total := 0, 0
 	for _, j := range jobs {
 		doomed += j.deletions()
-		n := len(j.past)
+		n := j.had
 		if h := e.heldOf(j.key); h != nil {
 			n = max(n, len(h.ids))
 		}

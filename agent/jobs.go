@@ -26,8 +26,9 @@ type job struct {
 	asked    string // the input digest that git asks for, refused or not
 	decision Decision
 	release  *manifest.Release // what the cluster is to be held to; nil when nothing is to be looked at
-	want     []manifest.Object // its objects as they are applied
-	past     []manifest.Object
+	want     []manifest.Object // its objects as they are applied; nil once they were surveyed for a rollout
+	ids      []manifest.ID     // theirs
+	had      int               // how many objects the release may have in the cluster
 	plan     apply.Plan
 	gate     bool  // releases that change wait for its health
 	waits    error // the trouble for which it waits until it is tried again

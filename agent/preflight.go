@@ -70,7 +70,11 @@ func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]
 			return nil, err
 		}
 	}
-	for i, err := range together(changing, func(j *job) error { return e.survey(ctx, j, coming) }) {
+	survey := func(j *job) error {
+		defer j.slim()
+		return e.survey(ctx, j, coming)
+	}
+	for i, err := range together(changing, survey) {
 		switch {
 		case err != nil && apply.Transient(err):
 			return nil, err
@@ -141,11 +145,38 @@ func (e *environment) describe(ctx context.Context, j *job) error {
 	if err != nil || j.release == nil {
 		return err
 	}
-	j.want = j.owner.Mark(slices.Concat(j.release.CRDs, j.release.Objects))
+	j.mark()
 	if c := j.state.History.Current(); !j.changes() && e.trusting && c != nil {
 		e.cluster.Trust(j.want, c.Left)
 	}
-	j.past, err = e.inventory(ctx, j)
+	return nil
+}
+
+// mark sets what the job's release is applied as.
+func (j *job) mark() {
+	j.want = j.owner.Mark(slices.Concat(j.release.CRDs, j.release.Objects))
+	j.ids = idsOf(j.want)
+}
+
+// slim lets go of the objects of a release that is to change, but for those that its
+// plan changes: the text of its manifest has them all, and a thousand releases wait
+// for their turn at once.
+func (j *job) slim() {
+	if j.changes() && j.release != nil {
+		j.want, j.release.Objects = nil, nil
+		j.plan = j.plan.Slim()
+	}
+}
+
+// flesh reads the objects that slim let go of.
+func (e *environment) flesh(j *job) error {
+	if j.want != nil || j.release.Manifest == "" {
+		return nil
+	}
+	var err error
+	if j.release.Objects, err = manifest.Parse(j.release.Manifest, j.release.Namespace, e.cluster.Namespaced); err == nil {
+		j.mark()
+	}
 	return err
 }
 
@@ -209,8 +240,12 @@ func (e *environment) touched(h *held) bool {
 
 // inventory returns every object that the release may have in the cluster.
 func (e *environment) inventory(ctx context.Context, j *job) ([]manifest.Object, error) {
+	intended := j.state.History.Intended()
+	if len(intended) == 1 && intended[0] == j.state.History.Current() && !j.changes() {
+		return slices.Clone(j.release.Objects), nil // it is held to what it has
+	}
 	var out []manifest.Object
-	for _, r := range j.state.History.Intended() {
+	for _, r := range intended {
 		rel, err := e.recorded(ctx, r)
 		if err != nil {
 			return nil, err
@@ -239,27 +274,39 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 	if j.release == nil {
 		return nil
 	}
-	ids := idsOf(j.want)
-	e.clean(ids)
-	want, err := e.cluster.Yield(ctx, j.owner, j.want, j.past)
-	var seen map[manifest.ID]apply.Seen
-	if err == nil {
-		seen, err = e.cluster.Survey(ctx, want, j.past, coming)
-	}
-	if err != nil {
+	e.clean(j.ids)
+	if err := e.replan(ctx, j, coming); err != nil {
 		e.hold(j.key, nil)
 		return fmt.Errorf("release %s: %w", j.spec.Name, err)
 	}
-	j.plan = apply.NewPlan(j.owner, want, j.past, seen, coming)
 	if j.changes() {
 		return nil
 	}
-	found := &held{revision: j.state.History.Current().Revision, ids: ids, drift: driftOf(j), foreign: foreignOf(j)}
+	found := &held{revision: j.state.History.Current().Revision, ids: j.ids, drift: driftOf(j), foreign: foreignOf(j)}
 	e.note(j, e.heldOf(j.key), found)
 	e.hold(j.key, found)
 	j.plan = e.leaveFights(j.plan)
 	j.state.Drifted = j.plan.Pending() || len(j.plan.Refusals()) > 0
 	j.decide()
+	return nil
+}
+
+// replan compares what a job wants with what the release may have and what is live.
+func (e *environment) replan(ctx context.Context, j *job, coming apply.Coming) error {
+	past, err := e.inventory(ctx, j)
+	if err != nil {
+		return err
+	}
+	j.had = len(past)
+	want, err := e.cluster.Yield(ctx, j.owner, j.want, past)
+	if err != nil {
+		return err
+	}
+	seen, err := e.cluster.Survey(ctx, want, past, coming)
+	if err != nil {
+		return err
+	}
+	j.plan = apply.NewPlan(j.owner, want, past, seen, coming)
 	return nil
 }
 
@@ -297,7 +344,7 @@ func (e *environment) duplicates(jobs []*job) []string {
 	owner := map[manifest.ID]string{}
 	var out []string
 	for _, j := range jobs {
-		ids := idsOf(j.want)
+		ids := j.ids
 		if h := e.heldOf(j.key); j.release == nil && h != nil {
 			ids = h.ids
 		}

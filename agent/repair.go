@@ -40,7 +40,7 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 	if !j.gate {
 		return nil
 	}
-	return e.cluster.Wait(waits, j.want, j.spec.Timeout, e.waiting(j))
+	return e.cluster.Wait(waits, j.ids, j.spec.Timeout, e.waiting(j))
 }
 
 // news is something that is told once: to the log, and by an event.

@@ -245,7 +245,7 @@ func (e *environment) settleIn(ctx, waits context.Context, j *job) error {
 		if err := e.cluster.Apply(ctx, j.owner, j.plan); err != nil {
 			return err
 		}
-		err := e.cluster.Wait(waits, j.want, left, e.waiting(j))
+		err := e.cluster.Wait(waits, j.ids, left, e.waiting(j))
 		if !errors.Is(err, apply.ErrMissing) || left <= againPause {
 			return err
 		}
@@ -254,6 +254,9 @@ func (e *environment) settleIn(ctx, waits context.Context, j *job) error {
 		case <-time.After(againPause):
 		case <-waits.Done():
 			return context.Cause(waits)
+		}
+		if err := e.flesh(j); err != nil {
+			return err
 		}
 		if err := e.survey(ctx, j, apply.Coming{}); err != nil {
 			return err
@@ -319,7 +322,7 @@ func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record
 			}
 		}
 	}
-	rec.Left = e.cluster.Left(j.release.Objects)
+	rec.Left = e.cluster.Left(j.ids[len(j.release.CRDs):]) // a record does not keep CRDs
 	if err := e.cluster.Records.Conclude(ctx, rec, record.Good, release.StatusDeployed, e.describeGood(j, rec, commit)); err != nil {
 		return err
 	}
@@ -346,10 +349,9 @@ func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record
 // holdNew has the cluster held to what was just rolled out. If something changed
 // since, the next look surveys it.
 func (e *environment) holdNew(j *job, revision int) {
-	ids := idsOf(j.want)
-	e.clean(ids)
+	e.clean(j.ids)
 	if e.cluster.InPlace(j.plan) {
-		e.hold(j.key, &held{revision: revision, ids: ids, foreign: foreignOf(j)})
+		e.hold(j.key, &held{revision: revision, ids: j.ids, foreign: foreignOf(j)})
 	} else {
 		e.hold(j.key, nil)
 	}

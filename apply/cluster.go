@@ -64,6 +64,7 @@ type Cluster struct {
 	judged  map[manifest.ID]judged // what was last found of an object's health
 	pods    map[string]*podCache   // by namespace
 	caps    *Capabilities
+	kinds   map[schema.GroupVersionKind]*meta.RESTMapping // what was found of them; the mapper finds it anew each time
 
 	discovered time.Time // when the API server was last asked what it can do, for want of a kind
 }
@@ -154,7 +155,7 @@ func (c *Cluster) Capabilities() (Capabilities, error) {
 // Rediscover forgets what the API server can do; call it after CRDs changed.
 func (c *Cluster) Rediscover() {
 	c.mu.Lock()
-	c.caps, c.discovered = nil, time.Now()
+	c.caps, c.kinds, c.discovered = nil, nil, time.Now()
 	c.mu.Unlock()
 	c.mapper.Reset()
 }
@@ -170,6 +171,12 @@ func (c *Cluster) Namespaced(gvk schema.GroupVersionKind) (namespaced, known boo
 }
 
 func (c *Cluster) mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, error) {
+	c.mu.Lock()
+	known := c.kinds[gvk]
+	c.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
 	m, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if meta.IsNoMatchError(err) && c.outdated() {
 		m, err = c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
@@ -177,6 +184,12 @@ func (c *Cluster) mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, error
 	if err != nil {
 		return nil, fmt.Errorf("find the API for %s: %w", gvk, err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kinds == nil {
+		c.kinds = map[schema.GroupVersionKind]*meta.RESTMapping{}
+	}
+	c.kinds[gvk] = m
 	return m, nil
 }
 
@@ -186,7 +199,7 @@ func (c *Cluster) outdated() bool {
 	c.mu.Lock()
 	due := time.Since(c.discovered) > 5*time.Second
 	if due {
-		c.discovered, c.caps = time.Now(), nil
+		c.discovered, c.caps, c.kinds = time.Now(), nil, nil
 	}
 	c.mu.Unlock()
 	if due {

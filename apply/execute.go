@@ -87,7 +87,7 @@ func (c *Cluster) applyOne(ctx context.Context, rel Owner, ch Change, coming Com
 
 // applyDeferred plans an object anew, now that what it waited for is there.
 func (c *Cluster) applyDeferred(ctx context.Context, rel Owner, ch Change, coming Coming) error {
-	if ch.valid && c.createValid(ctx, ch) == nil {
+	if ch.valid && c.createValid(ctx, ch, coming) == nil {
 		return nil
 	}
 	again, seen, err := c.replan(ctx, rel, ch, coming)
@@ -113,12 +113,12 @@ func (c *Cluster) applyDeferred(ctx context.Context, rel Owner, ch Change, comin
 
 // createValid writes an object that only waited for its namespace, if nothing of
 // its name is there: its content needs no second dry-run.
-func (c *Cluster) createValid(ctx context.Context, ch Change) error {
-	live, err := c.read(ctx, ch.Object)
+func (c *Cluster) createValid(ctx context.Context, ch Change, coming Coming) error {
+	there, err := c.exists(ctx, ch.Object, coming)
 	if err != nil {
 		return err
 	}
-	if live != nil {
+	if there {
 		return fmt.Errorf("%s exists", ch.ID)
 	}
 	if err := c.Live.Watch(ctx, []*unstructured.Unstructured{ch.Object}); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // Graph is work in an order: a node runs as soon as all that it comes after has
@@ -77,32 +76,35 @@ func (r Result) OK() bool { return r.Err == nil && len(r.Blocked) == 0 }
 // Run runs every node that can be run and returns what became of each. Nodes of
 // a cycle never run, and are blocked by each other.
 func (g *Graph) Run(ctx context.Context, do func(ctx context.Context, name string) error) map[string]Result {
-	results := map[string]Result{}
-	running := map[string]bool{}
-	done := make(chan struct {
+	type end struct {
 		name string
 		err  error
-	})
-	var wg sync.WaitGroup
-	for {
-		for _, name := range g.ready(results, running) {
-			running[name] = true
-			wg.Go(func() {
-				err := do(ctx, name)
-				done <- struct {
-					name string
-					err  error
-				}{name, err}
-			})
-		}
-		if len(running) == 0 {
-			break
-		}
-		d := <-done
-		delete(running, d.name)
-		results[d.name] = Result{Err: d.err}
 	}
-	wg.Wait()
+	results := make(map[string]Result, len(g.order))
+	done := make(chan end)
+	running := 0
+	start := func(name string) {
+		running++
+		go func() { done <- end{name, do(ctx, name)} }()
+	}
+	left, next := g.open()
+	for _, name := range g.order {
+		if left[name] == 0 {
+			start(name)
+		}
+	}
+	for ; running > 0; running-- {
+		d := <-done
+		results[d.name] = Result{Err: d.err}
+		if d.err != nil {
+			continue
+		}
+		for _, name := range next[d.name] {
+			if left[name]--; left[name] == 0 {
+				start(name)
+			}
+		}
+	}
 	for _, name := range g.order {
 		if _, ok := results[name]; !ok {
 			results[name] = Result{Blocked: g.blockers(name, results)}
@@ -111,17 +113,16 @@ func (g *Graph) Run(ctx context.Context, do func(ctx context.Context, name strin
 	return results
 }
 
-func (g *Graph) ready(results map[string]Result, running map[string]bool) []string {
-	var out []string
+// open returns how many nodes each one waits for, and which wait for it.
+func (g *Graph) open() (left map[string]int, next map[string][]string) {
+	left, next = make(map[string]int, len(g.order)), map[string][]string{}
 	for _, name := range g.order {
-		if _, done := results[name]; done || running[name] {
-			continue
-		}
-		if len(g.blockers(name, results)) == 0 {
-			out = append(out, name)
+		for _, a := range g.blockers(name, nil) {
+			left[name]++
+			next[a] = append(next[a], name)
 		}
 	}
-	return out
+	return left, next
 }
 
 // blockers returns the nodes that name comes after and that have not succeeded.

@@ -209,6 +209,18 @@ func (p Plan) Pending() bool {
 
 func (a Action) writes() bool { return a != Unchanged && a != Keep && a != Refused }
 
+// Slim returns the plan without the objects that it leaves as they are; what is said
+// of them stays.
+func (p Plan) Slim() Plan {
+	p.Changes = slices.Clone(p.Changes)
+	for i, c := range p.Changes {
+		if c.Action == Unchanged {
+			p.Changes[i].Object, p.Changes[i].Live, p.Changes[i].judged = nil, nil, nil
+		}
+	}
+	return p
+}
+
 // Refusals returns what the API server, or an owner, would not have.
 func (p Plan) Refusals() []Change { return p.with(Refused) }
 

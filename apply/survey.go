@@ -32,6 +32,7 @@ type Coming struct {
 	Confirmed bool
 
 	absent map[string]bool // namespaces that are known not to exist yet
+	fresh  *fresh          // what is in them once they exist
 }
 
 var definitionKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
@@ -87,12 +88,12 @@ func (c *Cluster) leave(id manifest.ID, want, live *unstructured.Unstructured) {
 
 // Left returns how objects were left, one hash after the other, for Trust in
 // another process; what is not known is zero.
-func (c *Cluster) Left(objects []manifest.Object) []byte {
+func (c *Cluster) Left(objects []manifest.ID) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := make([]byte, 0, len(objects)*len(drift.Hash{}))
-	for _, o := range objects {
-		hash := c.inPlace[o.ID()].live
+	for _, id := range objects {
+		hash := c.inPlace[id].live
 		out = append(out, hash[:]...)
 	}
 	return out
@@ -151,10 +152,10 @@ func (c *Cluster) knownInPlace(want, live *unstructured.Unstructured) bool {
 // was left, so that nothing has to be asked about it.
 func (c *Cluster) InPlace(p Plan) bool {
 	for _, ch := range p.Changes {
-		if ch.Object == nil {
-			continue
-		}
-		if live, ok := c.Live.Get(ch.ID); !ok || !c.knownInPlace(ch.Object, live) {
+		live, ok := c.Live.Get(ch.ID)
+		switch {
+		case ch.Action == Delete || ch.Action == Keep:
+		case !ok, ch.Object == nil && !c.asLeft(ch.ID, live), ch.Object != nil && !c.knownInPlace(ch.Object, live):
 			return false
 		}
 	}
@@ -205,7 +206,7 @@ func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, comi
 // FindAbsent asks which of the coming namespaces do not exist yet: what goes there
 // need not be dry-run to know it.
 func (c *Cluster) FindAbsent(ctx context.Context, coming *Coming) error {
-	coming.absent = map[string]bool{}
+	coming.absent, coming.fresh = map[string]bool{}, &fresh{}
 	for ns := range coming.Namespaces {
 		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace"}}
 		u.SetName(ns)

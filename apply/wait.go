@@ -76,8 +76,8 @@ var ErrMissing = errors.New("it was deleted by somebody else")
 
 // Wait returns when all objects are healthy; see WaitFor. It returns ErrMissing as
 // soon as one of them is not there any more.
-func (c *Cluster) Wait(ctx context.Context, objects []manifest.Object, timeout time.Duration, progress func([]Health)) error {
-	w := waiter{cluster: c, objects: idsOf(objects), judge: HealthOf, applied: true, progress: progress}
+func (c *Cluster) Wait(ctx context.Context, objects []manifest.ID, timeout time.Duration, progress func([]Health)) error {
+	w := waiter{cluster: c, objects: objects, judge: HealthOf, applied: true, progress: progress}
 	return w.wait(ctx, timeout)
 }
 

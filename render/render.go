@@ -235,6 +235,9 @@ var hookNames = map[string]bool{
 
 // knownHooks refuses hooks that Helm would drop without a word.
 func knownHooks(name, text string) error {
+	if !strings.Contains(text, release.HookAnnotation) {
+		return nil // most have none, and parsing is dear
+	}
 	objects, err := manifest.Parse(text, "", nil)
 	if err != nil {
 		return nil // reported with the line by who parses it for good

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"runtime"
+	"sync"
 
 	"helm.sh/helm/v3/pkg/release"
 )
@@ -20,9 +21,12 @@ func decode(body []byte) (*release.Release, error) {
 	}
 	var plain io.Reader = bytes.NewReader(raw[:n])
 	if bytes.HasPrefix(raw, []byte{0x1f, 0x8b, 0x08}) {
-		if plain, err = gzip.NewReader(plain); err != nil {
+		unzip := decompressors.Get().(*gzip.Reader)
+		defer decompressors.Put(unzip)
+		if err := unzip.Reset(plain); err != nil {
 			return nil, err
 		}
+		plain = unzip
 	}
 	var rel release.Release
 	if err := json.NewDecoder(plain).Decode(&rel); err != nil {
@@ -33,6 +37,9 @@ func decode(body []byte) (*release.Release, error) {
 	}
 	return &rel, nil
 }
+
+// decompressors are kept for the next record: one takes 40 KiB.
+var decompressors = sync.Pool{New: func() any { return new(gzip.Reader) }}
 
 // compressors are kept for the next record, and are as few as can work at once: one
 // takes 800 KiB, a hundred times what it writes.
