@@ -15,7 +15,7 @@ import (
 )
 
 // repo is a repository from a txtar text; a chart "web" is always there.
-func repo(t *testing.T, text string) fs.FS {
+func repo(t testing.TB, text string) fs.FS {
 	t.Helper()
 	const base = `
 -- charts/web/Chart.yaml --

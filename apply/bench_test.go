@@ -1,0 +1,109 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// deployments are n workloads of web as they are wanted, and as the cluster has them
+// with what the API server and its controllers add.
+func deployments(b *testing.B, n int) (want []manifest.Object, seen map[manifest.ID]Seen) {
+	b.Helper()
+	seen = map[manifest.ID]Seen{}
+	for i := range n {
+		text := fmt.Sprintf(`
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app%d, labels: {app: web, tier: front}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: web, image: "example.com/web:v1", ports: [{name: http, containerPort: 8080}], env: [{name: A, value: a}, {name: B, value: b}], resources: {requests: {cpu: 10m, memory: 32Mi}}}`, i)
+		objects, err := manifest.Parse(text, "prod", nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		o := web.Mark(objects)[0]
+		live := &manifest.Object{Unstructured: o.DeepCopy()}
+		live.SetUID("u")
+		live.SetResourceVersion("7")
+		live.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: FieldManager, Operation: metav1.ManagedFieldsOperationApply, APIVersion: "apps/v1",
+			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(ownedFields)}})
+		live.Object["status"] = map[string]any{"replicas": int64(2), "observedGeneration": int64(1)}
+		want, seen[o.ID()] = append(want, o), Seen{Live: live.Unstructured, Judged: live.DeepCopy()}
+	}
+	return want, seen
+}
+
+const ownedFields = `{"f:metadata":{"f:annotations":{"f:meta.helm.sh/release-name":{},"f:meta.helm.sh/release-namespace":{}},"f:labels":{"f:app":{},"f:app.kubernetes.io/managed-by":{},"f:tether.stytex.cloud/environment":{},"f:tier":{}}},"f:spec":{"f:replicas":{},"f:selector":{},"f:template":{"f:metadata":{"f:labels":{"f:app":{}}},"f:spec":{"f:containers":{"k:{\"name\":\"web\"}":{".":{},"f:env":{"k:{\"name\":\"A\"}":{".":{},"f:name":{},"f:value":{}},"k:{\"name\":\"B\"}":{".":{},"f:name":{},"f:value":{}}},"f:image":{},"f:name":{},"f:ports":{"k:{\"containerPort\":8080,\"protocol\":\"TCP\"}":{".":{},"f:containerPort":{},"f:name":{}}},"f:resources":{"f:requests":{"f:cpu":{},"f:memory":{}}}}}}}}}`
+
+// BenchmarkPlan plans a release of 50 workloads, one of which is to change.
+func BenchmarkPlan(b *testing.B) {
+	want, seen := deployments(b, 50)
+	changed := seen[want[7].ID()]
+	if err := unstructured.SetNestedField(changed.Judged.Object, int64(3), "spec", "replicas"); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if p := NewPlan(web, want, nil, seen, Coming{}); len(p.Drifted()) != 1 {
+			b.Fatal(p)
+		}
+	}
+}
+
+// BenchmarkProjection is what an event on a workload costs: its owned fields are
+// hashed, and found to be as they were left.
+func BenchmarkProjection(b *testing.B) {
+	want, seen := deployments(b, 1)
+	live := seen[want[0].ID()].Live
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := drift.Projection(live, FieldManager); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkFingerprint is what it costs to know that a wanted object is the one that
+// was applied.
+func BenchmarkFingerprint(b *testing.B) {
+	want, _ := deployments(b, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		if fingerprint(want[0].Unstructured) == 0 {
+			b.Fatal("no fingerprint")
+		}
+	}
+}
+
+// BenchmarkGraph runs 1,000 releases in chains of ten that do nothing.
+func BenchmarkGraph(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		g := &Graph{}
+		for i := range 1000 {
+			if name := fmt.Sprint(i); i%10 == 0 {
+				g.Add(name)
+			} else {
+				g.Add(name, fmt.Sprint(i-1))
+			}
+		}
+		for name, r := range g.Run(b.Context(), func(context.Context, string) error { return nil }) {
+			if !r.OK() {
+				b.Fatal(name, r)
+			}
+		}
+	}
+}
