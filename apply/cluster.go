@@ -153,6 +153,11 @@ func (c *Cluster) Capabilities() (Capabilities, error) {
 
 // Rediscover forgets what the API server can do; call it after CRDs changed.
 func (c *Cluster) Rediscover() {
+	c.Live.reconsider()
+	c.forgetAPIs()
+}
+
+func (c *Cluster) forgetAPIs() {
 	c.mu.Lock()
 	c.caps, c.discovered = nil, time.Now()
 	c.mu.Unlock()
