@@ -221,7 +221,7 @@ func (f *fuzzer) mustApply(gvr schema.GroupVersionResource, text string) {
 	}
 }
 
-func parse(t *testing.T, text string) *unstructured.Unstructured {
+func parse(t testing.TB, text string) *unstructured.Unstructured {
 	raw, err := yaml.YAMLToJSON([]byte(text))
 	if err != nil {
 		t.Fatal(err)
