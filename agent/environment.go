@@ -50,6 +50,8 @@ type environment struct {
 	refusal   refusal                       // what the head was refused for
 	control   Control                       // what people ask for
 	retried   map[releaseKey]string         // the request for which a release was tried again
+	blind     map[string]string             // kinds that can't be watched, and why
+	dirtyMost int                           // how large dirty may grow until it is tidied
 }
 
 // releaseKey identifies a release in the cluster, as in Helm.
@@ -117,8 +119,29 @@ func (e *environment) changed(id manifest.ID, drifted bool) {
 	}
 	e.mu.Lock()
 	e.dirty[id] = true
+	e.tidy()
 	e.mu.Unlock()
 	e.trigger()
+}
+
+// leastDirty is how many objects may be dirty before any is forgotten.
+const leastDirty = 4096
+
+// tidy forgets dirty objects that no release is held to, as hooks' are: a release
+// that is not held is surveyed anyway. e.mu is held.
+func (e *environment) tidy() {
+	if len(e.dirty) <= max(e.dirtyMost, leastDirty) {
+		return
+	}
+	kept := map[manifest.ID]bool{}
+	for _, h := range e.held {
+		for _, id := range h.ids {
+			if e.dirty[id] {
+				kept[id] = true
+			}
+		}
+	}
+	e.dirty, e.dirtyMost = kept, 2*len(kept)
 }
 
 // nudgePause is how long news of health may wait to be told: a rollout brings
@@ -168,6 +191,7 @@ func (e *environment) run(ctx context.Context) {
 		}
 		e.rescan(scan)
 		next := e.looked(ctx, e.look(ctx), &retry)
+		e.sight(ctx)
 		timer.Reset(min(next, e.until(scan.next), e.untilChange()))
 	}
 }

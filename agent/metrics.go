@@ -29,6 +29,7 @@ type Metrics struct {
 	leadTime               *prometheus.HistogramVec
 	requests               *prometheus.CounterVec
 	foreign                *prometheus.GaugeVec
+	blind                  *prometheus.GaugeVec
 
 	mu    sync.Mutex
 	infos map[[2]string][4]string // the other labels of each release's info
@@ -73,6 +74,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		passes:        counter("passes_total", "Looks at the environment, by how they ended.", "environment", "result"),
 		requests:      counter("api_requests_total", "Requests to the API server, by HTTP method and status code; 0 is no answer.", "method", "code"),
 		foreign:       gauge("drift_foreign_fields", "Fields that people's tools added beside what was applied.", "environment", "release"),
+		blind:         gauge("watches_failing", "Kinds, by namespace, that can't be watched: nothing is known of their objects.", "environment"),
 		leadTime:      histogram("delivery_lead_time_seconds", "From a commit's time to healthy.", "environment"),
 	}
 }

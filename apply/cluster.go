@@ -154,6 +154,11 @@ func (c *Cluster) Capabilities() (Capabilities, error) {
 
 // Rediscover forgets what the API server can do; call it after CRDs changed.
 func (c *Cluster) Rediscover() {
+	c.Live.reconsider()
+	c.forgetAPIs()
+}
+
+func (c *Cluster) forgetAPIs() {
 	c.mu.Lock()
 	c.caps, c.kinds, c.discovered = nil, nil, time.Now()
 	c.mu.Unlock()

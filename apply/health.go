@@ -19,6 +19,7 @@ const (
 	Progressing State = "progressing"
 	Unhealthy   State = "unhealthy" // it failed, and will not mend itself
 	Missing     State = "missing"
+	Unknown     State = "unknown" // it can't be watched
 )
 
 // Health is the state of one object and a sentence on why it is not healthy.

@@ -129,14 +129,25 @@ func (c *Cluster) Doubt(ids []manifest.ID) {
 // asLeft reports whether a live object's owned fields are as they were left, and
 // people's tools added nothing since.
 func (c *Cluster) asLeft(id manifest.ID, live *unstructured.Unstructured) bool {
+	return c.asMarked(id, marksOf(live))
+}
+
+// asMarked is asLeft for who has the object's marks.
+func (c *Cluster) asMarked(id manifest.ID, m marks) bool {
 	c.mu.Lock()
 	p, ok := c.inPlace[id]
 	c.mu.Unlock()
-	if !ok {
-		return false
+	return ok && m.ours && m.live == p.live && m.foreign == p.foreign
+}
+
+// forget drops what was remembered of objects that are gone.
+func (c *Cluster) forget(ids []manifest.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		delete(c.inPlace, id)
+		delete(c.judged, id)
 	}
-	hash, err := drift.Projection(live, FieldManager)
-	return err == nil && hash == p.live && drift.ForeignHash(live, FieldManager, tools) == p.foreign
 }
 
 // knownInPlace reports whether want was applied, and is still as it was left.

@@ -35,38 +35,44 @@ func (e *UnhealthyError) Error() string {
 	return text
 }
 
-// Health returns the state of each object as the live cache has it.
+// Health returns the state of each object as the live cache has it. One that can't
+// be watched is not healthy: nobody knows.
 func (c *Cluster) Health(objects []manifest.ID) []Health {
 	out := make([]Health, 0, len(objects))
 	for _, id := range objects {
-		live, _ := c.Live.Get(id)
-		out = append(out, c.healthOf(id, live))
+		if err := c.Live.blindTo(id); err != nil {
+			out = append(out, Health{ID: id, State: Unknown, Reason: err.Error()})
+			continue
+		}
+		out = append(out, c.healthOf(id))
 	}
 	return out
 }
 
-// judged is an object's health, and the object that it was found of.
+// judged is an object's health, and the resource version that it was found of.
 type judged struct {
-	live   *unstructured.Unstructured
-	health Health
+	version string
+	health  Health
 }
 
 // healthOf is HealthOf, which is asked again only of what changed: at rest nothing
 // does.
-func (c *Cluster) healthOf(id manifest.ID, live *unstructured.Unstructured) Health {
+func (c *Cluster) healthOf(id manifest.ID) Health {
+	version := c.Live.resourceVersion(id)
 	c.mu.Lock()
 	known, ok := c.judged[id]
 	c.mu.Unlock()
-	if ok && known.live == live {
+	if ok && version != "" && known.version == version {
 		return known.health
 	}
+	live, _ := c.Live.Get(id)
 	h := HealthOf(id, live)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if live == nil {
 		delete(c.judged, id)
 	} else {
-		c.judged[id] = judged{live, h}
+		c.judged[id] = judged{live.GetResourceVersion(), h}
 	}
 	return h
 }
@@ -162,6 +168,9 @@ func (w *waiter) look(ctx context.Context, now time.Time) (open, final []Health,
 	for _, id := range w.objects {
 		live, _ := w.cluster.Live.Get(id)
 		h := w.judge(id, live)
+		if err := w.cluster.Live.blindTo(id); err != nil {
+			h = Health{ID: id, State: Unknown, Reason: err.Error()}
+		}
 		if h.State == Healthy {
 			continue
 		}

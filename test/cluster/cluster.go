@@ -5,13 +5,18 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -104,6 +109,43 @@ func (c *Cluster) control(verb string, args ...string) error {
 		return fmt.Errorf("%s: %w\n%s", cmd, err, out)
 	}
 	return nil
+}
+
+// KillServer kills the API server; the control plane starts it again.
+func (c *Cluster) KillServer(tb testing.TB) {
+	tb.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if text := string(raw); err != nil || !strings.Contains(text, c.Dir) || !strings.Contains(text, "\x00kube-apiserver\x00") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			tb.Fatal(err)
+		}
+		return
+	}
+	tb.Fatal("there is no API server to kill")
+}
+
+// RestartServer kills the API server and waits until the next one is ready.
+func (c *Cluster) RestartServer(tb testing.TB) {
+	tb.Helper()
+	c.KillServer(tb)
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		if _, err := c.Kube.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(context.Background()); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond) // between two looks at a condition
+	}
+	tb.Fatal("the API server is not back within a minute")
 }
 
 // Kubectl runs kubectl against the control plane and returns what it prints.

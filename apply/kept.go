@@ -1,0 +1,119 @@
+package apply
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
+
+	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// kept is an object as the live cache holds it: as text, which takes a fraction of
+// what its maps take, with what is asked most often read out of it. The fields that
+// managers own are kept apart: the objects that a chart makes have the same ones in
+// every release, and they are more than half of an object.
+type kept struct {
+	metav1.ObjectMeta // name, namespace, UID and resource version only
+	kind              schema.GroupVersionKind
+	text              []byte           // without the fields that managers own
+	fields            []map[string]any // those, in the managers' order, shared
+	marks
+}
+
+// marks are what tells whether an object is as it was left.
+type marks struct {
+	ours          bool       // we own fields of it
+	live, foreign drift.Hash // what we own, and what people's tools added
+}
+
+func marksOf(u *unstructured.Unstructured) marks {
+	hash, err := drift.Projection(u, FieldManager)
+	return marks{ours: err == nil, live: hash, foreign: drift.ForeignHash(u, FieldManager, tools)}
+}
+
+func (k *kept) id() manifest.ID {
+	return manifest.ID{Group: k.kind.Group, Kind: k.kind.Kind, Namespace: k.Namespace, Name: k.Name}
+}
+
+// object reads the text. What managers own is shared and must not be modified.
+func (k *kept) object() (*unstructured.Unstructured, error) {
+	u := &unstructured.Unstructured{}
+	if err := utiljson.Unmarshal(k.text, &u.Object); err != nil {
+		return nil, fmt.Errorf("read %s from the cache: %w", k.id(), err)
+	}
+	for i, entry := range managersOf(u) {
+		if i < len(k.fields) && k.fields[i] != nil {
+			entry["fieldsV1"] = k.fields[i]
+		}
+	}
+	return u, nil
+}
+
+func managersOf(u *unstructured.Unstructured) []map[string]any {
+	list, _ := stringMap(u.Object["metadata"])["managedFields"].([]any)
+	out := make([]map[string]any, len(list))
+	for i, e := range list {
+		out[i] = stringMap(e)
+	}
+	return out
+}
+
+// keep is an informer's transform: it turns an object of a kind into what is kept
+// of it.
+func (t *interned) keep(kind schema.GroupVersionKind, namespace string) func(any) (any, error) {
+	return func(o any) (any, error) {
+		u, ok := o.(*unstructured.Unstructured)
+		if !ok {
+			return o, nil
+		}
+		k := &kept{kind: kind, marks: marksOf(u)}
+		k.Name, k.Namespace, k.UID, k.ResourceVersion = u.GetName(), namespace, u.GetUID(), u.GetResourceVersion()
+		entries := managersOf(u)
+		k.fields = make([]map[string]any, len(entries))
+		for i, entry := range entries {
+			if fields, ok := entry["fieldsV1"].(map[string]any); ok {
+				k.fields[i] = t.share(fields)
+				delete(entry, "fieldsV1")
+			}
+		}
+		var err error
+		k.text, err = json.Marshal(u.Object)
+		return k, err
+	}
+}
+
+// interned keeps one copy of each set of fields that managers own. It is safe for
+// concurrent use.
+type interned struct {
+	mu  sync.Mutex
+	all map[[sha256.Size]byte]map[string]any
+}
+
+// mostInterned bounds the table. Sets that are in use stay, and are only not shared
+// any more.
+const mostInterned = 10_000
+
+func (t *interned) share(fields map[string]any) map[string]any {
+	raw, err := json.Marshal(fields)
+	if err != nil {
+		return fields
+	}
+	key := sha256.Sum256(raw)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known, ok := t.all[key]; ok {
+		return known
+	}
+	if t.all == nil || len(t.all) >= mostInterned {
+		t.all = map[[sha256.Size]byte]map[string]any{}
+	}
+	t.all[key] = fields
+	return fields
+}
