@@ -264,6 +264,18 @@ func (l *Live) Get(id manifest.ID) (*unstructured.Unstructured, bool) {
 	return u, err == nil
 }
 
+// marksOf returns the marks of an object as last seen, without reading it if it can.
+func (l *Live) marksOf(id manifest.ID) (m marks, there bool) {
+	written, k := l.find(id)
+	switch {
+	case written != nil:
+		return marksOf(written), true
+	case k != nil:
+		return k.marks, true
+	}
+	return marks{}, false
+}
+
 // resourceVersion returns the resource version of an object as last seen; empty if it
 // is not there.
 func (l *Live) resourceVersion(id manifest.ID) string {

@@ -126,13 +126,8 @@ func (c *Cluster) Doubt(ids []manifest.ID) {
 	}
 }
 
-// asLeft reports whether a live object's owned fields are as they were left, and
-// people's tools added nothing since.
-func (c *Cluster) asLeft(id manifest.ID, live *unstructured.Unstructured) bool {
-	return c.asMarked(id, marksOf(live))
-}
-
-// asMarked is asLeft for who has the object's marks.
+// asMarked reports whether an object with these marks is as it was left: in the fields
+// that are ours, and people's tools added nothing since.
 func (c *Cluster) asMarked(id manifest.ID, m marks) bool {
 	c.mu.Lock()
 	p, ok := c.inPlace[id]
@@ -151,22 +146,27 @@ func (c *Cluster) forget(ids []manifest.ID) {
 }
 
 // knownInPlace reports whether want was applied, and is still as it was left.
-func (c *Cluster) knownInPlace(want, live *unstructured.Unstructured) bool {
+func (c *Cluster) knownInPlace(want *unstructured.Unstructured) bool {
 	id := manifest.IDOf(want)
 	c.mu.Lock()
 	p, ok := c.inPlace[id]
 	c.mu.Unlock()
-	return ok && p.want == fingerprint(want) && c.asLeft(id, live)
+	return ok && p.want == fingerprint(want) && c.stillInPlace(id)
+}
+
+// stillInPlace is knownInPlace for who knows that what was applied is what is wanted.
+func (c *Cluster) stillInPlace(id manifest.ID) bool {
+	m, there := c.Live.marksOf(id)
+	return there && c.asMarked(id, m)
 }
 
 // InPlace reports whether every object that a plan applies is in the cluster as it
 // was left, so that nothing has to be asked about it.
 func (c *Cluster) InPlace(p Plan) bool {
 	for _, ch := range p.Changes {
-		live, ok := c.Live.Get(ch.ID)
 		switch {
 		case ch.Action == Delete || ch.Action == Keep:
-		case !ok, ch.Object == nil && !c.asLeft(ch.ID, live), ch.Object != nil && !c.knownInPlace(ch.Object, live):
+		case ch.Object == nil && !c.stillInPlace(ch.ID), ch.Object != nil && !c.knownInPlace(ch.Object):
 			return false
 		}
 	}
@@ -277,7 +277,7 @@ func (c *Cluster) read(ctx context.Context, u *unstructured.Unstructured) (*unst
 func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, coming Coming) (Seen, error) {
 	id := manifest.IDOf(u)
 	live, _ := c.Live.Get(id)
-	if live != nil && c.knownInPlace(u, live) {
+	if live != nil && c.knownInPlace(u) {
 		return Seen{Live: live, InPlace: true}, nil
 	}
 	for {

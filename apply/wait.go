@@ -83,7 +83,7 @@ var ErrMissing = errors.New("it was deleted by somebody else")
 // Wait returns when all objects are healthy; see WaitFor. It returns ErrMissing as
 // soon as one of them is not there any more.
 func (c *Cluster) Wait(ctx context.Context, objects []manifest.ID, timeout time.Duration, progress func([]Health)) error {
-	w := waiter{cluster: c, objects: objects, judge: HealthOf, applied: true, progress: progress}
+	w := waiter{cluster: c, objects: objects, judge: c.healthOf, applied: true, progress: progress}
 	return w.wait(ctx, timeout)
 }
 
@@ -101,15 +101,21 @@ func idsOf(objects []manifest.Object) []manifest.ID {
 // timeout; if ctx ends before, it returns its cause. progress is called with what
 // is not healthy yet, whenever that changes.
 func (c *Cluster) WaitFor(ctx context.Context, objects []manifest.ID, timeout time.Duration, progress func([]Health)) error {
-	w := waiter{cluster: c, objects: objects, judge: HealthOf, progress: progress}
+	w := waiter{cluster: c, objects: objects, judge: c.healthOf, progress: progress}
 	return w.wait(ctx, timeout)
 }
 
 // waitForEnd is WaitFor for what has to run to its end: a Pod that runs is not
 // done.
 func (c *Cluster) waitForEnd(ctx context.Context, objects []manifest.Object, timeout time.Duration, progress func([]Health)) error {
-	w := waiter{cluster: c, objects: idsOf(objects), judge: endOf, applied: true, progress: progress}
+	w := waiter{cluster: c, objects: idsOf(objects), judge: c.endOf, applied: true, progress: progress}
 	return w.wait(ctx, timeout)
+}
+
+// endOf is endOf the object as last seen.
+func (c *Cluster) endOf(id manifest.ID) Health {
+	live, _ := c.Live.Get(id)
+	return endOf(id, live)
 }
 
 func (w *waiter) wait(ctx context.Context, timeout time.Duration) error {
@@ -146,7 +152,7 @@ var errDeadline = errors.New("deadline")
 type waiter struct {
 	cluster  *Cluster
 	objects  []manifest.ID
-	judge    func(manifest.ID, *unstructured.Unstructured) Health
+	judge    func(manifest.ID) Health
 	applied  bool                 // they were all there when it began
 	pods     map[string]*podWatch // by namespace
 	first    map[string]time.Time // when a trouble was first seen
@@ -166,15 +172,14 @@ func (w *waiter) close() {
 func (w *waiter) look(ctx context.Context, now time.Time) (open, final []Health, next time.Duration) {
 	next = time.Hour
 	for _, id := range w.objects {
-		live, _ := w.cluster.Live.Get(id)
-		h := w.judge(id, live)
+		h := w.judge(id)
 		if err := w.cluster.Live.blindTo(id); err != nil {
 			h = Health{ID: id, State: Unknown, Reason: err.Error()}
 		}
 		if h.State == Healthy {
 			continue
 		}
-		if workloads[h.GroupKind()] && live != nil {
+		if live, ok := w.cluster.Live.Get(id); ok && workloads[h.GroupKind()] {
 			left := w.explain(ctx, &h, live, now)
 			next = min(next, left)
 		}

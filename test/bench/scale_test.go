@@ -227,7 +227,7 @@ func (s *scale) profile(step string) func() {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ { // one that is cut off would be lost
-			s.fetch(fmt.Sprintf("%s-%d.cpu", name, i), "/debug/pprof/profile?seconds=5")
+			s.fetch(fmt.Sprintf("%s-%d.cpu", name, i), "/debug/pprof/profile?seconds=4")
 		}
 	})
 	return func() {
