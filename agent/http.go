@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Serve answers /healthz, /readyz and /metrics on address until ctx ends.
+// Serve answers /healthz, /readyz, /metrics and /webhook on address until ctx ends.
 // listening is called with the address that was really bound.
 func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.Gatherer, listening func(net.Addr)) error {
 	l, err := net.Listen("tcp", address)
@@ -23,6 +23,7 @@ func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.G
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", answer(a.alive))
 	mux.HandleFunc("GET /readyz", answer(a.ready))
+	mux.Handle("/webhook", a.newWebhook())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	listening(l.Addr())
 	stopped := make(chan struct{})

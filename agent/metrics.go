@@ -29,6 +29,7 @@ type Metrics struct {
 	leadTime               *prometheus.HistogramVec
 	requests               *prometheus.CounterVec
 	foreign                *prometheus.GaugeVec
+	webhooks               *prometheus.CounterVec
 
 	mu    sync.Mutex
 	infos map[[2]string][4]string // the other labels of each release's info
@@ -73,6 +74,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		passes:        counter("passes_total", "Looks at the environment, by how they ended.", "environment", "result"),
 		requests:      counter("api_requests_total", "Requests to the API server, by HTTP method and status code; 0 is no answer.", "method", "code"),
 		foreign:       gauge("drift_foreign_fields", "Fields that people's tools added beside what was applied.", "environment", "release"),
+		webhooks:      counter("webhooks_total", "Webhooks that were received, by who sent them and what followed.", "provider", "outcome"),
 		leadTime:      histogram("delivery_lead_time_seconds", "From a commit's time to healthy.", "environment"),
 	}
 }
