@@ -36,6 +36,9 @@ type Options struct {
 	Repository string
 	// Branch is the branch that is followed.
 	Branch string
+	// WebhookSecretFile holds the secret that senders of webhooks have to know; no
+	// webhook is taken if it is empty.
+	WebhookSecretFile string
 	// FullScan, if set, fires when the whole environment is to be looked at anew.
 	FullScan func(now time.Time) time.Time
 	// HistoryMax is how many records a release keeps, 10 if zero.
@@ -63,7 +66,7 @@ type Agent struct {
 	mu       sync.Mutex
 	fetchErr error
 	fetched  bool
-	standby  map[string]bool
+	leading  map[string]bool
 }
 
 // New returns an Agent. It sends nothing: Run and Once do.
@@ -74,7 +77,7 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 	if opts.HistoryMax == 0 {
 		opts.HistoryMax = 10
 	}
-	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(render.Config{}), poller: source.NewPoller(repo), standby: map[string]bool{}}
+	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(render.Config{}), poller: source.NewPoller(repo), leading: map[string]bool{}}
 	pace := apply.NewPace(opts.Concurrency, m.requested)
 	for _, name := range opts.Environments {
 		e, err := newEnvironment(a, name, config, pace)
@@ -109,10 +112,20 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 func (a *Agent) turned(e *environment, leads bool) {
+	a.mu.Lock()
+	a.leading[e.name] = leads
+	a.mu.Unlock()
 	a.metrics.leader.WithLabelValues(e.name).Set(bit(leads))
 	if leads {
 		e.log.Info("leading", "identity", a.opts.Identity)
 	}
+}
+
+// leads reports whether this process leads an environment.
+func (a *Agent) leads(environment string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.leading[environment]
 }
 
 func (a *Agent) poll(ctx context.Context) {
@@ -134,9 +147,7 @@ func (a *Agent) heard(head source.Commit, err error) {
 		if before == nil || before.Error() != err.Error() {
 			a.log.Error("the repository can't be fetched; the last good commit stays in force", "error", err)
 		}
-		if before == nil {
-			a.recall()
-		}
+		a.recall()
 		return
 	}
 	if before != nil {
@@ -148,17 +159,14 @@ func (a *Agent) heard(head source.Commit, err error) {
 	}
 }
 
-// recall falls back on what an earlier process fetched, so that drift is put
-// back while the repository is away.
+// recall falls back on what was fetched last, if only by an earlier process, so
+// that drift is put back while the repository is away.
 func (a *Agent) recall() {
-	a.mu.Lock()
-	fetched := a.fetched
-	a.mu.Unlock()
-	if fetched {
-		return
-	}
-	if last, err := a.repo.Last(); err == nil {
-		for _, e := range a.envs {
+	for _, e := range a.envs {
+		if e.headNow().SHA != "" {
+			continue
+		}
+		if last, err := a.repo.Last(); err == nil {
 			e.arrive(last)
 		}
 	}

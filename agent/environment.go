@@ -111,6 +111,15 @@ func (e *environment) arrive(head source.Commit) {
 	}
 }
 
+// mistrustHead has the head fetched before the first look: who led before may have
+// gone on to a newer one than this process has heard of.
+func (e *environment) mistrustHead() {
+	e.mu.Lock()
+	e.head = source.Commit{}
+	e.mu.Unlock()
+	e.agent.fetchNow()
+}
+
 // changed is told by the live cache of every event on our objects.
 func (e *environment) changed(id manifest.ID, drifted bool) {
 	if !drifted {
@@ -173,7 +182,7 @@ func (e *environment) trigger() {
 // run looks whenever something asks for it, until ctx ends.
 func (e *environment) run(ctx context.Context) {
 	e.forget()
-	e.trigger()
+	e.mistrustHead()
 	if err := e.cluster.WatchDocument(ctx, controlOf(e.name, e.agent.opts.Namespace), e.instructed); err != nil {
 		e.log.Error("what people ask for can't be watched", "error", err)
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Serve answers /healthz, /readyz and /metrics on address until ctx ends, and
-// /debug/pprof if Options.Profiling is set.
+// Serve answers /healthz, /readyz, /metrics and /webhook on address until ctx ends,
+// and /debug/pprof if Options.Profiling is set.
 // listening is called with the address that was really bound.
 func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.Gatherer, listening func(net.Addr)) error {
 	l, err := net.Listen("tcp", address)
@@ -28,6 +28,7 @@ func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.G
 	if a.opts.Profiling {
 		profile(mux)
 	}
+	mux.Handle("/webhook", a.newWebhook())
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	listening(l.Addr())
 	stopped := make(chan struct{})

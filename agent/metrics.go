@@ -30,6 +30,7 @@ type Metrics struct {
 	requests               *prometheus.CounterVec
 	foreign                *prometheus.GaugeVec
 	blind                  *prometheus.GaugeVec
+	webhooks               *prometheus.CounterVec
 
 	mu    sync.Mutex
 	infos map[[2]string][4]string // the other labels of each release's info
@@ -75,6 +76,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		requests:      counter("api_requests_total", "Requests to the API server, by HTTP method and status code; 0 is no answer.", "method", "code"),
 		foreign:       gauge("drift_foreign_fields", "Fields that people's tools added beside what was applied.", "environment", "release"),
 		blind:         gauge("watches_failing", "Kinds, by namespace, that can't be watched: nothing is known of their objects.", "environment"),
+		webhooks:      counter("webhooks_total", "Webhooks that were received, by who sent them and what followed.", "provider", "outcome"),
 		leadTime:      histogram("delivery_lead_time_seconds", "From a commit's time to healthy.", "environment"),
 	}
 }

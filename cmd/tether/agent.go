@@ -34,6 +34,7 @@ type agentFlags struct {
 	historyMax    int
 	profiling     bool
 	concurrency   int
+	webhookSecret string
 	git           gitFlags
 }
 
@@ -65,7 +66,8 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl := cmd.Flags()
 	fl.StringSliceVar(&f.environments, "environment", nil, "the environments to keep (folders below environments/)")
 	fl.DurationVar(&f.interval, "interval", 30*time.Second, "how often to poll the repository, give or take a tenth")
-	fl.StringVar(&f.listen, "listen", ":8080", "address for /healthz, /readyz and /metrics; empty for none")
+	fl.StringVar(&f.listen, "listen", ":8080", "address for /healthz, /readyz, /metrics and /webhook; empty for none")
+	fl.StringVar(&f.webhookSecret, "webhook-secret-file", "", "file with the secret that push events to /webhook have to prove they know; without it none is taken")
 	fl.BoolVar(&f.once, "once", false, "look once, wait for the verdicts, and end")
 	fl.StringVar(&f.dataDir, "data-dir", "", "where the clone is kept (default: below the user's cache directory)")
 	fl.StringVar(&f.identity, "identity", "", "this replica's name in leases (default: host name and data directory)")
@@ -95,6 +97,11 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if f.concurrency < 1 {
 		return usageError{fmt.Errorf("--concurrency %d: use 1 or more", f.concurrency)}
 	}
+	if f.webhookSecret != "" {
+		if _, err := agent.ReadWebhookSecret(f.webhookSecret); err != nil {
+			return usageError{fmt.Errorf("--webhook-secret-file: %w", err)}
+		}
+	}
 	config, err := f.config()
 	if err != nil {
 		return err
@@ -119,7 +126,8 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a, err := agent.New(agent.Options{
 		Environments: f.environments, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
-		Repository: repo.String(), Branch: f.branch, FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency, Profiling: f.profiling,
+		Repository: repo.String(), Branch: f.branch, FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
+		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling,
 	}, repo, config, log, agent.NewMetrics(registry))
 	if err != nil {
 		return err

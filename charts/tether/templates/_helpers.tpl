@@ -85,6 +85,11 @@ subjects:
 {{- if .Values.repository.ca.existingConfigMap }}
 - --git-ca-file=/etc/tether/ca/{{ .Values.repository.ca.key }}
 {{- end }}
+{{- with .Values.webhook }}
+{{- if .existingSecret }}
+- --webhook-secret-file=/etc/tether/webhook/{{ .key }}
+{{- end }}
+{{- end }}
 {{- with .Values.agent.extraArgs }}
 {{ toYaml . }}
 {{- end }}
