@@ -43,6 +43,8 @@ type Options struct {
 	// Concurrency is how many requests to the API server are under way at once at
 	// the most, apply.DefaultConcurrency if zero.
 	Concurrency int
+	// Keys say where the keys for SOPS files are.
+	Keys Keys
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
