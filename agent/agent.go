@@ -49,6 +49,8 @@ type Options struct {
 	// Profiling has Serve answer /debug/pprof, which shows what the process does and
 	// holds in memory: for who may see that.
 	Profiling bool
+	// Keys say where the keys for SOPS files are.
+	Keys Keys
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }

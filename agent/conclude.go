@@ -207,7 +207,7 @@ func verdictOf(head *Entry, jobs []*job) (Verdict, string) {
 	case head.Verdict.stands():
 		return "", ""
 	case acted:
-		return Applied, ""
+		return Applied, head.Trigger
 	}
 	return NoOp, "no release's inputs changed"
 }
@@ -349,7 +349,7 @@ func (e *environment) announce(ctx context.Context, before Verdict) {
 	}
 	m := e.agent.metrics
 	m.deploys.WithLabelValues(e.name, string(head.Verdict)).Inc()
-	if head.Verdict == Applied && !before.stands() {
+	if head.Verdict == Applied && !before.stands() && head.Trigger == "" {
 		m.leadTime.WithLabelValues(e.name).Observe(e.agent.opts.Now().Sub(head.Time).Seconds())
 	}
 	text := fmt.Sprintf("%s %s (%s)", short(head.Commit.Commit), head.Verdict, head.Subject)

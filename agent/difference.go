@@ -26,6 +26,8 @@ type Difference struct {
 	Releases []ReleaseDifference `json:"releases"`
 	// Refusals is what the commit would be refused for.
 	Refusals []string `json:"refusals"`
+	// Unread says which values were left out of the comparison.
+	Unread []string `json:"unread,omitempty"`
 }
 
 // ReleaseDifference is what would be done about one release.
@@ -88,12 +90,12 @@ func objectDifferences(rel apply.Owner, p apply.Plan) []ObjectDifference {
 
 // Between renders an environment from two trees of a repository and compares what
 // comes out; it asks no cluster. A tree without the environment has no releases.
-func Between(ctx context.Context, from, to fs.FS, environment string, opts render.Options) (*Difference, error) {
+func Between(ctx context.Context, config render.Config, from, to fs.FS, environment string, opts render.Options) (*Difference, error) {
 	if !render.HasEnvironment(from, environment) && !render.HasEnvironment(to, environment) {
 		_, err := render.LoadEnvironment(to, environment)
 		return nil, err
 	}
-	r := render.NewRenderer(render.Config{})
+	r := render.NewRenderer(config)
 	before, err := prepareAll(ctx, r, from, environment)
 	if err != nil {
 		return nil, err
@@ -111,7 +113,14 @@ func Between(ctx context.Context, from, to fs.FS, environment string, opts rende
 		if one != nil {
 			d.Releases = append(d.Releases, *one)
 		}
+		for _, p := range []*render.Prepared{before[key], after[key]} {
+			if p != nil {
+				d.Unread = append(d.Unread, p.Unread...)
+			}
+		}
 	}
+	slices.Sort(d.Unread)
+	d.Unread = slices.Compact(d.Unread)
 	return d, nil
 }
 
@@ -176,21 +185,40 @@ func between(ctx context.Context, r *render.Renderer, key releaseKey, before, af
 		}
 	}
 	d.Objects = objectDifferences(apply.Owner{}, apply.Between(from, to))
+	d.mask(before, after)
 	if len(d.Objects) == 0 {
 		d.Reason += ", its objects did not"
 	}
 	return d, nil
 }
 
+// mask hides the fields that hold a value which was encrypted, or comes from a
+// Secret, whatever object they are in.
+func (d *ReleaseDifference) mask(from ...*render.Prepared) {
+	for _, p := range from {
+		if p == nil {
+			continue
+		}
+		for _, o := range d.Objects {
+			for i, f := range o.Fields {
+				if p.Mask(f.From) != f.From || p.Mask(f.To) != f.To {
+					o.Fields[i].From, o.Fields[i].To = p.Mask(f.From), p.Mask(f.To)
+				}
+			}
+		}
+	}
+}
+
 // Preview plans what the agent would do about an environment if a tree of the
 // repository were the branch's head now, whether or not it may do it now: deploy
 // windows, pauses and the prune budget are left out. It sends dry-runs and writes
 // nothing.
-func Preview(ctx context.Context, c *apply.Cluster, files fs.FS, namespace string) (*Difference, error) {
+func Preview(ctx context.Context, c *apply.Cluster, files fs.FS, namespace string, keys Keys) (*Difference, error) {
 	silent := slog.New(slog.DiscardHandler)
-	a := &Agent{opts: Options{Namespace: namespace, Now: time.Now}, renderer: render.NewRenderer(render.Config{}), log: silent,
+	a := &Agent{opts: Options{Namespace: namespace, Now: time.Now, Keys: keys}, renderer: render.NewRenderer(render.Config{}), log: silent,
 		metrics: NewMetrics(prometheus.NewRegistry())}
-	e := &environment{agent: a, name: c.Environment, log: silent, cluster: c}
+	e := &environment{agent: a, name: c.Environment, log: silent}
+	e.connected(c)
 	e.forget()
 	e.trusting = false
 	var none *ErrNoLedger
@@ -201,7 +229,10 @@ func Preview(ctx context.Context, c *apply.Cluster, files fs.FS, namespace strin
 	if err != nil {
 		return nil, err
 	}
-	l := e.readTree(ctx, files, "")
+	l, err := e.readTree(ctx, files, "")
+	if err != nil {
+		return nil, err
+	}
 	if l.err != nil {
 		return nil, l.err
 	}
@@ -238,5 +269,6 @@ func (j *job) difference() *ReleaseDifference {
 	if d.Action == string(None) && len(d.Objects) == 0 {
 		return nil
 	}
+	d.mask(j.prepared)
 	return d
 }

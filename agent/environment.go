@@ -13,6 +13,7 @@ import (
 
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source"
 )
@@ -24,7 +25,11 @@ type environment struct {
 	name    string
 	log     *slog.Logger
 	cluster *apply.Cluster
-	wake    chan struct{} // a look is asked for; capacity one
+
+	references *apply.References
+	renderer   *render.Renderer
+
+	wake chan struct{} // a look is asked for; capacity one
 
 	mu        sync.Mutex
 	head      source.Commit
@@ -52,6 +57,7 @@ type environment struct {
 	retried   map[releaseKey]string         // the request for which a release was tried again
 	blind     map[string]string             // kinds that can't be watched, and why
 	dirtyMost int                           // how large dirty may grow until it is tidied
+	stirred   map[string]bool               // what it refers to in the cluster that changed since it was read
 }
 
 // releaseKey identifies a release in the cluster, as in Helm.
@@ -76,9 +82,16 @@ func newEnvironment(a *Agent, name string, config *rest.Config, pace *apply.Pace
 	if err != nil {
 		return nil, fmt.Errorf("environment %s: %w", name, err)
 	}
-	e.cluster = c
+	e.connected(c)
 	e.forget()
 	return e, nil
+}
+
+// connected has the environment read and write one cluster, and refer to it.
+func (e *environment) connected(c *apply.Cluster) {
+	e.cluster, e.references = c, c.References(e.moved)
+	o := e.agent.opts
+	e.renderer = e.agent.renderer.With(e.references, o.Keys.For(e.references, e.name, o.Namespace))
 }
 
 // forget drops all that was remembered of the cluster: another leader may have
@@ -93,7 +106,7 @@ func (e *environment) forget() {
 	e.behind = map[releaseKey]time.Time{}
 	e.trusting, e.fights, e.scan = true, fights{}, nil
 	e.active, e.locks = nil, map[releaseKey]*sync.Mutex{}
-	e.control, e.retried = Control{}, map[releaseKey]string{}
+	e.control, e.retried, e.stirred = Control{}, map[releaseKey]string{}, map[string]bool{}
 	e.retries, e.refusal = map[releaseKey]*retry{}, refusal{}
 }
 

@@ -272,10 +272,11 @@ type refusal struct {
 // askedOf tells a commit that somebody asked to be looked at again from the same
 // before.
 func (e *environment) askedOf(l *loaded) string {
+	asked := l.commit + " " + l.inputs
 	if s := e.controlNow().Sync; s != nil {
-		return l.commit + " " + s.ID
+		asked += " " + s.ID
 	}
-	return l.commit
+	return asked
 }
 
 // known returns what the commit was refused for, until it is worth another try:

@@ -64,6 +64,9 @@ type Entry struct {
 	Started  time.Time        `json:"started"`
 	Finished *time.Time       `json:"finished"` // null until the verdict is final
 	Releases []ReleaseOutcome `json:"releases"`
+	// Trigger is what the commit's inputs changed with, if it was not by coming: then
+	// the commit has an entry before this one.
+	Trigger string `json:"trigger,omitempty"`
 }
 
 // ReleaseState is what the agent knows of a release beyond its records.
@@ -98,13 +101,15 @@ func objectDrift(object string, f drift.Field) ObjectDrift {
 // Ledger is an environment's memory: one verdict per commit, oldest first, and
 // what its releases were like when the agent last looked.
 type Ledger struct {
-	Environment string         `json:"environment"`
-	Namespace   string         `json:"namespace"`
-	Repository  string         `json:"repository"`
-	Branch      string         `json:"branch"`
-	Applied     *Commit        `json:"applied,omitempty"`
-	Entries     []Entry        `json:"entries"`
-	Releases    []ReleaseState `json:"releases,omitempty"`
+	Environment string  `json:"environment"`
+	Namespace   string  `json:"namespace"`
+	Repository  string  `json:"repository"`
+	Branch      string  `json:"branch"`
+	Applied     *Commit `json:"applied,omitempty"`
+	// Inputs tells the inputs of the newest entry from others of the same commit.
+	Inputs   string         `json:"inputs,omitempty"`
+	Entries  []Entry        `json:"entries"`
+	Releases []ReleaseState `json:"releases,omitempty"`
 }
 
 // The ledger's bounds: a ConfigMap holds 1 MiB, of which metadata and escaping
@@ -163,6 +168,14 @@ func (l *Ledger) Arrive(commits []source.Commit, now time.Time) {
 		l.Entries = append(l.Entries, e)
 	}
 	l.Entries = append(l.Entries, Entry{Commit: commitOf(head), Verdict: Pending, Started: now.UTC()})
+	l.Inputs = ""
+	l.trim()
+}
+
+// Again enters the newest commit once more, for inputs that changed without a
+// commit.
+func (l *Ledger) Again(trigger string, now time.Time) {
+	l.Entries = append(l.Entries, Entry{Commit: l.Head().Commit, Verdict: Pending, Trigger: trigger, Started: now.UTC()})
 	l.trim()
 }
 

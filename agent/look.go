@@ -25,6 +25,7 @@ type loaded struct {
 	spaces  []string            // the namespaces that it makes exist
 	inForce *render.Environment // how drift is dealt with; of the last good commit if this one is refused; nil if unknown
 	err     error               // the commit is refused for it
+	inputs  string              // its fingerprint
 
 	namespaces ensured // in the rollouts of the last look
 }
@@ -162,15 +163,21 @@ func ledgerOf(environment, namespace string) apply.Document {
 }
 
 // load reads and prepares a commit's releases. A commit that was loaded is not
-// read again. What is wrong with it is in loaded.err; an error is about the clone.
+// read again, unless what it refers to in the cluster changed, or it is refused and
+// worth another try. What is wrong with it is in loaded.err; an error is about the
+// clone, or the cluster.
 func (e *environment) load(ctx context.Context, head source.Commit) (*loaded, error) {
-	if e.loaded != nil && e.loaded.commit == head.SHA {
-		return e.loaded, nil
+	moved := e.stirredNow()
+	if l := e.loaded; l != nil && l.commit == head.SHA && len(moved) == 0 && (l.err == nil || e.refusal.pending(e.agent.opts.Now())) {
+		return l, nil
 	}
 	l, err := e.read(ctx, head)
 	if err != nil {
+		e.stir(moved)
 		return nil, err
 	}
+	e.reopen(l, moved)
+	e.retain(l)
 	if e.loaded == nil || !sameTerms(e.loaded.inForce, l.inForce) {
 		e.doubtAll()
 	}
@@ -199,29 +206,37 @@ func (e *environment) read(ctx context.Context, head source.Commit) (*loaded, er
 	if err != nil {
 		return nil, err
 	}
-	l := e.readTree(ctx, rev.Files, head.SHA)
+	l, err := e.readTree(ctx, rev.Files, head.SHA)
+	if err != nil {
+		return nil, err
+	}
 	if l.err != nil {
 		l.inForce = e.lastGood()
 	}
+	l.inputs = l.fingerprint()
 	return l, nil
 }
 
-// readTree reads and prepares the releases of a commit's tree.
-func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) *loaded {
+// readTree reads and prepares the releases of a commit's tree. An error says that
+// the cluster can't be asked for what they refer to.
+func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) (*loaded, error) {
 	l := &loaded{commit: commit}
 	if !render.HasEnvironment(files, e.name) && len(e.ledger.Releases) > 0 {
 		l.gone, l.env = true, &render.Environment{Name: e.name, Namespace: e.ledger.Namespace}
 		l.inForce = l.env
 		l.spaces = []string{e.ledger.Namespace}
-		return l
+		return l, nil
 	}
 	if l.env, l.err = render.LoadEnvironment(files, e.name); l.err != nil {
-		return l
+		return l, nil
 	}
 	l.inForce = l.env
 	var problems []error
 	for _, spec := range l.env.Releases {
-		p, err := e.agent.renderer.Prepare(ctx, files, l.env, spec)
+		p, err := e.renderer.Prepare(ctx, files, l.env, spec)
+		if err != nil && (apply.Transient(err) || ctx.Err() != nil) {
+			return nil, err
+		}
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -230,7 +245,7 @@ func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) 
 	}
 	l.err = errors.Join(problems...)
 	l.spaces = spacesOf(l)
-	return l
+	return l, nil
 }
 
 // lastGood returns what the last good commit says of the environment; nil if there

@@ -260,7 +260,7 @@ func (e *environment) render(ctx context.Context, j *job) (*manifest.Release, er
 	if err != nil {
 		return nil, err
 	}
-	return e.agent.renderer.Render(ctx, j.prepared, render.Options{
+	return e.renderer.Render(ctx, j.prepared, render.Options{
 		Capabilities: &render.Capabilities{KubeVersion: caps.KubeVersion, APIVersions: caps.APIVersions},
 		Lookup:       e.cluster.Lookup(ctx),
 		Revision:     j.state.History.Next(),

@@ -46,8 +46,12 @@ type ReleaseSpec struct {
 	Name, Namespace string
 	// Chart is the chart's folder, from the repository's root.
 	Chart string
-	// Values are files from the repository's root; later ones win.
-	Values    []string
+	// ValuesFrom are values that lie in the cluster; later ones win.
+	ValuesFrom []ValuesFromSpec
+	// Values win over ValuesFrom; later ones win.
+	Values []ValuesSpec
+	// Patches change what the chart renders, in order.
+	Patches   []PatchSpec
 	DependsOn []string
 	Timeout   time.Duration
 	// OnFailure is rollback or hold.
@@ -135,19 +139,21 @@ type specDocument struct {
 }
 
 type releaseDocument struct {
-	Name      string   `yaml:"name"`
-	Namespace string   `yaml:"namespace"`
-	Chart     string   `yaml:"chart"`
-	Values    []string `yaml:"values"`
-	DependsOn []string `yaml:"dependsOn"`
-	Timeout   string   `yaml:"timeout"`
-	OnFailure string   `yaml:"onFailure"`
+	Name       string               `yaml:"name"`
+	Namespace  string               `yaml:"namespace"`
+	Chart      string               `yaml:"chart"`
+	ValuesFrom []valuesFromDocument `yaml:"valuesFrom"`
+	Values     yaml.Node            `yaml:"values"`
+	Patches    []patchDocument      `yaml:"patches"`
+	DependsOn  []string             `yaml:"dependsOn"`
+	Timeout    string               `yaml:"timeout"`
+	OnFailure  string               `yaml:"onFailure"`
 
 	Verify []checkDocument `yaml:"verify"`
 }
 
 // unsupported are fields that the product has and this version does not.
-var unsupported = []string{"valuesFrom", "version", "patches"}
+var unsupported = []string{"version"}
 
 // LoadEnvironment reads environments/NAME/environment.yaml strictly. Everything
 // that is wrong is returned at once, as Problems.
@@ -253,7 +259,10 @@ func (l *checker) refuse(line int, format string, args ...any) {
 	l.problems = append(l.problems, Problem{File: l.file, Line: line, Message: fmt.Sprintf(format, args...)})
 }
 
-var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+var (
+	dnsLabel   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+	objectName = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
+)
 
 func (l *checker) environment(name string, doc document) *Environment {
 	if doc.APIVersion != "tether.stytex.cloud/v1" {
@@ -300,11 +309,9 @@ func (l *checker) release(env *Environment, i int, r releaseDocument) ReleaseSpe
 	}
 	spec.Verify = l.checks(i, r.Verify)
 	spec.Chart = l.chart(at("chart"), r)
-	for j, v := range r.Values {
-		if p, ok := l.within(l.line("spec", "releases", i, "values", j), "values file", v, path.Dir(l.file)); ok {
-			spec.Values = append(spec.Values, p)
-		}
-	}
+	spec.ValuesFrom = l.valuesFrom(i, spec.Namespace, r.ValuesFrom)
+	spec.Values = l.values(r.Values)
+	spec.Patches = l.patches(i, r.Patches)
 	return spec
 }
 

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -13,14 +14,20 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
-	"sigs.k8s.io/yaml"
+
+	"github.com/xetys/tether/render/sops"
 )
 
 // Renderer renders releases. It keeps the charts that it read, and the inputs of
 // each release as they were last prepared, so that a commit costs what it changes.
 // It is safe for concurrent use.
 type Renderer struct {
-	config   Config
+	config Config
+	*memory
+}
+
+// memory is what renderers of the same charts share.
+type memory struct {
 	mu       sync.Mutex
 	charts   charts
 	prepared map[string]keyed // by environment and release
@@ -36,36 +43,60 @@ type keyed struct {
 type Config struct {
 	// References reads what environments refer to in the cluster; nil without one.
 	References References
+	// Keys returns what decrypts SOPS files; nil without any. Keys that do not exist
+	// are an error that wraps fs.ErrNotExist, or one that is Lasting.
+	Keys func(context.Context) (*sops.Keys, error)
+	// Lenient leaves out values that can't be read for want of a cluster or a key, and
+	// says so in Prepared.Unread.
+	Lenient bool
 }
 
 // NewRenderer returns a Renderer with nothing in its cache.
 func NewRenderer(c Config) *Renderer {
-	return &Renderer{config: c, charts: charts{byKey: map[string]*source{}}, prepared: map[string]keyed{}}
+	return &Renderer{config: c, memory: &memory{charts: charts{byKey: map[string]*source{}}, prepared: map[string]keyed{}}}
+}
+
+// With returns a Renderer with other references and keys that shares what this one
+// remembers: environments may lie in different clusters, and have different keys.
+func (r *Renderer) With(refs References, keys func(context.Context) (*sops.Keys, error)) *Renderer {
+	c := r.config
+	c.References, c.Keys = refs, keys
+	return &Renderer{config: c, memory: r.memory}
 }
 
 // Prepared is a release whose inputs are read and checked, and not rendered.
 type Prepared struct {
 	// Digest is the input digest.
 	Digest string
-	spec   ReleaseSpec
-	source *source
-	values map[string]any
+	// Unread says which values were left out, and why; see Config.Lenient.
+	Unread []string
+
+	spec    ReleaseSpec
+	source  *source
+	values  map[string]any
+	secrets []string // values that must not be shown
+	blind   []string // what was left out, by its hash
 }
 
 // Prepare reads a release's chart and values and checks the values against the
-// chart's schema. What is wrong with them is returned as Problems.
+// chart's schema. What is wrong with them is returned as Problems; any other error
+// is worth another try.
 func (r *Renderer) Prepare(ctx context.Context, files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
 	src, err := r.source(ctx, files, spec.Chart, 0)
 	if err != nil {
 		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("chart %s of release %s: %v", spec.Chart, spec.Name, err)}}
 	}
-	at, key := env.Name+"/"+spec.Name, inputsKey(files, src, spec)
+	in, err := r.gather(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	at, key := env.Name+"/"+spec.Name, inputsKey(files, src, spec, in)
 	if known := r.known(at); key != "" && known.key == key {
 		p := *known.prepared
 		p.spec = spec // what else is said of the release may be another
 		return &p, nil
 	}
-	p, err := prepare(files, src, spec)
+	p, err := r.prepare(ctx, files, src, spec, in)
 	if err == nil && key != "" {
 		r.mu.Lock()
 		r.prepared[at] = keyed{key, p}
@@ -85,55 +116,44 @@ type hasher interface {
 	Hash(path string) (string, error)
 }
 
-// inputsKey names a release's inputs without reading them; empty if the files have
-// no hashes.
-func inputsKey(files fs.FS, src *source, spec ReleaseSpec) string {
+// inputsKey names a release's inputs without reading its files; empty if the files
+// have no hashes.
+func inputsKey(files fs.FS, src *source, spec ReleaseSpec, in *inputs) string {
 	h, ok := files.(hasher)
 	if !ok || src.key == "" {
 		return ""
 	}
-	parts := []string{src.key, spec.Name, spec.Namespace}
-	for _, name := range spec.Values {
-		hash, err := h.Hash(name)
+	own, err := spec.inlineKey()
+	if err != nil {
+		return ""
+	}
+	parts := []string{src.key, spec.Name, spec.Namespace, own, in.key()}
+	for _, v := range spec.Values {
+		if v.File == "" {
+			continue
+		}
+		hash, err := h.Hash(v.File)
 		if err != nil {
 			return ""
 		}
-		parts = append(parts, name+"@"+hash)
+		parts = append(parts, v.File+"@"+hash)
 	}
 	return strings.Join(parts, "\n")
 }
 
-func prepare(files fs.FS, src *source, spec ReleaseSpec) (*Prepared, error) {
-	values := map[string]any{}
-	for _, name := range spec.Values {
-		one, err := readValues(files, name)
-		if err != nil {
+func (r *Renderer) prepare(ctx context.Context, files fs.FS, src *source, spec ReleaseSpec, in *inputs) (*Prepared, error) {
+	p := &Prepared{spec: spec, source: src}
+	if err := r.merge(ctx, files, p, in); err != nil {
+		return nil, err
+	}
+	if len(p.Unread) == 0 { // what is left out may be what the schema asks for
+		if err := p.checkSchema(); err != nil {
 			return nil, err
 		}
-		values = mergeValues(values, one)
-	}
-	p := &Prepared{spec: spec, source: src, values: values}
-	if err := p.checkSchema(); err != nil {
-		return nil, err
 	}
 	var err error
 	p.Digest, err = p.digest()
 	return p, err
-}
-
-func readValues(files fs.FS, name string) (map[string]any, error) {
-	raw, err := fs.ReadFile(files, name)
-	if err != nil {
-		return nil, Problems{{File: name, Message: fmt.Sprintf("can't be read: %v", cause(err))}}
-	}
-	values := map[string]any{}
-	if err := yaml.Unmarshal(raw, &values); err != nil {
-		return nil, Problems{{File: name, Message: fmt.Sprintf("is not a map of values: %v", err)}}
-	}
-	if _, encrypted := values["sops"]; encrypted {
-		return nil, Problems{{File: name, Message: "is encrypted with SOPS, which is not supported yet: refer to a Secret instead"}}
-	}
-	return values, nil
 }
 
 // mergeValues merges as helm -f a -f b does: maps key by key, all else replaced.
@@ -157,9 +177,9 @@ func (p *Prepared) checkSchema() error {
 	refuse := func(err error) error {
 		file := p.spec.file
 		if n := len(p.spec.Values); n > 0 {
-			file = p.spec.Values[n-1]
+			file = cmp.Or(p.spec.Values[n-1].File, file)
 		}
-		return Problems{{File: file, Message: fmt.Sprintf("release %s: %s", p.spec.Name, strings.Join(strings.Fields(err.Error()), " "))}}
+		return Problems{{File: file, Message: fmt.Sprintf("release %s: %s", p.spec.Name, p.Mask(strings.Join(strings.Fields(err.Error()), " ")))}}
 	}
 	ch := p.source.load()
 	if err := localRefs(ch); err != nil {
@@ -232,6 +252,19 @@ func (p *Prepared) digest() (string, error) {
 	part([]byte("tether inputs 1"))
 	part([]byte(p.spec.Name))
 	part([]byte(p.spec.Namespace))
+	// What few releases have stands where the values of the others begin with "{".
+	if len(p.spec.Patches) > 0 {
+		patches, err := json.Marshal(p.spec.Patches)
+		if err != nil {
+			return "", fmt.Errorf("encode the patches of release %s: %w", p.spec.Name, err)
+		}
+		part([]byte("patches"))
+		part(patches)
+	}
+	for _, b := range p.blind {
+		part([]byte("blind"))
+		part([]byte(b))
+	}
 	values, err := json.Marshal(p.values) // keys are sorted
 	if err != nil {
 		return "", fmt.Errorf("encode the values of release %s: %w", p.spec.Name, err)

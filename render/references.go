@@ -2,14 +2,12 @@ package render
 
 import (
 	"context"
-	"fmt"
+
+	"github.com/xetys/tether/render/manifest"
 )
 
 // Reference names a ConfigMap or a Secret in the cluster.
-type Reference struct{ Kind, Namespace, Name string }
-
-// String returns "Secret namespace/name".
-func (r Reference) String() string { return fmt.Sprintf("%s %s/%s", r.Kind, r.Namespace, r.Name) }
+type Reference = manifest.Reference
 
 // References reads what an environment refers to in the cluster. It is safe for
 // concurrent use. One that does not exist is an error that wraps fs.ErrNotExist.

@@ -83,7 +83,7 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 	select {
 	case res := <-done:
 		if res.err != nil {
-			return nil, &RenderError{Release: p.spec.Name, err: res.err}
+			return nil, &RenderError{Release: p.spec.Name, err: p.hide(res.err)}
 		}
 		return res.rel, nil
 	case <-ctx.Done():
@@ -170,7 +170,7 @@ func (p *Prepared) release(ch *chart.Chart, rendered map[string]string, caps *ch
 		}
 		rel.Hooks = append(rel.Hooks, hook)
 	}
-	return rel, nil
+	return rel, p.patch(rel)
 }
 
 // CRDs returns what the chart's crds/ folders define, as Render does: a release

@@ -36,6 +36,7 @@ type agentFlags struct {
 	concurrency   int
 	webhookSecret string
 	git           gitFlags
+	sops          sopsFlags
 }
 
 // gitFlags are where the repository's credentials are read from.
@@ -75,6 +76,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.IntVar(&f.concurrency, "concurrency", apply.DefaultConcurrency, "how many requests to the API server are under way at once at the most; fewer while it says that it has too many")
 	fl.BoolVar(&f.profiling, "profiling", false, "answer /debug/pprof too, for go tool pprof: whoever reaches --listen can then see what the process holds in memory")
 	fl.IntVar(&f.historyMax, "history-max", 10, "how many records to keep of each release")
+	f.sops.registerSecrets(fl)
 	fl.StringVar(&f.git.username, "git-username", "", "user name for https (default: x-access-token, if there is a token)")
 	fl.StringVar(&f.git.tokenFile, "git-token-file", "", "file with a token or password for https")
 	fl.StringVar(&f.git.sshKeyFile, "ssh-key-file", "", "file with a private key for ssh")
@@ -122,12 +124,16 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	keys, err := f.sops.keys()
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a, err := agent.New(agent.Options{
 		Environments: f.environments, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
 		Repository: repo.String(), Branch: f.branch, FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
-		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling,
+		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, Keys: keys,
 	}, repo, config, log, agent.NewMetrics(registry))
 	if err != nil {
 		return err

@@ -57,6 +57,7 @@ is compared would be refused.`,
 	fl.StringVar(&f.revision, "to", "", "the revision to look at instead of the working tree")
 	fl.StringVar(&f.revision, "revision", "", "the same as --to")
 	fl.BoolVar(&f.live, "live", false, "compare with the cluster")
+	f.sops.registerSecrets(fl)
 	fl.StringVar(&f.kubeVersion, "kube-version", "", "the Kubernetes version that charts see offline")
 	fl.StringSliceVar(&f.apiVersions, "api-versions", nil, "APIs that charts see offline, beside the built-in ones")
 	return cmd
@@ -100,7 +101,11 @@ func (f *diffFlags) preview(ctx context.Context, to fs.FS, environment string) (
 		return nil, err
 	}
 	defer c.Live.Close()
-	d, err := agent.Preview(ctx, c, to, f.namespace)
+	keys, err := f.sops.keys()
+	if err != nil {
+		return nil, err
+	}
+	d, err := agent.Preview(ctx, c, to, f.namespace, keys)
 	if err == nil {
 		d.From = "the cluster"
 	}
@@ -115,7 +120,12 @@ func (f *diffFlags) between(ctx context.Context, to fs.FS, environment string) (
 	if err != nil {
 		return nil, err
 	}
-	d, err := agent.Between(ctx, from, to, environment, render.Options{Revision: 1,
+	config, err := f.sops.config(nil, environment, f.namespace)
+	if err != nil {
+		return nil, err
+	}
+	config.Lenient = true
+	d, err := agent.Between(ctx, config, from, to, environment, render.Options{Revision: 1,
 		Capabilities: render.OfflineCapabilities(f.kubeVersion, f.apiVersions)})
 	if err == nil {
 		d.From = f.from
@@ -153,6 +163,9 @@ func textOfDiff(d *agent.Difference) string {
 	}
 	if !d.Any() {
 		b.WriteString("no differences\n")
+	}
+	for _, text := range d.Unread {
+		fmt.Fprintf(&b, "note: %s\n", text)
 	}
 	return b.String()
 }
@@ -202,6 +215,9 @@ func markdownOfDiff(d *agent.Difference) string {
 			}
 			fmt.Fprintf(&b, "\n%sdiff\n%s%s\n", fence, body, fence)
 		}
+	}
+	for _, text := range d.Unread {
+		fmt.Fprintf(&b, "\n> **note**: %s\n", oneLine(text))
 	}
 	for _, text := range d.Refusals {
 		fmt.Fprintf(&b, "\n> **refused**: %s\n", oneLine(text))

@@ -56,6 +56,7 @@ type renderFlags struct {
 	kubeVersion string
 	apiVersions []string
 	isUpgrade   bool
+	sops        sopsFlags
 }
 
 func newRender(s *shared) *cobra.Command {
@@ -82,6 +83,7 @@ helm template --dry-run=server.`,
 	fl.StringVar(&f.release, "release", "", "render this release alone")
 	fl.StringVar(&f.kubeVersion, "kube-version", "", "the Kubernetes version that charts see offline")
 	fl.StringSliceVar(&f.apiVersions, "api-versions", nil, "APIs that charts see offline, beside the built-in ones")
+	f.sops.registerSecrets(fl)
 	fl.BoolVar(&f.isUpgrade, "is-upgrade", false, "set .Release.IsUpgrade instead of .Release.IsInstall")
 	return cmd
 }
@@ -98,11 +100,18 @@ func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) 
 	if f.release != "" && !slices.ContainsFunc(env.Releases, func(r render.ReleaseSpec) bool { return r.Name == f.release }) {
 		return usageError{fmt.Errorf("environment %s has no release %s", environment, f.release)}
 	}
-	opts, err := f.options(ctx, environment)
+	opts, c, err := f.options(ctx, environment)
 	if err != nil {
 		return err
 	}
-	r := render.NewRenderer(render.Config{})
+	if c != nil {
+		defer c.Live.Close()
+	}
+	config, err := f.sops.config(c, environment, f.namespace)
+	if err != nil {
+		return err
+	}
+	r := render.NewRenderer(config)
 	for _, spec := range env.Releases {
 		if f.release != "" && spec.Name != f.release {
 			continue
@@ -122,31 +131,31 @@ func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) 
 	return nil
 }
 
-// options are what charts see: the cluster that was named, or none.
-func (f *renderFlags) options(ctx context.Context, environment string) (render.Options, error) {
+// options are what charts see: the cluster that was named, or none; then it is nil.
+func (f *renderFlags) options(ctx context.Context, environment string) (render.Options, *apply.Cluster, error) {
 	opts := render.Options{Revision: 1, IsUpgrade: f.isUpgrade}
 	if f.kubeconfig == "" && f.context == "" {
 		opts.Capabilities = render.OfflineCapabilities(f.kubeVersion, f.apiVersions)
-		return opts, nil
+		return opts, nil, nil
 	}
 	if f.kubeVersion != "" || len(f.apiVersions) > 0 {
-		return opts, usageError{errors.New("--kube-version and --api-versions are for rendering without a cluster")}
+		return opts, nil, usageError{errors.New("--kube-version and --api-versions are for rendering without a cluster")}
 	}
 	config, err := f.config()
 	if err != nil {
-		return opts, err
+		return opts, nil, err
 	}
 	c, err := apply.Connect(config, environment, nil, nil)
 	if err != nil {
-		return opts, err
+		return opts, nil, err
 	}
 	caps, err := c.Capabilities()
 	if err != nil {
-		return opts, err
+		return opts, nil, err
 	}
 	opts.Capabilities = &render.Capabilities{KubeVersion: caps.KubeVersion, APIVersions: caps.APIVersions}
 	opts.Lookup, opts.Namespaced = c.Lookup(ctx), c.Namespaced
-	return opts, nil
+	return opts, c, nil
 }
 
 // checked is what validate says of one environment.
@@ -155,29 +164,35 @@ type checked struct {
 	Valid       bool     `json:"valid"`
 	Releases    []string `json:"releases"`
 	Problems    []string `json:"problems"`
+	// Notes say what was not checked, and why.
+	Notes []string `json:"notes"`
 }
 
 func newValidate(s *shared) *cobra.Command {
 	var revision string
+	var keys sopsFlags
 	cmd := &cobra.Command{
 		Use:   "validate [ENVIRONMENT...]",
 		Short: "Check a config repository, with file and line",
 		Long: `Check every environment of a config repository, or the named ones: what
 environment.yaml says, that charts and values exist and stay in the repository,
 that values fit the charts' schemas, and that everything renders. Nothing is
-asked of a cluster. All problems are printed, not only the first.
+asked of a cluster. All problems are printed, not only the first. Values that are
+encrypted with SOPS are checked with their key; without, and where values lie in the
+cluster, a note says what was not checked.
 
 It reads the working tree of --repo as it stands, or a commit with --revision.`,
 		ValidArgsFunction: s.completeEnvironments,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.validate(cmd.Context(), cmd.OutOrStdout(), revision, args)
+			return s.validate(cmd.Context(), cmd.OutOrStdout(), &keys, revision, args)
 		},
 	}
 	cmd.Flags().StringVar(&revision, "revision", "", "read this commit instead of the working tree")
+	keys.register(cmd.Flags())
 	return cmd
 }
 
-func (s *shared) validate(ctx context.Context, w io.Writer, revision string, names []string) error {
+func (s *shared) validate(ctx context.Context, w io.Writer, keys *sopsFlags, revision string, names []string) error {
 	files, err := s.files(revision)
 	if err != nil {
 		return err
@@ -190,7 +205,12 @@ func (s *shared) validate(ctx context.Context, w io.Writer, revision string, nam
 	var results []checked
 	bad := 0
 	for _, name := range names {
-		c := check(ctx, files, name)
+		config, err := keys.config(nil, name, s.namespace)
+		if err != nil {
+			return err
+		}
+		config.Lenient = true
+		c := check(ctx, config, files, name)
 		if !c.Valid {
 			bad++
 		}
@@ -206,20 +226,27 @@ func (s *shared) validate(ctx context.Context, w io.Writer, revision string, nam
 }
 
 // check loads, prepares and renders everything of one environment.
-func check(ctx context.Context, files fs.FS, name string) checked {
-	c := checked{Environment: name, Releases: []string{}, Problems: []string{}}
+func check(ctx context.Context, config render.Config, files fs.FS, name string) checked {
+	c := checked{Environment: name, Releases: []string{}, Problems: []string{}, Notes: []string{}}
 	env, err := render.LoadEnvironment(files, name)
 	if err != nil {
 		c.Problems = strings.Split(err.Error(), "\n")
 		return c
 	}
-	r := render.NewRenderer(render.Config{})
+	r := render.NewRenderer(config)
 	opts := render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil)}
 	for _, spec := range env.Releases {
 		c.Releases = append(c.Releases, spec.Name)
 		p, err := r.Prepare(ctx, files, env, spec)
 		if err == nil {
 			_, err = r.Render(ctx, p, opts)
+			if c.Notes = append(c.Notes, p.Unread...); len(p.Unread) > 0 {
+				note := "its values were not checked against the chart's schema"
+				if err != nil {
+					note, err = note+", and without them it can't be rendered", nil
+				}
+				c.Notes = append(c.Notes, "release "+spec.Name+": "+note)
+			}
 		}
 		if err != nil {
 			c.Problems = append(c.Problems, strings.Split(err.Error(), "\n")...)
@@ -234,6 +261,11 @@ func tableOfChecks(w io.Writer, results []checked) error {
 		if c.Valid {
 			if _, err := fmt.Fprintf(w, "environment %s: valid, %s\n", c.Environment, plural(len(c.Releases), "release")); err != nil {
 				return err
+			}
+			for _, text := range c.Notes {
+				if _, err := fmt.Fprintf(w, "  note: %s\n", text); err != nil {
+					return err
+				}
 			}
 			continue
 		}
