@@ -40,15 +40,19 @@ type podCache struct {
 	cancel context.CancelFunc
 
 	mu    sync.Mutex
-	users map[chan struct{}]struct{}
+	users map[chan struct{}][]controller // what each waits for
 }
+
+// controller is what makes pods or ReplicaSets.
+type controller struct{ kind, name string }
 
 // podLinger is how long a namespace's pods are followed after the last rollout
 // waited there: the next one often comes soon.
 const podLinger = 10 * time.Second
 
-// watchPods begins to follow a namespace's pods, if that is not done already.
-func (c *Cluster) watchPods(namespace string) (*podWatch, error) {
+// watchPods begins to follow a namespace's pods, if that is not done already, and
+// tells of those of some workloads.
+func (c *Cluster) watchPods(namespace string, of []manifest.ID) (*podWatch, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.pods[namespace]
@@ -60,8 +64,14 @@ func (c *Cluster) watchPods(namespace string) (*podWatch, error) {
 		c.pods[namespace] = p
 	}
 	w := &podWatch{podCache: p, changed: make(chan struct{}, 1)}
+	workloads := []controller{}
+	for _, id := range of {
+		if id.Namespace == namespace {
+			workloads = append(workloads, controller{id.Kind, id.Name})
+		}
+	}
 	p.mu.Lock()
-	p.users[w.changed] = struct{}{}
+	p.users[w.changed] = workloads
 	p.mu.Unlock()
 	w.stop = func() {
 		p.leave(w.changed)
@@ -76,12 +86,43 @@ func (p *podCache) leave(user chan struct{}) {
 	delete(p.users, user)
 }
 
-func (p *podCache) wakeAll() {
+// wake tells who waits for what made a pod or a ReplicaSet. A thousand rollouts of a
+// namespace must not look whenever one of them has news.
+func (p *podCache) wake(o any) {
+	if t, ok := o.(cache.DeletedFinalStateUnknown); ok {
+		o = t.Obj
+	}
+	var makers []controller
+	if object, ok := o.(metav1.Object); ok {
+		makers = p.makersOf(object)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for ch := range p.users {
-		wake(ch)
+	for ch, workloads := range p.users {
+		if len(makers) == 0 || slices.ContainsFunc(workloads, func(w controller) bool { return slices.Contains(makers, w) }) {
+			wake(ch)
+		}
 	}
+}
+
+// makersOf returns an object's controller and that one's own; none if nobody knows.
+func (p *podCache) makersOf(o metav1.Object) []controller {
+	owner := metav1.GetControllerOf(o)
+	if owner == nil {
+		return nil
+	}
+	makers := []controller{{owner.Kind, owner.Name}}
+	if owner.Kind != "ReplicaSet" {
+		return makers
+	}
+	set, err := p.sets.Get(owner.Name)
+	if err != nil {
+		return makers // its own event comes, and is about its controller
+	}
+	if owner = metav1.GetControllerOf(set); owner != nil {
+		makers = append(makers, controller{owner.Kind, owner.Name})
+	}
+	return makers
 }
 
 // unfollow ends a namespace's watches when no rollout waits there any more.
@@ -100,13 +141,13 @@ func (c *Cluster) followPods(namespace string) (*podCache, error) {
 	ctx, cancel := context.WithCancel(c.Live.stop)
 	factory := informers.NewSharedInformerFactoryWithOptions(c.kube, 0, informers.WithNamespace(namespace), informers.WithTransform(slim))
 	pods, sets := factory.Core().V1().Pods(), factory.Apps().V1().ReplicaSets()
-	p := &podCache{pods: pods.Lister().Pods(namespace), sets: sets.Lister().ReplicaSets(namespace), cancel: cancel, users: map[chan struct{}]struct{}{},
+	p := &podCache{pods: pods.Lister().Pods(namespace), sets: sets.Lister().ReplicaSets(namespace), cancel: cancel, users: map[chan struct{}][]controller{},
 		synced: func() bool { return pods.Informer().HasSynced() && sets.Informer().HasSynced() }}
 	for _, informer := range []cache.SharedIndexInformer{pods.Informer(), sets.Informer()} {
 		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(any) { p.wakeAll() },
-			UpdateFunc: func(any, any) { p.wakeAll() },
-			DeleteFunc: func(any) { p.wakeAll() },
+			AddFunc:    p.wake,
+			UpdateFunc: func(_, o any) { p.wake(o) },
+			DeleteFunc: p.wake,
 		}); err != nil {
 			cancel()
 			return nil, err
@@ -115,7 +156,7 @@ func (c *Cluster) followPods(namespace string) (*podCache, error) {
 	factory.StartWithContext(ctx)
 	go func() {
 		factory.WaitForCacheSync(ctx.Done())
-		p.wakeAll()
+		p.wake(nil)
 	}()
 	return p, nil
 }

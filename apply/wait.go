@@ -249,7 +249,7 @@ func (w *waiter) watch(ctx context.Context, namespace string) (*podWatch, error)
 	if p := w.pods[namespace]; p != nil {
 		return p, nil
 	}
-	p, err := w.cluster.watchPods(namespace)
+	p, err := w.cluster.watchPods(namespace, w.objects)
 	if err == nil {
 		w.pods[namespace] = p
 	}
@@ -267,8 +267,8 @@ func (w *waiter) report(open []Health) {
 	w.last = text
 }
 
-// podPause is the least time between two looks for the sake of pods: those of
-// all other rollouts of the namespace are told too.
+// podPause is the least time between two looks for the sake of pods: a workload may
+// have many, each with many events.
 const podPause = 200 * time.Millisecond
 
 // sleep waits for whatever comes first. At the most one namespace's pods are
