@@ -46,9 +46,10 @@ bench: build controlplane ## measure the agent against a floor of the same run
 	go test -run '^$$' -bench '^Benchmark[^S]|Still' -benchtime 5x -timeout 20m ./test/bench
 	go test -run '^$$' -bench Scale -benchtime 1x -timeout 60m ./test/bench
 
-fuzz: ## fuzz the parsers and the field projection, a minute each
+fuzz: build controlplane ## fuzz the parsers and the field projection, some minutes
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./render/manifest
 	go test -run '^$$' -fuzz FuzzCompare -fuzztime 60s ./drift
+	TETHER_FUZZ_EDITS=$${TETHER_FUZZ_EDITS:-5000} go test -run ProjectionNeverHides -count 1 -timeout 30m -v ./test/live
 
 walk: build controlplane tools ## walk at random through 500 steps of all that happens to an agent, about 20 minutes
 	TETHER_WALK_STEPS=$${TETHER_WALK_STEPS:-500} go test -run TestRandomWalk -timeout 90m -v ./test/e2e

@@ -162,7 +162,8 @@ func (l *Live) start(key watchKey) (*watch, error) {
 	}
 	w := newWatch(key, l.cluster.dyn.Resource(mapping.Resource).Namespace(key.namespace), l.cluster.dyn, LabelEnvironment+"="+l.cluster.Environment)
 	w.answered = func(err error) { l.answered(w, err) }
-	if err := w.informer.SetTransform(l.fields.keep(key.GroupVersionKind, key.namespace)); err != nil {
+	quiet := func(context.Context, *cache.Reflector, error) {} // answered is told, and we don't log
+	if err := errors.Join(w.informer.SetWatchErrorHandlerWithContext(quiet), w.informer.SetTransform(l.fields.keep(key.GroupVersionKind, key.namespace))); err != nil {
 		return nil, err
 	}
 	if _, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{

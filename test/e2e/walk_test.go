@@ -16,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -396,19 +395,7 @@ func (w *walk) tetherRun(args ...string) string {
 
 // restartServer kills the API server; the control plane starts it again.
 func (w *walk) restartServer() {
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for _, line := range lines {
-		raw, err := os.ReadFile(line)
-		if text := string(raw); err != nil || !strings.Contains(text, w.cluster.Dir) || !strings.Contains(text, "\x00kube-apiserver\x00") {
-			continue
-		}
-		if err := syscall.Kill(atoi(w.t, strings.Split(line, "/")[2]), syscall.SIGKILL); err != nil {
-			w.t.Fatal(err)
-		}
-	}
+	w.cluster.KillServer(w.t)
 }
 
 func (w *walk) gitAway() {

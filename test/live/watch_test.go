@@ -155,8 +155,8 @@ func TestAVersionThatIsServedNoLonger(t *testing.T) {
 	told := w.toldOf(old)
 	w.create(widgets("v1", "v2"))
 	w.until("that the version is back is told", func() bool { return w.toldOf(old) > told })
-	w.watch(young, old) // the last one counts
 	w.until("it is seen in the old version", func() bool {
+		w.watch(young, old) // the last one counts
 		live, ok := w.cluster.Live.Get(manifest.IDOf(old))
 		return ok && live.GroupVersionKind().Version == "v1"
 	})
