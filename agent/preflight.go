@@ -164,7 +164,7 @@ func (e *environment) interrupted(ctx context.Context, j *job) (*manifest.Releas
 	p := j.state.History.Pending()
 	rel, err := e.recorded(ctx, p)
 	if err == nil && j.prepared != nil && j.prepared.Digest == p.Digest {
-		rel.CRDs, err = j.prepared.CRDs(e.cluster.Namespaced)
+		rel.CRDs, err = e.agent.renderer.CRDs(ctx, j.prepared, e.cluster.Namespaced)
 	}
 	return rel, err
 }

@@ -64,6 +64,8 @@ type Problem struct {
 	File    string
 	Line    int
 	Message string
+
+	cause error
 }
 
 // String returns file:line: message.
@@ -90,6 +92,17 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Unwrap returns what the problems come from, as far as it is known.
+func (ps Problems) Unwrap() []error {
+	var out []error
+	for _, p := range ps {
+		if p.cause != nil {
+			out = append(out, p.cause)
+		}
+	}
+	return out
+}
+
 func (ps Problems) orNil() error {
 	if len(ps) == 0 {
 		return nil
@@ -108,6 +121,9 @@ func Environments(files fs.FS) ([]string, error) {
 		if e.IsDir() {
 			out = append(out, e.Name())
 		}
+	}
+	if len(out) > maxEnvironments {
+		return nil, Problems{{File: "environments", Message: fmt.Sprintf("it has more than %d folders: one repository is for fewer environments", maxEnvironments)}}
 	}
 	return out, nil
 }
@@ -153,7 +169,7 @@ var unsupported = []string{"valuesFrom", "version", "patches"}
 // that is wrong is returned at once, as Problems.
 func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
 	file := path.Join("environments", name, "environment.yaml")
-	raw, err := fs.ReadFile(files, file)
+	raw, err := readBounded(files, file, maxYAML)
 	if err != nil {
 		return nil, Problems{{File: file, Message: fmt.Sprintf("can't be read: %v; an environment is a folder with an environment.yaml", cause(err))}}
 	}

@@ -6,14 +6,15 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
 
-	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chartutil"
 	"sigs.k8s.io/yaml"
+
+	"github.com/xetys/tether/render/worker"
 )
 
 // Renderer renders releases. It keeps the charts that it read, and the inputs of
@@ -21,6 +22,7 @@ import (
 // It is safe for concurrent use.
 type Renderer struct {
 	config   Config
+	pool     *worker.Pool
 	mu       sync.Mutex
 	charts   charts
 	prepared map[string]keyed // by environment and release
@@ -40,24 +42,29 @@ type Config struct {
 
 // NewRenderer returns a Renderer with nothing in its cache.
 func NewRenderer(c Config) *Renderer {
-	return &Renderer{config: c, charts: charts{byKey: map[string]*source{}}, prepared: map[string]keyed{}}
+	return &Renderer{config: c, pool: worker.Shared(), charts: charts{byKey: map[string]*source{}}, prepared: map[string]keyed{}}
 }
 
 // Prepared is a release whose inputs are read and checked, and not rendered.
 type Prepared struct {
 	// Digest is the input digest.
-	Digest string
-	spec   ReleaseSpec
-	source *source
-	values map[string]any
+	Digest      string
+	environment string
+	spec        ReleaseSpec
+	source      *source
+	values      map[string]any
 }
 
 // Prepare reads a release's chart and values and checks the values against the
 // chart's schema. What is wrong with them is returned as Problems.
 func (r *Renderer) Prepare(ctx context.Context, files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
+	ctx = worker.For(ctx, env.Name)
 	src, err := r.source(ctx, files, spec.Chart, 0)
 	if err != nil {
-		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("chart %s of release %s: %v", spec.Chart, spec.Name, err)}}
+		if ctx.Err() != nil || errors.Is(err, worker.ErrStart) {
+			return nil, err
+		}
+		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("chart %s of release %s: %v", spec.Chart, spec.Name, err), cause: err}}
 	}
 	at, key := env.Name+"/"+spec.Name, inputsKey(files, src, spec)
 	if known := r.known(at); key != "" && known.key == key {
@@ -65,7 +72,7 @@ func (r *Renderer) Prepare(ctx context.Context, files fs.FS, env *Environment, s
 		p.spec = spec // what else is said of the release may be another
 		return &p, nil
 	}
-	p, err := prepare(files, src, spec)
+	p, err := r.prepare(ctx, files, src, env, spec)
 	if err == nil && key != "" {
 		r.mu.Lock()
 		r.prepared[at] = keyed{key, p}
@@ -103,7 +110,7 @@ func inputsKey(files fs.FS, src *source, spec ReleaseSpec) string {
 	return strings.Join(parts, "\n")
 }
 
-func prepare(files fs.FS, src *source, spec ReleaseSpec) (*Prepared, error) {
+func (r *Renderer) prepare(ctx context.Context, files fs.FS, src *source, env *Environment, spec ReleaseSpec) (*Prepared, error) {
 	values := map[string]any{}
 	for _, name := range spec.Values {
 		one, err := readValues(files, name)
@@ -112,8 +119,8 @@ func prepare(files fs.FS, src *source, spec ReleaseSpec) (*Prepared, error) {
 		}
 		values = mergeValues(values, one)
 	}
-	p := &Prepared{spec: spec, source: src, values: values}
-	if err := p.checkSchema(); err != nil {
+	p := &Prepared{environment: env.Name, spec: spec, source: src, values: values}
+	if err := r.checkSchema(ctx, p); err != nil {
 		return nil, err
 	}
 	var err error
@@ -122,7 +129,7 @@ func prepare(files fs.FS, src *source, spec ReleaseSpec) (*Prepared, error) {
 }
 
 func readValues(files fs.FS, name string) (map[string]any, error) {
-	raw, err := fs.ReadFile(files, name)
+	raw, err := readBounded(files, name, maxYAML)
 	if err != nil {
 		return nil, Problems{{File: name, Message: fmt.Sprintf("can't be read: %v", cause(err))}}
 	}
@@ -153,70 +160,21 @@ func mergeValues(a, b map[string]any) map[string]any {
 	return out
 }
 
-func (p *Prepared) checkSchema() error {
-	refuse := func(err error) error {
-		file := p.spec.file
-		if n := len(p.spec.Values); n > 0 {
-			file = p.spec.Values[n-1]
-		}
-		return Problems{{File: file, Message: fmt.Sprintf("release %s: %s", p.spec.Name, strings.Join(strings.Fields(err.Error()), " "))}}
-	}
-	ch := p.source.load()
-	if err := localRefs(ch); err != nil {
-		return refuse(err)
-	}
-	if err := chartutil.ProcessDependenciesWithMerge(ch, p.values); err != nil {
-		return refuse(err)
-	}
-	all, err := chartutil.CoalesceValues(ch, p.values)
+// checkSchema checks the values against the chart's schema.
+func (r *Renderer) checkSchema(ctx context.Context, p *Prepared) error {
+	raw, err := p.inputs(Options{})
 	if err != nil {
-		return refuse(err)
+		return err
 	}
-	if err := chartutil.ValidateAgainstSchema(ch, all); err != nil {
-		return refuse(err)
+	err = r.pool.Check(ctx, p.source.whole(), raw)
+	if err == nil || !isFault(err) {
+		return err
 	}
-	return nil
-}
-
-// localRefs refuses schemas that refer to files or the network: the validator
-// would read them.
-func localRefs(ch *chart.Chart) error {
-	var schema any
-	if len(ch.Schema) > 0 {
-		if err := json.Unmarshal(ch.Schema, &schema); err != nil {
-			return fmt.Errorf("chart %s: values.schema.json is not JSON: %w", ch.Name(), err)
-		}
+	file := p.spec.file
+	if n := len(p.spec.Values); n > 0 {
+		file = p.spec.Values[n-1]
 	}
-	if ref := foreignRef(schema); ref != "" {
-		return fmt.Errorf("chart %s: values.schema.json refers to %s: only references within the schema (#/…) are allowed", ch.Name(), ref)
-	}
-	for _, d := range ch.Dependencies() {
-		if err := localRefs(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func foreignRef(v any) string {
-	switch v := v.(type) {
-	case map[string]any:
-		if ref, ok := v["$ref"].(string); ok && !strings.HasPrefix(ref, "#") {
-			return ref
-		}
-		for _, e := range v {
-			if ref := foreignRef(e); ref != "" {
-				return ref
-			}
-		}
-	case []any:
-		for _, e := range v {
-			if ref := foreignRef(e); ref != "" {
-				return ref
-			}
-		}
-	}
-	return ""
+	return Problems{{File: file, Message: fmt.Sprintf("release %s: %s", p.spec.Name, strings.Join(strings.Fields(err.Error()), " ")), cause: err}}
 }
 
 // digest hashes the inputs: every part with its length before it, so that no two

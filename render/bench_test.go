@@ -1,0 +1,40 @@
+package render_test
+
+import (
+	"io/fs"
+	"os"
+	"testing"
+
+	"github.com/xetys/tether/render"
+)
+
+// repository is a file system with hashes, as that of git is: what does not
+// change is then read once.
+type repository struct{ fs.FS }
+
+func (repository) Hash(path string) (string, error) { return path, nil }
+
+// What one render of the tenant's chart costs: the benchmark of the agent has a
+// thousand of them.
+func BenchmarkRender(b *testing.B) {
+	files := repository{os.DirFS("..")}
+	env, err := render.LoadEnvironment(files, "production")
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := render.NewRenderer(render.Config{})
+	opts := render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil)}
+	p, err := r.Prepare(b.Context(), files, env, env.Releases[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := r.Render(b.Context(), p, opts); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}
