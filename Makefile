@@ -48,6 +48,10 @@ bench: build controlplane ## measure the agent against a floor of the same run
 fuzz: ## fuzz the parsers and the field projection, a minute each
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./render/manifest
 	go test -run '^$$' -fuzz FuzzCompare -fuzztime 60s ./drift
+	go test -run '^$$' -fuzz FuzzEnvironment -fuzztime 60s ./render
+	go test -run '^$$' -fuzz FuzzValues -fuzztime 60s ./render
+	go test -run '^$$' -fuzz FuzzMessage -fuzztime 60s ./render/worker
+	go test -run '^$$' -fuzz FuzzChart -fuzztime 60s ./render/worker
 
 walk: build controlplane tools ## walk at random through 500 steps of all that happens to an agent, about 20 minutes
 	TETHER_WALK_STEPS=$${TETHER_WALK_STEPS:-500} go test -run TestRandomWalk -timeout 90m -v ./test/e2e

@@ -201,7 +201,10 @@ func Preview(ctx context.Context, c *apply.Cluster, files fs.FS, namespace strin
 	if err != nil {
 		return nil, err
 	}
-	l := e.readTree(ctx, files, "")
+	l, err := e.readTree(ctx, files, "")
+	if err != nil {
+		return nil, err
+	}
 	if l.err != nil {
 		return nil, l.err
 	}

@@ -199,38 +199,49 @@ func (e *environment) read(ctx context.Context, head source.Commit) (*loaded, er
 	if err != nil {
 		return nil, err
 	}
-	l := e.readTree(ctx, rev.Files, head.SHA)
+	l, err := e.readTree(ctx, rev.Files, head.SHA)
+	if err != nil {
+		return nil, err
+	}
 	if l.err != nil {
 		l.inForce = e.lastGood()
 	}
 	return l, nil
 }
 
-// readTree reads and prepares the releases of a commit's tree.
-func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) *loaded {
+// readTree reads and prepares the releases of a commit's tree. An error is not
+// about what the tree holds.
+func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) (*loaded, error) {
 	l := &loaded{commit: commit}
 	if !render.HasEnvironment(files, e.name) && len(e.ledger.Releases) > 0 {
 		l.gone, l.env = true, &render.Environment{Name: e.name, Namespace: e.ledger.Namespace}
 		l.inForce = l.env
 		l.spaces = []string{e.ledger.Namespace}
-		return l
+		return l, nil
 	}
 	if l.env, l.err = render.LoadEnvironment(files, e.name); l.err != nil {
-		return l
+		return l, nil
 	}
 	l.inForce = l.env
 	var problems []error
 	for _, spec := range l.env.Releases {
 		p, err := e.agent.renderer.Prepare(ctx, files, l.env, spec)
+		var wrong render.Problems
+		if err != nil && !errors.As(err, &wrong) {
+			return nil, err
+		}
 		if err != nil {
 			problems = append(problems, err)
+			if render.Exceeds(err) {
+				break // each other one might take as long
+			}
 			continue
 		}
 		l.targets = append(l.targets, target{spec, p})
 	}
 	l.err = errors.Join(problems...)
 	l.spaces = spacesOf(l)
-	return l
+	return l, nil
 }
 
 // lastGood returns what the last good commit says of the environment; nil if there

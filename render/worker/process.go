@@ -17,7 +17,7 @@ import (
 // After these a worker is replaced: it then has grown, or keeps much.
 const (
 	maxCalls  = 1000
-	maxPeak   = 128 << 20
+	maxPeak   = 192 << 20
 	maxCharts = 64 << 20 // bytes that it was sent
 )
 
