@@ -1,6 +1,7 @@
 package render_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"testing"
@@ -37,4 +38,22 @@ func BenchmarkRender(b *testing.B) {
 			}
 		}
 	})
+}
+
+// What it costs to prepare one release of a chart that was read before.
+func BenchmarkPrepare(b *testing.B) {
+	files := repository{os.DirFS("..")}
+	env, err := render.LoadEnvironment(files, "production")
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := render.NewRenderer(render.Config{})
+	spec := env.Releases[0]
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		spec.Name = fmt.Sprintf("web-%d", i) // so that it was not prepared before
+		if _, err := r.Prepare(b.Context(), files, env, spec); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -10,7 +10,8 @@ import (
 // What is parsed in this process takes a hundred times its size in memory at the
 // worst, and so is small.
 const (
-	maxYAML         = 1 << 20 // environment.yaml, and each file of values
+	maxYAML         = 1 << 20  // environment.yaml, and each file of values
+	maxValues       = 16 << 20 // the values of all releases of an environment, as JSON
 	maxEnvironments = 1000
 )
 

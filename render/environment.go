@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -39,6 +40,8 @@ type Environment struct {
 	// delete unasked, in percent.
 	PruneBudget int
 	Releases    []ReleaseSpec
+
+	taken *atomic.Int64 // bytes of values, by the releases that were prepared
 }
 
 // ReleaseSpec is one release of an Environment.
@@ -283,7 +286,8 @@ func (l *checker) environment(name string, doc document) *Environment {
 	}
 	s := doc.Spec
 	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct"),
-		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore)}
+		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore),
+		taken: &atomic.Int64{}}
 	if !dnsLabel.MatchString(s.Namespace) || len(s.Namespace) > 63 {
 		l.refuse(l.line("spec", "namespace"), "spec.namespace is %q: use lower-case letters, digits and dashes, 63 at the most", s.Namespace)
 	}

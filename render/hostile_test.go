@@ -68,6 +68,18 @@ func TestWhatIsHostileIsRefused(t *testing.T) {
 	}
 }
 
+// Values that are small one by one are bounded together.
+func TestValuesAreBoundedTogether(t *testing.T) {
+	text := "  namespace: prod\n  releases:\n"
+	for i := range 40 {
+		text += fmt.Sprintf("    - {name: web-%d, chart: charts/web, values: [values.yaml]}\n", i)
+	}
+	files := repo(t, environment(text)+"-- environments/prod/values.yaml --\nb: "+strings.Repeat("x", 1_000_000)+"\n")
+	if _, _, err := prepareAll(files); err == nil || !strings.Contains(err.Error(), "release web-17: the values of this environment's releases are larger than 16 MiB together") {
+		t.Errorf("%v", err)
+	}
+}
+
 // Charts that refer to charts that refer to charts are counted, and not followed
 // without end.
 func TestDependenciesThatMultiplyAreRefused(t *testing.T) {

@@ -53,11 +53,24 @@ type Prepared struct {
 	spec        ReleaseSpec
 	source      *source
 	values      map[string]any
+	size        int // of values, as JSON
 }
 
 // Prepare reads a release's chart and values and checks the values against the
 // chart's schema. What is wrong with them is returned as Problems.
 func (r *Renderer) Prepare(ctx context.Context, files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
+	if env.taken.Load() > maxValues {
+		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("release %s: the values of this environment's releases are larger than %d MiB together: split the environment", spec.Name, maxValues>>20)}}
+	}
+	p, err := r.prepareOrFind(ctx, files, env, spec)
+	if err == nil {
+		env.taken.Add(int64(p.size))
+	}
+	return p, err
+}
+
+// prepareOrFind prepares a release, unless its inputs are those of the last time.
+func (r *Renderer) prepareOrFind(ctx context.Context, files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
 	ctx = worker.For(ctx, env.Name)
 	src, err := r.source(ctx, files, spec.Chart, 0)
 	if err != nil {
@@ -166,6 +179,7 @@ func (r *Renderer) checkSchema(ctx context.Context, p *Prepared) error {
 	if err != nil {
 		return err
 	}
+	p.size = len(raw.Values)
 	err = r.pool.Check(ctx, p.source.whole(), raw)
 	if err == nil || !isFault(err) {
 		return err

@@ -30,6 +30,7 @@ type Limits struct {
 const (
 	ownMemory    = 256 << 20 // is left to who starts workers
 	leastMemory  = 128 << 20
+	goodMemory   = 256 << 20 // rather fewer workers than less
 	mostMemory   = 512 << 20
 	leastWorkers = 2 // so that one that is held up leaves another
 	mostWorkers  = 4
@@ -40,7 +41,9 @@ func DefaultLimits() Limits {
 	l := Limits{Memory: mostMemory, Time: 30 * time.Second, Idle: 10 * time.Second,
 		Workers: min(max(runtime.GOMAXPROCS(0), leastWorkers), mostWorkers)}
 	if all, ok := containerMemory(); ok {
-		l.Memory = min(max((all-ownMemory)/int64(l.Workers), leastMemory), mostMemory)
+		free := all - ownMemory
+		l.Workers = min(l.Workers, max(int(free/goodMemory), leastWorkers))
+		l.Memory = min(max(free/int64(l.Workers), leastMemory), mostMemory)
 	}
 	return l
 }
