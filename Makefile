@@ -50,6 +50,10 @@ fuzz: build controlplane ## fuzz the parsers and the field projection, some minu
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./render/manifest
 	go test -run '^$$' -fuzz FuzzCompare -fuzztime 60s ./drift
 	TETHER_FUZZ_EDITS=$${TETHER_FUZZ_EDITS:-5000} go test -run ProjectionNeverHides -count 1 -timeout 30m -v ./test/live
+	go test -run '^$$' -fuzz FuzzEnvironment -fuzztime 60s ./render
+	go test -run '^$$' -fuzz FuzzValues -fuzztime 60s ./render
+	go test -run '^$$' -fuzz FuzzMessage -fuzztime 60s ./render/worker
+	go test -run '^$$' -fuzz FuzzChart -fuzztime 60s ./render/worker
 
 walk: build controlplane tools ## walk at random through 500 steps of all that happens to an agent, about 20 minutes
 	TETHER_WALK_STEPS=$${TETHER_WALK_STEPS:-500} go test -run TestRandomWalk -timeout 90m -v ./test/e2e

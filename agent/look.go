@@ -217,8 +217,8 @@ func (e *environment) read(ctx context.Context, head source.Commit) (*loaded, er
 	return l, nil
 }
 
-// readTree reads and prepares the releases of a commit's tree. An error says that
-// the cluster can't be asked for what they refer to.
+// readTree reads and prepares the releases of a commit's tree. An error is not about
+// what the tree holds: what it refers to can't be asked for, or nothing be rendered.
 func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) (*loaded, error) {
 	l := &loaded{commit: commit}
 	if !render.HasEnvironment(files, e.name) && len(e.ledger.Releases) > 0 {
@@ -234,11 +234,15 @@ func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) 
 	var problems []error
 	for _, spec := range l.env.Releases {
 		p, err := e.renderer.Prepare(ctx, files, l.env, spec)
-		if err != nil && (apply.Transient(err) || ctx.Err() != nil) {
+		var wrong render.Problems
+		if err != nil && !errors.As(err, &wrong) {
 			return nil, err
 		}
 		if err != nil {
 			problems = append(problems, err)
+			if render.Exceeds(err) {
+				break // each other one might take as long
+			}
 			continue
 		}
 		l.targets = append(l.targets, target{spec, p})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
@@ -52,15 +53,11 @@ func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]
 		refusals = append(refusals, l.err.Error())
 	}
 	changing := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return !j.changes() })
-	for _, err := range together(changing, func(j *job) error { return e.describe(ctx, j) }) {
-		var problem *render.RenderError
-		switch {
-		case errors.As(err, &problem):
-			refusals = append(refusals, err.Error())
-		case err != nil:
-			return nil, err
-		}
+	wrong, err := e.describeAll(ctx, changing)
+	if err != nil {
+		return nil, err
 	}
+	refusals = append(refusals, wrong...)
 	if refusals = append(refusals, e.duplicates(jobs)...); len(refusals) > 0 {
 		return refusals, nil
 	}
@@ -84,6 +81,44 @@ func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]
 		refusals = append(refusals, changing[i].refusals()...)
 	}
 	return refusals, nil
+}
+
+// maxRendered bounds what one commit changes, as text: the objects take many times
+// as much memory until they are applied.
+const maxRendered = 64 << 20
+
+// describeAll describes the jobs, and returns what is wrong with them. The first one
+// that takes too much ends it: each other one might take as long.
+func (e *environment) describeAll(ctx context.Context, jobs []*job) ([]string, error) {
+	trying, enough := context.WithCancel(ctx)
+	defer enough()
+	var size atomic.Int64
+	errs := together(jobs, func(j *job) error {
+		err := e.describe(trying, j)
+		if err == nil && j.release != nil {
+			size.Add(int64(len(j.release.Manifest)))
+		}
+		if render.Exceeds(err) || size.Load() > maxRendered {
+			enough()
+		}
+		return err
+	})
+	var wrong []string
+	if size.Load() > maxRendered {
+		wrong = append(wrong, fmt.Sprintf("what the commit changes renders to more than %d MiB: bring it in several commits, or split the environment", maxRendered>>20))
+	}
+	for _, err := range errs {
+		var problem *render.RenderError
+		switch {
+		case errors.As(err, &problem):
+			wrong = append(wrong, err.Error())
+		case err != nil && trying.Err() != nil && ctx.Err() == nil:
+			// given up for the sake of another
+		case err != nil:
+			return nil, err
+		}
+	}
+	return wrong, nil
 }
 
 // together does something about several jobs at once and returns each one's
@@ -195,7 +230,7 @@ func (e *environment) interrupted(ctx context.Context, j *job) (*manifest.Releas
 	p := j.state.History.Pending()
 	rel, err := e.recorded(ctx, p)
 	if err == nil && j.prepared != nil && j.prepared.Digest == p.Digest {
-		rel.CRDs, err = j.prepared.CRDs(e.cluster.Namespaced)
+		rel.CRDs, err = e.agent.renderer.CRDs(ctx, j.prepared, e.cluster.Namespaced)
 	}
 	return rel, err
 }

@@ -1,26 +1,43 @@
 package render_test
 
 import (
-	"context"
+	"fmt"
+	"io/fs"
+	"os"
 	"testing"
 
 	"github.com/xetys/tether/render"
 )
 
-// BenchmarkDigest reads, checks and digests a release's inputs, with nothing cached.
-func BenchmarkDigest(b *testing.B) {
-	files := repo(b, environment("  namespace: prod\n  releases: [{name: web, chart: charts/web, values: [values.yaml]}]"))
-	env, err := render.LoadEnvironment(files, "prod")
+// repository is a file system with hashes, as that of git is: what does not
+// change is then read once.
+type repository struct{ fs.FS }
+
+func (repository) Hash(path string) (string, error) { return path, nil }
+
+// What one render of the tenant's chart costs: the benchmark of the agent has a
+// thousand of them.
+func BenchmarkRender(b *testing.B) {
+	files := repository{os.DirFS("..")}
+	env, err := render.LoadEnvironment(files, "production")
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := render.NewRenderer(render.Config{})
+	opts := render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil)}
+	p, err := r.Prepare(b.Context(), files, env, env.Releases[0])
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
-	for b.Loop() {
-		p, err := render.NewRenderer(render.Config{}).Prepare(context.Background(), files, env, env.Releases[0])
-		if err != nil || p.Digest == "" {
-			b.Fatal(err)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := r.Render(b.Context(), p, opts); err != nil {
+				b.Error(err)
+				return
+			}
 		}
-	}
+	})
 }
 
 // BenchmarkEnvironment reads and checks an environment.yaml.
@@ -29,6 +46,25 @@ func BenchmarkEnvironment(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := render.LoadEnvironment(files, "prod"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkDigest reads, checks and digests the inputs of one release of a chart that
+// was read before.
+func BenchmarkDigest(b *testing.B) {
+	files := repository{os.DirFS("..")}
+	env, err := render.LoadEnvironment(files, "production")
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := render.NewRenderer(render.Config{})
+	spec := env.Releases[0]
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		spec.Name = fmt.Sprintf("web-%d", i) // so that it was not prepared before
+		if _, err := r.Prepare(b.Context(), files, env, spec); err != nil {
 			b.Fatal(err)
 		}
 	}

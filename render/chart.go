@@ -1,7 +1,10 @@
 package render
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,9 +13,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
+
+	"github.com/xetys/tether/render/worker"
 )
 
 // source is a chart as it was read, with what it refers to by file://. It is not
@@ -21,8 +27,12 @@ type source struct {
 	key   string                 // names its contents; empty if that is not known
 	files []*loader.BufferedFile // its own
 	deps  []*source
-	chart *chart.Chart // Helm's view of files, without deps
-	size  int          // of files
+	chart *chart.Chart // Helm's view of files, without deps: its metadata alone
+	size  int          // of files, and of those of deps
+	count int          // of charts: this one and deps
+
+	once sync.Once
+	sent *worker.Chart
 }
 
 // charts keeps sources by key. What was not used for the longest time is dropped
@@ -62,6 +72,9 @@ const (
 	maxFiles = 10_000
 	maxSize  = 20 << 20
 	maxDepth = 10
+	// maxCharts bounds what a chart and its dependencies are together: each may
+	// refer to several, which refer to several.
+	maxCharts = 100
 )
 
 // source loads a chart, or finds it in the cache by git's hash of its folder.
@@ -69,7 +82,7 @@ func (r *Renderer) source(ctx context.Context, files fs.FS, dir string, depth in
 	if depth > maxDepth {
 		return nil, errors.New("its file:// dependencies go too deep, or in a circle")
 	}
-	own, err := r.folder(files, dir)
+	own, err := r.folder(ctx, files, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +92,12 @@ func (r *Renderer) source(ctx context.Context, files fs.FS, dir string, depth in
 	if err != nil || len(deps) == 0 {
 		return own, err
 	}
-	whole := *own
-	whole.deps = deps
+	whole := &source{key: own.key, files: own.files, chart: own.chart, size: own.size, count: own.count, deps: deps}
 	for _, d := range deps {
+		whole.size, whole.count = whole.size+d.size, whole.count+d.count
+		if whole.size > maxSize || whole.count > maxCharts {
+			return nil, fmt.Errorf("with its dependencies it has more than %d charts or %d MiB", maxCharts, maxSize>>20)
+		}
 		if d.key == "" {
 			whole.key = ""
 		}
@@ -89,12 +105,12 @@ func (r *Renderer) source(ctx context.Context, files fs.FS, dir string, depth in
 			whole.key += " with " + d.key
 		}
 	}
-	return &whole, nil
+	return whole, nil
 }
 
 // folder loads a chart's own files.
-func (r *Renderer) folder(files fs.FS, dir string) (*source, error) {
-	s := &source{}
+func (r *Renderer) folder(ctx context.Context, files fs.FS, dir string) (*source, error) {
+	s := &source{count: 1}
 	if h, ok := files.(hasher); ok {
 		if hash, err := h.Hash(dir); err == nil {
 			s.key = hash
@@ -107,10 +123,7 @@ func (r *Renderer) folder(files fs.FS, dir string) (*source, error) {
 		return cached, nil
 	}
 	var err error
-	if s.files, err = loadFiles(files, dir); err != nil {
-		return nil, err
-	}
-	if s.chart, err = loader.LoadFiles(s.files); err != nil {
+	if s.files, s.chart, err = r.loadFiles(ctx, files, dir); err != nil {
 		return nil, err
 	}
 	for _, f := range s.files {
@@ -147,16 +160,33 @@ func (r *Renderer) dependencies(ctx context.Context, files fs.FS, dir string, ch
 	return out, nil
 }
 
-// loadFiles writes a chart's folder to disk and has Helm's loader read it, so
+// loadFiles writes a chart's folder to disk and has Helm's loader read it there, so
 // that .helmignore means what it means to Helm. Only regular files are taken.
-func loadFiles(files fs.FS, dir string) ([]*loader.BufferedFile, error) {
+func (r *Renderer) loadFiles(ctx context.Context, files fs.FS, dir string) ([]*loader.BufferedFile, *chart.Chart, error) {
 	tmp, err := os.MkdirTemp("", "tether-chart-")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer os.RemoveAll(tmp)
-	count, size := 0, int64(0)
-	err = fs.WalkDir(files, dir, func(name string, e fs.DirEntry, err error) error {
+	data, err := writeFiles(files, dir, tmp)
+	if err != nil {
+		return nil, nil, err
+	}
+	loaded, err := r.pool.Load(ctx, tmp)
+	if err != nil {
+		return nil, nil, err
+	}
+	var out []*loader.BufferedFile
+	for _, name := range loaded.Names {
+		out = append(out, &loader.BufferedFile{Name: name, Data: bytes.TrimPrefix(data[name], []byte("\uFEFF"))})
+	}
+	return out, loaded.Outline, nil
+}
+
+// writeFiles writes a folder to disk and returns its files.
+func writeFiles(files fs.FS, dir, tmp string) (map[string][]byte, error) {
+	data, size := map[string][]byte{}, int64(0)
+	return data, fs.WalkDir(files, dir, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -168,83 +198,42 @@ func loadFiles(files fs.FS, dir string) ([]*loader.BufferedFile, error) {
 		if !e.Type().IsRegular() {
 			return fmt.Errorf("%s is a symbolic link or no regular file: put a copy in its place", name)
 		}
-		raw, err := fs.ReadFile(files, name)
+		if len(data) == maxFiles {
+			return errChartSize
+		}
+		raw, err := readBounded(files, name, maxSize-size)
+		if errors.Is(err, errTooLarge) {
+			return errChartSize
+		}
 		if err != nil {
 			return err
 		}
-		count, size = count+1, size+int64(len(raw))
-		if count > maxFiles || size > maxSize {
-			return fmt.Errorf("it has more than %d files or %d MiB", maxFiles, maxSize>>20)
-		}
+		size += int64(len(raw))
+		data[filepath.ToSlash(rel)] = raw
 		return os.WriteFile(to, raw, 0o600)
 	})
-	if err != nil {
-		return nil, err
-	}
-	ch, err := loader.LoadDir(tmp)
-	if err != nil {
-		return nil, errors.New(strings.ReplaceAll(err.Error(), tmp+"/", ""))
-	}
-	var out []*loader.BufferedFile
-	for _, f := range ch.Raw {
-		out = append(out, &loader.BufferedFile{Name: f.Name, Data: f.Data})
-	}
-	return out, nil
 }
 
-// load makes a chart that may be changed: rendering does.
-func (s *source) load() *chart.Chart {
-	ch := clone(s.chart)
-	for _, d := range s.deps {
-		ch.AddDependency(d.load())
-	}
-	return ch
-}
+var errChartSize = fmt.Errorf("it has more than %d files or %d MiB", maxFiles, maxSize>>20)
 
-// clone copies what rendering changes of a chart: its values, and which of its
-// dependencies are enabled under which name. Its files are shared.
-func clone(c *chart.Chart) *chart.Chart {
-	out := &chart.Chart{Raw: c.Raw, Lock: c.Lock, Templates: c.Templates, Schema: c.Schema, Files: c.Files, Values: copyMap(c.Values)}
-	if c.Metadata != nil {
-		meta := *c.Metadata
-		meta.Dependencies = slices.Clone(c.Metadata.Dependencies)
-		for i, d := range c.Metadata.Dependencies {
-			if d != nil {
-				dependency := *d
-				meta.Dependencies[i] = &dependency
-			}
+// whole is the chart as a worker is sent it.
+func (s *source) whole() *worker.Chart {
+	s.once.Do(func() {
+		s.sent = &worker.Chart{}
+		h := sha256.New()
+		part := func(b []byte) { fmt.Fprintf(h, "%d %s", len(b), b) }
+		for _, f := range s.files {
+			part([]byte(f.Name))
+			part(f.Data)
+			s.sent.Files = append(s.sent.Files, worker.File{Name: f.Name, Data: f.Data})
 		}
-		out.Metadata = &meta
-	}
-	for _, d := range c.Dependencies() {
-		out.AddDependency(clone(d))
-	}
-	return out
-}
-
-func copyMap(m map[string]any) map[string]any {
-	if m == nil {
-		return nil
-	}
-	out := make(map[string]any, len(m))
-	for k, v := range m {
-		out[k] = copyValue(v)
-	}
-	return out
-}
-
-func copyValue(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		return copyMap(v)
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = copyValue(e)
+		for _, d := range s.deps {
+			part([]byte("dependency " + d.whole().ID))
+			s.sent.Deps = append(s.sent.Deps, d.whole())
 		}
-		return out
-	}
-	return v
+		s.sent.ID = hex.EncodeToString(h.Sum(nil))
+	})
+	return s.sent
 }
 
 func (s *source) hash(part func([]byte)) {

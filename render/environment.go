@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -39,6 +40,8 @@ type Environment struct {
 	// delete unasked, in percent.
 	PruneBudget int
 	Releases    []ReleaseSpec
+
+	taken *atomic.Int64 // bytes of values, by the releases that were prepared
 }
 
 // ReleaseSpec is one release of an Environment.
@@ -68,6 +71,8 @@ type Problem struct {
 	File    string
 	Line    int
 	Message string
+
+	cause error
 }
 
 // String returns file:line: message.
@@ -94,6 +99,17 @@ func (ps Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Unwrap returns what the problems come from, as far as it is known.
+func (ps Problems) Unwrap() []error {
+	var out []error
+	for _, p := range ps {
+		if p.cause != nil {
+			out = append(out, p.cause)
+		}
+	}
+	return out
+}
+
 func (ps Problems) orNil() error {
 	if len(ps) == 0 {
 		return nil
@@ -112,6 +128,9 @@ func Environments(files fs.FS) ([]string, error) {
 		if e.IsDir() {
 			out = append(out, e.Name())
 		}
+	}
+	if len(out) > maxEnvironments {
+		return nil, Problems{{File: "environments", Message: fmt.Sprintf("it has more than %d folders: one repository is for fewer environments", maxEnvironments)}}
 	}
 	return out, nil
 }
@@ -159,7 +178,7 @@ var unsupported = []string{"version"}
 // that is wrong is returned at once, as Problems.
 func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
 	file := path.Join("environments", name, "environment.yaml")
-	raw, err := fs.ReadFile(files, file)
+	raw, err := readBounded(files, file, maxYAML)
 	if err != nil {
 		return nil, Problems{{File: file, Message: fmt.Sprintf("can't be read: %v; an environment is a folder with an environment.yaml", cause(err))}}
 	}
@@ -276,7 +295,8 @@ func (l *checker) environment(name string, doc document) *Environment {
 	}
 	s := doc.Spec
 	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct"),
-		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore)}
+		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore),
+		taken: &atomic.Int64{}}
 	if !dnsLabel.MatchString(s.Namespace) || len(s.Namespace) > 63 {
 		l.refuse(l.line("spec", "namespace"), "spec.namespace is %q: use lower-case letters, digits and dashes, 63 at the most", s.Namespace)
 	}

@@ -7,15 +7,14 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
 
-	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chartutil"
-
 	"github.com/xetys/tether/render/sops"
+	"github.com/xetys/tether/render/worker"
 )
 
 // Renderer renders releases. It keeps the charts that it read, and the inputs of
@@ -28,6 +27,7 @@ type Renderer struct {
 
 // memory is what renderers of the same charts share.
 type memory struct {
+	pool     *worker.Pool
 	mu       sync.Mutex
 	charts   charts
 	prepared map[string]keyed // by environment and release
@@ -53,7 +53,7 @@ type Config struct {
 
 // NewRenderer returns a Renderer with nothing in its cache.
 func NewRenderer(c Config) *Renderer {
-	return &Renderer{config: c, memory: &memory{charts: charts{byKey: map[string]*source{}}, prepared: map[string]keyed{}}}
+	return &Renderer{config: c, memory: &memory{pool: worker.Shared(), charts: charts{byKey: map[string]*source{}}, prepared: map[string]keyed{}}}
 }
 
 // With returns a Renderer with other references and keys that shares what this one
@@ -71,20 +71,38 @@ type Prepared struct {
 	// Unread says which values were left out, and why; see Config.Lenient.
 	Unread []string
 
-	spec    ReleaseSpec
-	source  *source
-	values  map[string]any
-	secrets []string // values that must not be shown
-	blind   []string // what was left out, by its hash
+	environment string
+	spec        ReleaseSpec
+	source      *source
+	values      map[string]any
+	size        int      // of values, as JSON
+	secrets     []string // values that must not be shown
+	blind       []string // what was left out, by its hash
 }
 
 // Prepare reads a release's chart and values and checks the values against the
 // chart's schema. What is wrong with them is returned as Problems; any other error
 // is worth another try.
 func (r *Renderer) Prepare(ctx context.Context, files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
+	if env.taken.Load() > maxValues {
+		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("release %s: the values of this environment's releases are larger than %d MiB together: split the environment", spec.Name, maxValues>>20)}}
+	}
+	p, err := r.prepareOrFind(ctx, files, env, spec)
+	if err == nil {
+		env.taken.Add(int64(p.size))
+	}
+	return p, err
+}
+
+// prepareOrFind prepares a release, unless its inputs are those of the last time.
+func (r *Renderer) prepareOrFind(ctx context.Context, files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
+	ctx = worker.For(ctx, env.Name)
 	src, err := r.source(ctx, files, spec.Chart, 0)
 	if err != nil {
-		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("chart %s of release %s: %v", spec.Chart, spec.Name, err)}}
+		if ctx.Err() != nil || errors.Is(err, worker.ErrStart) {
+			return nil, err
+		}
+		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("chart %s of release %s: %v", spec.Chart, spec.Name, err), cause: err}}
 	}
 	in, err := r.gather(ctx, spec)
 	if err != nil {
@@ -96,7 +114,7 @@ func (r *Renderer) Prepare(ctx context.Context, files fs.FS, env *Environment, s
 		p.spec = spec // what else is said of the release may be another
 		return &p, nil
 	}
-	p, err := r.prepare(ctx, files, src, spec, in)
+	p, err := r.prepare(ctx, files, src, env, spec, in)
 	if err == nil && key != "" {
 		r.mu.Lock()
 		r.prepared[at] = keyed{key, p}
@@ -141,13 +159,13 @@ func inputsKey(files fs.FS, src *source, spec ReleaseSpec, in *inputs) string {
 	return strings.Join(parts, "\n")
 }
 
-func (r *Renderer) prepare(ctx context.Context, files fs.FS, src *source, spec ReleaseSpec, in *inputs) (*Prepared, error) {
-	p := &Prepared{spec: spec, source: src}
+func (r *Renderer) prepare(ctx context.Context, files fs.FS, src *source, env *Environment, spec ReleaseSpec, in *inputs) (*Prepared, error) {
+	p := &Prepared{environment: env.Name, spec: spec, source: src}
 	if err := r.merge(ctx, files, p, in); err != nil {
 		return nil, err
 	}
 	if len(p.Unread) == 0 { // what is left out may be what the schema asks for
-		if err := p.checkSchema(); err != nil {
+		if err := r.checkSchema(ctx, p); err != nil {
 			return nil, err
 		}
 	}
@@ -173,70 +191,22 @@ func mergeValues(a, b map[string]any) map[string]any {
 	return out
 }
 
-func (p *Prepared) checkSchema() error {
-	refuse := func(err error) error {
-		file := p.spec.file
-		if n := len(p.spec.Values); n > 0 {
-			file = cmp.Or(p.spec.Values[n-1].File, file)
-		}
-		return Problems{{File: file, Message: fmt.Sprintf("release %s: %s", p.spec.Name, p.Mask(strings.Join(strings.Fields(err.Error()), " ")))}}
-	}
-	ch := p.source.load()
-	if err := localRefs(ch); err != nil {
-		return refuse(err)
-	}
-	if err := chartutil.ProcessDependenciesWithMerge(ch, p.values); err != nil {
-		return refuse(err)
-	}
-	all, err := chartutil.CoalesceValues(ch, p.values)
+// checkSchema checks the values against the chart's schema.
+func (r *Renderer) checkSchema(ctx context.Context, p *Prepared) error {
+	raw, err := p.inputs(Options{})
 	if err != nil {
-		return refuse(err)
+		return err
 	}
-	if err := chartutil.ValidateAgainstSchema(ch, all); err != nil {
-		return refuse(err)
+	p.size = len(raw.Values)
+	err = r.pool.Check(ctx, p.source.whole(), raw)
+	if err == nil || !isFault(err) {
+		return err
 	}
-	return nil
-}
-
-// localRefs refuses schemas that refer to files or the network: the validator
-// would read them.
-func localRefs(ch *chart.Chart) error {
-	var schema any
-	if len(ch.Schema) > 0 {
-		if err := json.Unmarshal(ch.Schema, &schema); err != nil {
-			return fmt.Errorf("chart %s: values.schema.json is not JSON: %w", ch.Name(), err)
-		}
+	file := p.spec.file
+	if n := len(p.spec.Values); n > 0 {
+		file = cmp.Or(p.spec.Values[n-1].File, file)
 	}
-	if ref := foreignRef(schema); ref != "" {
-		return fmt.Errorf("chart %s: values.schema.json refers to %s: only references within the schema (#/…) are allowed", ch.Name(), ref)
-	}
-	for _, d := range ch.Dependencies() {
-		if err := localRefs(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func foreignRef(v any) string {
-	switch v := v.(type) {
-	case map[string]any:
-		if ref, ok := v["$ref"].(string); ok && !strings.HasPrefix(ref, "#") {
-			return ref
-		}
-		for _, e := range v {
-			if ref := foreignRef(e); ref != "" {
-				return ref
-			}
-		}
-	case []any:
-		for _, e := range v {
-			if ref := foreignRef(e); ref != "" {
-				return ref
-			}
-		}
-	}
-	return ""
+	return Problems{{File: file, Message: fmt.Sprintf("release %s: %s", p.spec.Name, p.Mask(strings.Join(strings.Fields(err.Error()), " "))), cause: p.hide(err)}}
 }
 
 // digest hashes the inputs: every part with its length before it, so that no two

@@ -2,21 +2,19 @@ package render
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
-	"time"
 
-	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
-	"helm.sh/helm/v3/pkg/release"
-	"helm.sh/helm/v3/pkg/releaseutil"
 	"sigs.k8s.io/yaml"
 
 	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/render/worker"
 )
 
 // Capabilities are what a chart sees of a cluster.
@@ -63,108 +61,72 @@ func (e *RenderError) Error() string {
 // Unwrap returns Helm's error.
 func (e *RenderError) Unwrap() error { return e.err }
 
-// renderTimeout bounds a render: templates can loop.
-const renderTimeout = 30 * time.Second
-
-// Render runs a release's templates. A render that does not end in time is left
-// to itself: Helm's engine can't be stopped.
+// Render runs a release's templates, in a process of their own: a render that
+// takes too long or too much is ended.
 func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*manifest.Release, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, renderTimeout, fmt.Errorf("its templates do not end within %s", renderTimeout))
-	defer cancel()
-	type result struct {
-		rel *manifest.Release
-		err error
+	raw, err := p.inputs(opts)
+	if err != nil {
+		return nil, err
 	}
-	done := make(chan result, 1)
-	go func() {
-		rel, err := p.render(opts)
-		done <- result{rel, err}
-	}()
-	select {
-	case res := <-done:
-		if res.err != nil {
-			return nil, &RenderError{Release: p.spec.Name, err: p.hide(res.err)}
-		}
-		return res.rel, nil
-	case <-ctx.Done():
-		return nil, &RenderError{Release: p.spec.Name, err: context.Cause(ctx)}
+	caps := worker.Capabilities(*opts.Capabilities)
+	out, err := r.pool.Render(worker.For(ctx, p.environment), p.source.whole(), raw, &caps, answers(ctx, opts.Lookup))
+	if err != nil {
+		return nil, p.renderError(err)
 	}
+	rel, err := p.release(out, opts.Namespaced)
+	if err != nil {
+		return nil, &RenderError{Release: p.spec.Name, err: p.hide(err)}
+	}
+	return rel, nil
 }
 
-func (p *Prepared) render(opts Options) (*manifest.Release, error) {
-	ch := p.source.load()
-	caps, err := opts.Capabilities.helm()
+// inputs are what a worker is given besides the chart.
+func (p *Prepared) inputs(opts Options) (worker.Release, error) {
+	values, err := json.Marshal(p.values)
 	if err != nil {
-		return nil, err
+		return worker.Release{}, fmt.Errorf("encode the values of release %s: %w", p.spec.Name, err)
 	}
-	if v := ch.Metadata.KubeVersion; v != "" && !chartutil.IsCompatibleRange(v, caps.KubeVersion.String()) {
-		return nil, fmt.Errorf("chart requires kubeVersion: %s which is incompatible with Kubernetes %s", v, caps.KubeVersion)
-	}
-	if err := chartutil.ProcessDependenciesWithMerge(ch, p.values); err != nil {
-		return nil, err
-	}
-	values, err := chartutil.ToRenderValues(ch, p.values, chartutil.ReleaseOptions{
-		Name: p.spec.Name, Namespace: p.spec.Namespace, Revision: opts.Revision, IsInstall: !opts.IsUpgrade, IsUpgrade: opts.IsUpgrade,
-	}, caps)
-	if err != nil {
-		return nil, err
-	}
-	var rendered map[string]string
-	if opts.Lookup != nil {
-		rendered, err = engine.RenderWithClientProvider(ch, values, opts.Lookup)
-	} else {
-		rendered, err = engine.Render(ch, values)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return p.release(ch, rendered, caps, opts)
+	return worker.Release{Name: p.spec.Name, Namespace: p.spec.Namespace, Values: values, Revision: opts.Revision, IsUpgrade: opts.IsUpgrade}, nil
 }
 
-func (c *Capabilities) helm() (*chartutil.Capabilities, error) {
-	v, err := chartutil.ParseKubeVersion(c.KubeVersion)
-	if err != nil {
-		return nil, fmt.Errorf("kubernetes version %q: %w", c.KubeVersion, err)
+// renderError tells what is wrong with the release from what keeps it from being
+// rendered at all.
+func (p *Prepared) renderError(err error) error {
+	if !isFault(err) {
+		return fmt.Errorf("release %s: %w", p.spec.Name, err)
 	}
-	return &chartutil.Capabilities{KubeVersion: *v, APIVersions: c.APIVersions, HelmVersion: chartutil.DefaultCapabilities.HelmVersion}, nil
+	return &RenderError{Release: p.spec.Name, err: p.hide(err)}
 }
 
-// release sorts what was rendered into notes, objects and hooks, as Helm does.
-func (p *Prepared) release(ch *chart.Chart, rendered map[string]string, caps *chartutil.Capabilities, opts Options) (*manifest.Release, error) {
+// isFault reports whether an error is about what the repository holds.
+func isFault(err error) bool {
+	var helm *worker.HelmError
+	return errors.As(err, &helm) || Exceeds(err)
+}
+
+// Exceeds reports whether a release is refused since it takes too long or too much.
+// Others of the same commit may do so too.
+func Exceeds(err error) bool {
+	var exceeded *worker.Exceeded
+	return errors.As(err, &exceeded)
+}
+
+// release makes objects of what was rendered.
+func (p *Prepared) release(r *worker.Rendered, scope manifest.Scope) (*manifest.Release, error) {
 	rel := &manifest.Release{Name: p.spec.Name, Namespace: p.spec.Namespace, Digest: p.Digest, Values: p.values,
-		Chart: manifest.Chart{Name: ch.Name(), Version: ch.Metadata.Version, AppVersion: ch.AppVersion()}}
-	for name, text := range rendered {
-		if strings.HasSuffix(name, "NOTES.txt") {
-			if name == path.Join(ch.Name(), "templates", "NOTES.txt") {
-				rel.Notes = text
-			}
-			delete(rendered, name)
-			continue
-		}
-		if err := knownHooks(name, text); err != nil {
-			return nil, err
-		}
-	}
-	hooks, manifests, err := releaseutil.SortManifests(rendered, caps.APIVersions, releaseutil.InstallOrder)
-	if err != nil {
+		Chart: r.Chart, Notes: r.Notes, Manifest: r.Manifest}
+	var err error
+	if rel.CRDs, err = manifest.Objects(r.CRDs, p.spec.Namespace, scope); err != nil {
 		return nil, err
 	}
-	var b strings.Builder
-	for _, m := range manifests {
-		fmt.Fprintf(&b, "---\n# Source: %s\n%s\n", m.Name, m.Content)
-	}
-	rel.Manifest = b.String()
-	if rel.CRDs, err = p.definitions(ch, opts.Namespaced); err != nil {
-		return nil, err
-	}
-	if rel.Objects, err = manifest.Parse(rel.Manifest, p.spec.Namespace, opts.Namespaced); err != nil {
+	if rel.Objects, err = manifest.Objects(r.Objects, p.spec.Namespace, scope); err != nil {
 		return nil, err
 	}
 	if err := unique(rel.Objects); err != nil {
 		return nil, err
 	}
-	for _, h := range hooks {
-		hook, err := p.hook(h, opts)
+	for _, h := range r.Hooks {
+		hook, err := p.hook(h, scope)
 		if err != nil {
 			return nil, err
 		}
@@ -175,27 +137,19 @@ func (p *Prepared) release(ch *chart.Chart, rendered map[string]string, caps *ch
 
 // CRDs returns what the chart's crds/ folders define, as Render does: a release
 // record does not keep them.
-func (p *Prepared) CRDs(scope manifest.Scope) ([]manifest.Object, error) {
+func (r *Renderer) CRDs(ctx context.Context, p *Prepared, scope manifest.Scope) ([]manifest.Object, error) {
 	if !p.source.defines() {
 		return nil, nil
 	}
-	ch := p.source.load()
-	if err := chartutil.ProcessDependenciesWithMerge(ch, p.values); err != nil {
+	raw, err := p.inputs(Options{})
+	if err != nil {
 		return nil, err
 	}
-	return p.definitions(ch, scope)
-}
-
-func (p *Prepared) definitions(ch *chart.Chart, scope manifest.Scope) ([]manifest.Object, error) {
-	var out []manifest.Object
-	for _, crd := range ch.CRDObjects() {
-		objects, err := manifest.Parse("---\n# Source: "+crd.Filename+"\n"+string(crd.File.Data), p.spec.Namespace, scope)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, objects...)
+	out, err := r.pool.Define(worker.For(ctx, p.environment), p.source.whole(), raw)
+	if err != nil {
+		return nil, p.renderError(err)
 	}
-	return out, nil
+	return manifest.Objects(out.CRDs, p.spec.Namespace, scope)
 }
 
 // defines reports whether a chart, or one that it depends on, may bring CRDs; a
@@ -206,50 +160,17 @@ func (s *source) defines() bool {
 	}) || slices.ContainsFunc(s.deps, (*source).defines)
 }
 
-func (p *Prepared) hook(h *release.Hook, opts Options) (manifest.Hook, error) {
-	objects, err := manifest.Parse(h.Manifest, p.spec.Namespace, opts.Namespaced)
+func (p *Prepared) hook(h worker.Hook, scope manifest.Scope) (manifest.Hook, error) {
+	objects, err := manifest.Objects(h.Documents, p.spec.Namespace, scope)
 	if err != nil {
 		return manifest.Hook{}, fmt.Errorf("%s: %w", h.Path, err)
 	}
 	if len(objects) != 1 {
 		return manifest.Hook{}, fmt.Errorf("%s: a hook holds %d objects instead of one", h.Path, len(objects))
 	}
-	out := manifest.Hook{Object: objects[0], Text: h.Manifest, Weight: h.Weight}
+	out := manifest.Hook{Object: objects[0], Text: h.Text, Weight: h.Weight, Events: h.Events, DeletePolicies: h.DeletePolicies}
 	out.Source = h.Path
-	for _, e := range h.Events {
-		out.Events = append(out.Events, string(e))
-	}
-	for _, d := range h.DeletePolicies {
-		out.DeletePolicies = append(out.DeletePolicies, string(d))
-	}
-	if len(out.DeletePolicies) == 0 {
-		out.DeletePolicies = []string{string(release.HookBeforeHookCreation)}
-	}
 	return out, nil
-}
-
-var hookNames = map[string]bool{
-	"pre-install": true, "post-install": true, "pre-upgrade": true, "post-upgrade": true, "pre-rollback": true,
-	"post-rollback": true, "pre-delete": true, "post-delete": true, "test": true, "test-success": true,
-}
-
-// knownHooks refuses hooks that Helm would drop without a word.
-func knownHooks(name, text string) error {
-	if !strings.Contains(text, release.HookAnnotation) {
-		return nil // most have none, and parsing is dear
-	}
-	objects, err := manifest.Parse(text, "", nil)
-	if err != nil {
-		return nil // reported with the line by who parses it for good
-	}
-	for _, o := range objects {
-		for e := range strings.SplitSeq(o.GetAnnotations()[release.HookAnnotation], ",") {
-			if e = strings.ToLower(strings.TrimSpace(e)); e != "" && !hookNames[e] {
-				return fmt.Errorf("%s: %s has the unknown hook %q: Helm would drop the object", name, o.ID(), e)
-			}
-		}
-	}
-	return nil
 }
 
 func unique(objects []manifest.Object) error {

@@ -275,7 +275,7 @@ func (r *Renderer) file(ctx context.Context, files fs.FS, p *Prepared, name stri
 	refuse := func(format string, args ...any) (layer, error) {
 		return layer{}, Problems{{File: name, Message: fmt.Sprintf(format, args...)}}
 	}
-	raw, err := fs.ReadFile(files, name)
+	raw, err := readBounded(files, name, maxYAML)
 	if err != nil {
 		return refuse("can't be read: %v", cause(err))
 	}

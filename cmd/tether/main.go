@@ -19,6 +19,7 @@ import (
 
 	"github.com/xetys/tether/agent"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/worker"
 )
 
 // version is set by the build.
@@ -32,6 +33,7 @@ const (
 )
 
 func main() {
+	worker.Main()
 	log.SetOutput(io.Discard) // Helm's and others' asides; what matters reaches us as errors
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -18,13 +18,29 @@ import (
 // a kind that it has never heard of.
 type Scope func(schema.GroupVersionKind) (namespaced, known bool)
 
+// Document is one document of a manifest that has content.
+type Document struct {
+	// Source is the template that it comes from.
+	Source string
+	JSON   []byte
+}
+
 // Parse reads the objects of a manifest as Helm renders and records it: YAML
 // documents, each led by its "# Source:" line. Lists are expanded, documents
 // without content dropped. Objects that live in namespaces and name none get the
 // given one, and those that don't live in one lose theirs. scope may be nil; then,
 // and for kinds that it does not know, WellKnown decides.
 func Parse(text, namespace string, scope Scope) ([]Object, error) {
-	var out []Object
+	documents, err := Documents(text)
+	if err != nil {
+		return nil, err
+	}
+	return Objects(documents, namespace, scope)
+}
+
+// Documents reads the documents of a manifest, those without content left out.
+func Documents(text string) ([]Document, error) {
+	var out []Document
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text)))
 	for {
 		doc, err := reader.Read()
@@ -35,21 +51,36 @@ func Parse(text, namespace string, scope Scope) ([]Object, error) {
 			return nil, fmt.Errorf("read the manifest: %w", err)
 		}
 		source := sourceOf(doc)
-		objects, err := parseDocument(doc)
+		raw, err := yaml.YAMLToJSON(doc)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", source, err)
+			return nil, fmt.Errorf("%s: not valid YAML: %w", source, err)
+		}
+		if s := string(raw); s != "null" && s != "{}" {
+			out = append(out, Document{source, raw})
+		}
+	}
+}
+
+// Objects reads the objects of documents, as Parse does.
+func Objects(documents []Document, namespace string, scope Scope) ([]Object, error) {
+	var out []Object
+	for _, d := range documents {
+		objects, err := d.objects()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", d.Source, err)
 		}
 		for _, u := range objects {
 			if u.GetKind() == "" || u.GetAPIVersion() == "" {
-				return nil, fmt.Errorf("%s: an object has no kind or no apiVersion", source)
+				return nil, fmt.Errorf("%s: an object has no kind or no apiVersion", d.Source)
 			}
 			if u.GetName() == "" {
-				return nil, fmt.Errorf("%s: %s has no metadata.name; an object that a release keeps needs one (generateName does not do)", source, u.GetKind())
+				return nil, fmt.Errorf("%s: %s has no metadata.name; an object that a release keeps needs one (generateName does not do)", d.Source, u.GetKind())
 			}
 			place(u, namespace, scope)
-			out = append(out, Object{Unstructured: u, Source: source})
+			out = append(out, Object{Unstructured: u, Source: d.Source})
 		}
 	}
+	return out, nil
 }
 
 func sourceOf(doc []byte) string {
@@ -61,15 +92,8 @@ func sourceOf(doc []byte) string {
 	return ""
 }
 
-func parseDocument(doc []byte) ([]*unstructured.Unstructured, error) {
-	raw, err := yaml.YAMLToJSON(doc)
-	if err != nil {
-		return nil, fmt.Errorf("not valid YAML: %w", err)
-	}
-	if s := string(raw); s == "null" || s == "{}" {
-		return nil, nil
-	}
-	o, _, err := unstructured.UnstructuredJSONScheme.Decode(raw, nil, nil)
+func (d Document) objects() ([]*unstructured.Unstructured, error) {
+	o, _, err := unstructured.UnstructuredJSONScheme.Decode(d.JSON, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("not a Kubernetes object: %w", err)
 	}

@@ -23,12 +23,13 @@ var rooms = map[string][]string{
 	"source":            {},
 	"drift":             {},
 	"render/manifest":   {},
-	"render":            {"render/manifest", "render/sops"},
+	"render":            {"render/manifest", "render/sops", "render/worker"},
 	"render/sops":       {},
+	"render/worker":     {"render/manifest"},
 	"apply/record":      {"render/manifest"},
 	"apply":             {"apply/record", "drift", "render/manifest"},
 	"agent":             {"source", "render", "render/manifest", "render/sops", "apply", "apply/record", "drift"},
-	"cmd/tether":        {"agent", "apply", "cmd/tether/demo", "render", "source"},
+	"cmd/tether":        {"agent", "apply", "cmd/tether/demo", "render", "render/worker", "source"},
 	"cmd/tether/demo":   {},
 	"test/cluster":      {},
 	"test/controlplane": {},
@@ -40,9 +41,9 @@ var libraries = []struct {
 	only         []string
 }{
 	{"helm.sh/helm/v3/pkg/storage", "Helm's storage", []string{"apply/record"}},
-	{"helm.sh/helm/v3/pkg/engine", "Helm's engine", []string{"render", "apply"}}, // apply answers its lookups
-	{"helm.sh/helm/v3/pkg/chart", "Helm's charts", []string{"render", "apply/record"}},
-	{"k8s.io/client-go/dynamic", "a Kubernetes client", []string{"apply"}},
+	{"helm.sh/helm/v3/pkg/engine", "Helm's engine", []string{"render", "render/worker", "apply"}}, // apply answers its lookups
+	{"helm.sh/helm/v3/pkg/chart", "Helm's charts", []string{"render", "render/worker", "apply/record"}},
+	{"k8s.io/client-go/dynamic", "a Kubernetes client", []string{"apply", "render/worker"}}, // a worker has none: Helm's lookup takes its type
 	{"k8s.io/client-go/kubernetes", "a Kubernetes client", []string{"apply", "apply/record", "cmd/tether/demo", "test/cluster", "test/controlplane"}},
 	{"sigs.k8s.io/controller-runtime", "a Kubernetes client", []string{"apply"}},
 	{"github.com/go-git/go-git", "git", []string{"source"}},

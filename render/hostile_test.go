@@ -1,0 +1,185 @@
+package render_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/xetys/tether/render"
+)
+
+// peakOf runs something and returns how much memory was allocated meanwhile.
+func peakOf(do func()) int {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return int(after.TotalAlloc - before.TotalAlloc)
+}
+
+// What a repository can hold to take time or memory is refused, with a sentence,
+// before it took much of this process.
+func TestWhatIsHostileIsRefused(t *testing.T) {
+	const good = "  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, values: [values.yaml]}"
+	laughs := "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n"
+	for i := 1; i < 10; i++ {
+		laughs += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d,", i-1), 9), ","))
+	}
+	nested := strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
+	for sentence, c := range map[string]struct{ text, want string }{
+		"an environment.yaml that is too large":   {environment(good) + "# " + strings.Repeat("x", 2<<20) + "\n", "environments/prod/environment.yaml: can't be read: it is too large: more than 1024 KiB"},
+		"an environment.yaml of aliases":          {environment(good) + laughs, "environments/prod/environment.yaml"},
+		"an environment.yaml that nests":          {environment(good) + "  ignore: " + nested, "exceeded max depth"},
+		"a check that expects aliases of aliases": {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      verify:\n        - url: http://a\n          expect:\n            json:\n              " + strings.ReplaceAll(laughs, "\n", "\n              ")), "document contains excessive aliasing"},
+		"values that are too large":               {environment(good) + "-- environments/prod/values.yaml --\na: " + strings.Repeat("x", 2<<20) + "\n", "environments/prod/values.yaml: can't be read: it is too large"},
+		"values of aliases of aliases":            {environment(good) + "-- environments/prod/values.yaml --\n" + laughs, "document contains excessive aliasing"},
+		"values that nest":                        {environment(good) + "-- environments/prod/values.yaml --\na: " + nested, "exceeded max depth"},
+		"a Chart.yaml of aliases of aliases":      {environment(good) + "-- charts/web/Chart.yaml --\napiVersion: v2\nname: web\nversion: 1.0.0\n" + laughs, "document contains excessive aliasing"},
+		"a chart's values of aliases of aliases":  {environment(good) + "-- charts/web/values.yaml --\n" + laughs, "document contains excessive aliasing"},
+		"a chart's values that nest":              {environment(good) + "-- charts/web/values.yaml --\na: " + nested, "exceeded max depth"},
+		"a rendered object of aliases of aliases": {environment(good) + "-- charts/web/templates/x.yaml --\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n" + laughs, "document contains excessive aliasing"},
+		"a CRD of aliases of aliases":             {environment(good) + "-- charts/web/crds/x.yaml --\n" + laughs, "document contains excessive aliasing"},
+		"a chart with a file that is too large":   {environment(good) + "-- charts/web/x --\n" + strings.Repeat("x", 21<<20) + "\n", "it has more than 10000 files or 20 MiB"},
+		"templates that need more memory":         {environment(good) + "-- charts/web/templates/x.yaml --\n{{ until 2000000000 }}\n", "release web: running its templates needs more than"},
+		"a schema that needs more memory":         {environment(good) + "-- charts/web/values.schema.json --\n{\"properties\": {\"a\": {\"pattern\": \"" + strings.Repeat("(x{500}){2}", 30_000) + "\"}}}\n", "release web: "},
+		"a dependency that is a bomb":             {environment(good) + "-- charts/web/charts/a.tgz --\nnone\n", "chart charts/web of release web: error unpacking subchart a.tgz in web"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			files := repo(t, c.text)
+			start := time.Now()
+			var err error
+			took := peakOf(func() { _, _, err = prepareAll(files) })
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("have %.300v\nwant %s", err, c.want)
+			}
+			if d := time.Since(start); d > 20*time.Second {
+				t.Errorf("it took %s", d)
+			}
+			if took > 400<<20 {
+				t.Errorf("this process allocated %d MiB", took>>20)
+			}
+		})
+	}
+}
+
+// Values that are small one by one are bounded together.
+func TestValuesAreBoundedTogether(t *testing.T) {
+	text := "  namespace: prod\n  releases:\n"
+	for i := range 40 {
+		text += fmt.Sprintf("    - {name: web-%d, chart: charts/web, values: [values.yaml]}\n", i)
+	}
+	files := repo(t, environment(text)+"-- environments/prod/values.yaml --\nb: "+strings.Repeat("x", 1_000_000)+"\n")
+	if _, _, err := prepareAll(files); err == nil || !strings.Contains(err.Error(), "release web-17: the values of this environment's releases are larger than 16 MiB together") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Charts that refer to charts that refer to charts are counted, and not followed
+// without end.
+func TestDependenciesThatMultiplyAreRefused(t *testing.T) {
+	files := fstest.MapFS{}
+	for level := range 9 {
+		meta := fmt.Sprintf("apiVersion: v2\nname: c%d\nversion: 1.0.0\ndependencies:\n", level)
+		for i := range 20 {
+			meta += fmt.Sprintf("  - {name: d%d, version: 1.0.0, repository: file://../c%d}\n", i, level+1)
+		}
+		files[fmt.Sprintf("charts/c%d/Chart.yaml", level)] = &fstest.MapFile{Data: []byte(meta)}
+	}
+	files["charts/c9/Chart.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v2\nname: c9\nversion: 1.0.0\n")}
+	files["environments/prod/environment.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: tether.stytex.cloud/v1\nkind: Environment\nmetadata: {name: prod}\nspec:\n  namespace: prod\n  releases: [{name: web, chart: charts/c0}]\n")}
+	start := time.Now()
+	_, _, err := prepareAll(files)
+	if err == nil || !strings.Contains(err.Error(), "with its dependencies it has more than 100 charts or 20 MiB") {
+		t.Errorf("%.300v", err)
+	}
+	if d := time.Since(start); d > 20*time.Second {
+		t.Errorf("it took %s", d)
+	}
+}
+
+// crowd is a repository with any number of files and environments that it makes up
+// when it is asked.
+type crowd struct {
+	fs.FS
+	asked int
+}
+
+func (c *crowd) ReadDir(name string) ([]fs.DirEntry, error) {
+	if name == "environments" || name == "charts/web/many" {
+		out := make([]fs.DirEntry, 1_000_000)
+		for i := range out {
+			out[i] = entry{name: fmt.Sprintf("e%07d", i), dir: name == "environments"}
+		}
+		return out, nil
+	}
+	return fs.ReadDir(c.FS, name)
+}
+
+func (c *crowd) Open(name string) (fs.File, error) {
+	if strings.HasPrefix(name, "charts/web/many/") {
+		c.asked++
+		return c.FS.Open("charts/web/many/one")
+	}
+	return c.FS.Open(name)
+}
+
+type entry struct {
+	fs.DirEntry
+	name string
+	dir  bool
+}
+
+func (e entry) Name() string { return e.name }
+func (e entry) IsDir() bool  { return e.dir }
+func (e entry) Type() fs.FileMode {
+	if e.dir {
+		return fs.ModeDir
+	}
+	return 0
+}
+
+func TestAMillionFilesAreRefused(t *testing.T) {
+	c := &crowd{FS: repo(t, environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web}")+"-- charts/web/many/one --\n")}
+	if _, err := render.Environments(c); err == nil || !strings.Contains(err.Error(), "environments: it has more than 1000 folders") {
+		t.Errorf("%v", err)
+	}
+	_, _, err := prepareAll(c)
+	if err == nil || !strings.Contains(err.Error(), "it has more than 10000 files or 20 MiB") {
+		t.Errorf("%v", err)
+	}
+	if c.asked > 10_000 {
+		t.Errorf("%d files were read", c.asked)
+	}
+}
+
+// A release that takes too much is told from one that is wrong, and one that was
+// not rendered at all from both.
+func TestWhatIsWrongIsTold(t *testing.T) {
+	const good = "  namespace: prod\n  releases:\n    - {name: web, chart: charts/web}"
+	_, _, err := prepareAll(repo(t, environment(good)+"-- charts/web/templates/x.yaml --\n{{ until 2000000000 }}\n"))
+	var wrong *render.RenderError
+	if !errors.As(err, &wrong) || !render.Exceeds(err) {
+		t.Errorf("too much: %v", err)
+	}
+	_, _, err = prepareAll(repo(t, environment(good)+"-- charts/web/templates/x.yaml --\n{{ fail \"a\" }}\n"))
+	if !errors.As(err, &wrong) || render.Exceeds(err) {
+		t.Errorf("a mistake: %v", err)
+	}
+	files := repo(t, environment(good))
+	env, err := render.LoadEnvironment(files, "prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var problems render.Problems
+	if _, err := render.NewRenderer(render.Config{}).Prepare(ctx, files, env, env.Releases[0]); err == nil || errors.As(err, &problems) {
+		t.Errorf("it was not tried: %v", err)
+	}
+}

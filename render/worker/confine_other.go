@@ -1,0 +1,25 @@
+//go:build !linux
+
+package worker
+
+import (
+	"os"
+	"os/exec"
+	"runtime/debug"
+)
+
+func self() (string, error) { return os.Executable() }
+
+// confine bounds this process as far as Go can: only Linux bounds memory and files
+// for sure, and the agent runs there.
+func confine(memory int64) error {
+	debug.SetMemoryLimit(memory)
+	debug.SetMaxStack(64 << 20)
+	return nil
+}
+
+func mayOpen(bool) error { return nil }
+
+func peak() int64 { return 0 }
+
+func start(cmd *exec.Cmd) error { return cmd.Start() }

@@ -1,0 +1,85 @@
+// Package worker has Helm evaluate what a repository holds in a process of its own:
+// one that has little memory, can open nothing, and can be killed. Templates can
+// loop for ever and ask for any amount of memory, and Helm's engine can't be
+// stopped.
+//
+// It does not know git, environments or a cluster: it is given files and values,
+// and asks whoever started it for what charts look up.
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"strconv"
+)
+
+// argument has a program be a worker.
+const argument = "render-worker"
+
+// Main is called first by every program that renders. In a worker it does not
+// return.
+func Main() {
+	if len(os.Args) < 2 || os.Args[1] != argument {
+		return
+	}
+	log.SetOutput(io.Discard) // Helm's asides
+	if err := work(os.Args[2:]); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", argument, err)
+		os.Exit(2)
+	}
+	os.Exit(0)
+}
+
+func work(args []string) error {
+	if len(args) != 1 {
+		return errors.New("tether starts this by itself, to render charts in: it is not for people")
+	}
+	memory, err := strconv.ParseInt(args[0], 10, 64)
+	if err != nil {
+		return err
+	}
+	if err := confine(memory); err != nil {
+		return fmt.Errorf("bound itself: %w", err)
+	}
+	return serve(newWire(os.Stdin, os.Stdout), os.Exit)
+}
+
+// serve does what it is told until nobody is there to tell it. What arrives is read
+// on the side: so a worker ends with who started it even while a template loops.
+func serve(w *wire, exit func(int)) error {
+	in := make(chan *request)
+	go func() {
+		for {
+			r := &request{}
+			if err := w.receive(r); err != nil {
+				exit(0)
+				return
+			}
+			in <- r
+		}
+	}()
+	if err := w.send(&response{Peak: peak()}); err != nil {
+		return err
+	}
+	h := newHelm(func(q Question) ([]byte, error) {
+		if err := w.send(&response{Question: &q}); err != nil {
+			return nil, err
+		}
+		r := <-in
+		if r.AnswerError != "" {
+			return nil, errors.New(r.AnswerError)
+		}
+		return r.Answer, nil
+	})
+	for r := range in {
+		out := h.do(r)
+		out.Peak = peak()
+		if err := w.send(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}

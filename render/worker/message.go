@@ -1,0 +1,169 @@
+package worker
+
+import (
+	"encoding/gob"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"helm.sh/helm/v3/pkg/chart"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// File is a file of a chart.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Chart is a chart's files, and what it refers to by other means. It is not
+// changed any more.
+type Chart struct {
+	// ID names its contents: a worker is sent them once.
+	ID    string
+	Files []File
+	Deps  []*Chart
+}
+
+func (c *Chart) size() int {
+	n := 0
+	for _, f := range c.Files {
+		n += len(f.Name) + len(f.Data)
+	}
+	for _, d := range c.Deps {
+		n += d.size()
+	}
+	return n
+}
+
+// Capabilities are what a chart sees of a cluster.
+type Capabilities struct {
+	KubeVersion string
+	APIVersions []string
+}
+
+// Release is what a chart is rendered as.
+type Release struct {
+	Name, Namespace string
+	Values          []byte // JSON
+	Revision        int
+	IsUpgrade       bool
+}
+
+// Question asks what lookup asks of the cluster: one object, or without a name all
+// of a kind.
+type Question struct{ APIVersion, Kind, Namespace, Name string }
+
+// Lookup answers a question with an object or a list as JSON; nothing if there is
+// none.
+type Lookup func(Question) ([]byte, error)
+
+// Rendered is a release as it comes out of its templates.
+type Rendered struct {
+	Chart           manifest.Chart
+	Notes, Manifest string
+	CRDs, Objects   []manifest.Document
+	Hooks           []Hook
+}
+
+// Hook is a hook as it was rendered; Documents are those of Text.
+type Hook struct {
+	Path, Text             string
+	Documents              []manifest.Document
+	Weight                 int
+	Events, DeletePolicies []string
+}
+
+// Loaded is a folder that was read as a chart.
+type Loaded struct {
+	// Names are the files that .helmignore leaves.
+	Names []string
+	// Outline has the metadata of the chart and of its dependencies, and no files.
+	Outline *chart.Chart
+}
+
+type operation string
+
+const (
+	load     operation = "load"
+	describe operation = "describe"
+	check    operation = "check"
+	define   operation = "define"
+	execute  operation = "render"
+)
+
+// request is what a worker is told: what to do, or the answer to its question.
+// Charts and capabilities are named, and sent along if the worker lacks them.
+type request struct {
+	Do           operation
+	Folder       string
+	Chart        string
+	NewChart     *Chart
+	Capabilities *Capabilities // those of before if nil
+	Release      Release
+	Answer       []byte
+	AnswerError  string
+}
+
+// response is a worker's result, or its question.
+type response struct {
+	Question *Question
+	Error    string
+	Exceeded bool // Error is about a bound
+	Names    []string
+	Outline  []byte // JSON
+	Rendered *Rendered
+	Peak     int64 // the most memory that it ever had, in bytes
+}
+
+// outline is what is left of a chart without its files.
+type outline struct {
+	Metadata     *chart.Metadata
+	Dependencies []*chart.Metadata
+}
+
+func outlineOf(c *chart.Chart) ([]byte, error) {
+	o := outline{Metadata: c.Metadata}
+	for _, d := range c.Dependencies() {
+		o.Dependencies = append(o.Dependencies, d.Metadata)
+	}
+	return json.Marshal(o)
+}
+
+func parseOutline(raw []byte) (*chart.Chart, error) {
+	var o outline
+	if err := json.Unmarshal(raw, &o); err != nil {
+		return nil, fmt.Errorf("read a chart's outline: %w", err)
+	}
+	if o.Metadata == nil {
+		return nil, fmt.Errorf("a chart's outline has no metadata")
+	}
+	out := &chart.Chart{Metadata: o.Metadata}
+	for _, m := range o.Dependencies {
+		out.AddDependency(&chart.Chart{Metadata: m})
+	}
+	return out, nil
+}
+
+// maxMessage bounds a message. Charts and results have smaller bounds of their own.
+const maxMessage = 128 << 20
+
+// wire carries messages: gob's, each of maxMessage at the most.
+type wire struct {
+	encoder *gob.Encoder
+	decoder *gob.Decoder
+	reader  *io.LimitedReader
+}
+
+func newWire(r io.Reader, w io.Writer) *wire {
+	limited := &io.LimitedReader{R: r}
+	return &wire{encoder: gob.NewEncoder(w), decoder: gob.NewDecoder(limited), reader: limited}
+}
+
+func (w *wire) send(m any) error { return w.encoder.Encode(m) }
+
+func (w *wire) receive(m any) error {
+	w.reader.N = maxMessage
+	return w.decoder.Decode(m)
+}

@@ -1,0 +1,314 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"helm.sh/helm/v3/pkg/chart"
+)
+
+// Limits bound what evaluating a repository may take.
+type Limits struct {
+	// Memory is what one worker may have, in bytes.
+	Memory int64
+	// Time is what one release may take.
+	Time time.Duration
+	// Workers is how many there are at once.
+	Workers int
+	// Idle is how long a worker is kept that has nothing to do.
+	Idle time.Duration
+}
+
+const (
+	ownMemory    = 256 << 20 // is left to who starts workers
+	leastMemory  = 128 << 20
+	goodMemory   = 256 << 20 // rather fewer workers than less
+	mostMemory   = 512 << 20
+	leastWorkers = 2 // so that one that is held up leaves another
+	mostWorkers  = 4
+)
+
+// DefaultLimits fit the machine, or the container.
+func DefaultLimits() Limits {
+	l := Limits{Memory: mostMemory, Time: 30 * time.Second, Idle: 10 * time.Second,
+		Workers: min(max(runtime.GOMAXPROCS(0), leastWorkers), mostWorkers)}
+	if all, ok := containerMemory(); ok {
+		free := all - ownMemory
+		l.Workers = min(l.Workers, max(int(free/goodMemory), leastWorkers))
+		l.Memory = min(max(free/int64(l.Workers), leastMemory), mostMemory)
+	}
+	return l
+}
+
+// containerMemory is what this container may have, if it is bounded.
+func containerMemory() (int64, bool) {
+	raw, err := os.ReadFile("/sys/fs/cgroup/memory.max")
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
+	return n, err == nil // "max" is no number
+}
+
+// Pool starts workers when they are needed, and ends those that are not. It is safe
+// for concurrent use.
+type Pool struct {
+	limits  Limits
+	program func() (string, error)
+
+	mu      sync.Mutex
+	idle    []*process     // the last one was used last
+	busy    map[string]int // workers by whose work they do
+	waiting []*waiter      // the first one waits longest
+}
+
+type waiter struct {
+	who   string
+	ready chan struct{}
+}
+
+// NewPool returns a pool without workers.
+func NewPool(l Limits) *Pool {
+	return &Pool{limits: l, program: self, busy: map[string]int{}}
+}
+
+// Shared is the pool of this process.
+var Shared = sync.OnceValue(func() *Pool { return NewPool(DefaultLimits()) })
+
+type whose struct{}
+
+// For marks what is done under a context as somebody's work. Who has fewer workers
+// gets the next one, so that nobody keeps the others waiting.
+func For(ctx context.Context, who string) context.Context {
+	return context.WithValue(ctx, whose{}, who)
+}
+
+// Exceeded says which bound was reached: it is the repository's fault.
+type Exceeded struct{ text string }
+
+// Error is to follow the name of a release or chart.
+func (e *Exceeded) Error() string { return e.text }
+
+// Load has Helm read a folder.
+func (p *Pool) Load(ctx context.Context, folder string) (*Loaded, error) {
+	out, err := p.call(ctx, &request{Do: load, Folder: folder}, nil, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := parseOutline(out.Outline)
+	return &Loaded{Names: out.Names, Outline: ch}, err
+}
+
+// Describe has Helm read a chart, and returns it without its files.
+func (p *Pool) Describe(ctx context.Context, c *Chart) (*chart.Chart, error) {
+	out, err := p.call(ctx, &request{Do: describe}, c, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return parseOutline(out.Outline)
+}
+
+// Check checks a release's values against its chart's schemas.
+func (p *Pool) Check(ctx context.Context, c *Chart, r Release) error {
+	_, err := p.call(ctx, &request{Do: check, Release: r}, c, nil, nil)
+	return err
+}
+
+// Define returns what the chart's crds/ folders hold, and nothing else.
+func (p *Pool) Define(ctx context.Context, c *Chart, r Release) (*Rendered, error) {
+	out, err := p.call(ctx, &request{Do: define, Release: r}, c, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return out.rendered(), nil
+}
+
+// Render runs a release's templates. Lookups are answered here; nil for none.
+func (p *Pool) Render(ctx context.Context, c *Chart, r Release, caps *Capabilities, lookup Lookup) (*Rendered, error) {
+	out, err := p.call(ctx, &request{Do: execute, Release: r}, c, caps, lookup)
+	if err != nil {
+		return nil, err
+	}
+	return out.rendered(), nil
+}
+
+func (r *response) rendered() *Rendered {
+	if r.Rendered == nil { // gob leaves out what is empty
+		return &Rendered{}
+	}
+	return r.Rendered
+}
+
+// call has a worker do something. It is done once more by a fresh worker if one
+// that was used before had too little memory left, or if something else ended it:
+// the machine may have chosen it to get memory back.
+func (p *Pool) call(ctx context.Context, r *request, c *Chart, caps *Capabilities, lookup Lookup) (*response, error) {
+	out, err := p.try(ctx, r, c, caps, lookup, p.pick)
+	if errors.Is(err, errKilled) || errors.Is(err, errUsed) {
+		if out, err = p.try(ctx, r, c, caps, lookup, p.none); errors.Is(err, errKilled) {
+			err = &Exceeded{r.Do.killed()}
+		}
+	}
+	if err == nil && out.Error != "" {
+		if out.Exceeded {
+			return nil, &Exceeded{out.Error}
+		}
+		return nil, &HelmError{out.Error}
+	}
+	return out, err
+}
+
+// ErrStart says that there is no worker: that is not the repository's fault.
+var ErrStart = errors.New("can't start a process to render in")
+
+// HelmError is what Helm says is wrong with a chart, its values or its templates.
+type HelmError struct{ text string }
+
+// Error returns Helm's words.
+func (e *HelmError) Error() string { return e.text }
+
+func (p *Pool) try(ctx context.Context, r *request, c *Chart, caps *Capabilities, lookup Lookup, pick func(*Chart) *process) (*response, error) {
+	w, err := p.take(ctx, c, pick)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, p.limits.Time, &Exceeded{r.Do.endless(p.limits.Time)})
+	defer cancel()
+	out, err := w.call(ctx, r, c, caps, lookup)
+	p.giveBack(ctx, w, err == nil)
+	return out, err
+}
+
+// take waits for a turn and returns a worker.
+func (p *Pool) take(ctx context.Context, c *Chart, pick func(*Chart) *process) (*process, error) {
+	if err := p.acquire(ctx); err != nil {
+		return nil, err
+	}
+	if w := pick(c); w != nil {
+		return w, nil
+	}
+	w, err := p.start(ctx)
+	if err != nil {
+		p.release(ctx)
+		return nil, fmt.Errorf("%w: %w", ErrStart, err)
+	}
+	return w, nil
+}
+
+// none picks none of the workers that are there: one of them makes room instead.
+func (p *Pool) none(c *Chart) *process {
+	if w := p.pick(c); w != nil {
+		w.end()
+	}
+	return nil
+}
+
+// pick picks a worker, one that knows the chart if there is one.
+func (p *Pool) pick(c *Chart) *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return nil
+	}
+	at := len(p.idle) - 1
+	if c != nil {
+		if i := slices.IndexFunc(p.idle, func(w *process) bool { return w.sent[c.ID] }); i >= 0 {
+			at = i
+		}
+	}
+	w := p.idle[at]
+	p.idle = slices.Delete(p.idle, at, at+1)
+	w.expires.Stop()
+	return w
+}
+
+// giveBack keeps a worker for the next one who needs it, unless it is worn.
+func (p *Pool) giveBack(ctx context.Context, w *process, well bool) {
+	defer p.release(ctx)
+	if !well {
+		return // it is ended
+	}
+	if w.worn() {
+		w.end()
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = append(p.idle, w)
+	w.expires = time.AfterFunc(p.limits.Idle, func() { p.expire(w) })
+}
+
+func (p *Pool) expire(w *process) {
+	p.mu.Lock()
+	i := slices.Index(p.idle, w)
+	if i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
+	}
+	p.mu.Unlock()
+	if i >= 0 {
+		w.end()
+	}
+}
+
+// acquire waits until there may be one more worker for whose work ctx is.
+func (p *Pool) acquire(ctx context.Context) error {
+	who, _ := ctx.Value(whose{}).(string)
+	p.mu.Lock()
+	if p.count() < p.limits.Workers {
+		p.busy[who]++
+		p.mu.Unlock()
+		return nil
+	}
+	w := &waiter{who, make(chan struct{})}
+	p.waiting = append(p.waiting, w)
+	p.mu.Unlock()
+	select {
+	case <-w.ready:
+		return nil
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	i := slices.Index(p.waiting, w)
+	if i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+	}
+	p.mu.Unlock()
+	if i < 0 { // it was its turn just now
+		p.release(ctx)
+	}
+	return context.Cause(ctx)
+}
+
+func (p *Pool) count() int {
+	n := 0
+	for _, b := range p.busy {
+		n += b
+	}
+	return n
+}
+
+// release gives the turn to who has the fewest workers; of several, to who has
+// waited longest.
+func (p *Pool) release(ctx context.Context) {
+	who, _ := ctx.Value(whose{}).(string)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy[who]--; p.busy[who] == 0 {
+		delete(p.busy, who)
+	}
+	if len(p.waiting) == 0 {
+		return
+	}
+	next := slices.MinFunc(p.waiting, func(a, b *waiter) int { return p.busy[a.who] - p.busy[b.who] })
+	p.waiting = slices.DeleteFunc(p.waiting, func(w *waiter) bool { return w == next })
+	p.busy[next.who]++
+	close(next.ready)
+}

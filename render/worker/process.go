@@ -1,0 +1,249 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// After these a worker is replaced: it then has grown, or keeps much.
+const (
+	maxCalls  = 1000
+	maxPeak   = 192 << 20
+	maxCharts = 64 << 20 // bytes that it was sent
+)
+
+// startTime is what a worker may take to start on a busy machine.
+const startTime = 30 * time.Second
+
+// process is a worker as seen by who started it. One at a time uses it.
+type process struct {
+	cmd     *exec.Cmd
+	wire    *wire
+	stderr  *head
+	memory  int64
+	ended   sync.Once
+	endErr  error
+	expires *time.Timer
+
+	sent  map[string]bool // charts
+	caps  *Capabilities
+	bytes int
+	calls int
+	peak  int64
+}
+
+// start starts a worker and waits until it is there.
+func (p *Pool) start(ctx context.Context) (*process, error) {
+	if len(os.Args) > 1 && os.Args[1] == argument {
+		return nil, errors.New("a worker can't start another one")
+	}
+	path, err := p.program()
+	if err != nil {
+		return nil, err
+	}
+	w := &process{stderr: &head{}, memory: p.limits.Memory, sent: map[string]bool{}}
+	w.cmd = exec.Command(path, argument, strconv.FormatInt(p.limits.Memory, 10))
+	w.cmd.Args[0] = os.Args[0]
+	w.cmd.Dir, w.cmd.Stderr, w.cmd.Env = "/", w.stderr, environment()
+	in, err := w.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, err := w.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	w.wire = newWire(out, in)
+	if err := start(w.cmd); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("it was not there after %s", startTime))
+	defer cancel()
+	defer context.AfterFunc(ctx, w.kill)()
+	hello := &response{}
+	if err := w.wire.receive(hello); err != nil {
+		w.end()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("%s does not answer as one, %w: %s", path, w.endErr, w.stderr.line())
+	}
+	w.peak = hello.Peak
+	return w, nil
+}
+
+// environment is all that a worker sees of this process's environment: no token,
+// no password. The zone is what dates are printed in.
+func environment() []string {
+	env := []string{"GOMAXPROCS=2"} // one for the templates, one to collect garbage and to listen
+	if zone, ok := os.LookupEnv("TZ"); ok {
+		env = append(env, "TZ="+zone)
+	}
+	return env
+}
+
+// call sends a request and answers questions until there is a response. A worker
+// whose time is up, or that fails, is ended.
+func (w *process) call(ctx context.Context, r *request, c *Chart, caps *Capabilities, lookup Lookup) (*response, error) {
+	stop := context.AfterFunc(ctx, w.kill)
+	out, err := w.converse(w.complete(r, c, caps), lookup)
+	if !stop() || err != nil {
+		w.end()
+		return nil, w.why(ctx, r.Do)
+	}
+	w.calls, w.peak = w.calls+1, out.Peak
+	if out.Error == "" && c != nil && !w.sent[c.ID] {
+		w.sent[c.ID] = true
+		w.bytes += c.size()
+	}
+	return out, nil
+}
+
+// complete adds to a request what the worker lacks.
+func (w *process) complete(r *request, c *Chart, caps *Capabilities) *request {
+	out := *r
+	if c != nil {
+		out.Chart = c.ID
+		if !w.sent[c.ID] {
+			out.NewChart = c
+		}
+	}
+	if caps != nil && (w.caps == nil || w.caps.KubeVersion != caps.KubeVersion || !slices.Equal(w.caps.APIVersions, caps.APIVersions)) {
+		w.caps, out.Capabilities = caps, caps
+	}
+	return &out
+}
+
+func (w *process) converse(r *request, lookup Lookup) (*response, error) {
+	for {
+		if err := w.wire.send(r); err != nil {
+			return nil, err
+		}
+		out := &response{}
+		if err := w.wire.receive(out); err != nil {
+			return nil, err
+		}
+		if out.Question == nil {
+			return out, nil
+		}
+		r = &request{}
+		if lookup != nil {
+			var err error
+			if r.Answer, err = lookup(*out.Question); err != nil {
+				r.AnswerError = err.Error()
+			}
+		}
+	}
+}
+
+// worn reports whether the worker is to be replaced.
+func (w *process) worn() bool {
+	return w.calls >= maxCalls || w.peak > maxPeak || w.bytes > maxCharts
+}
+
+func (w *process) kill() { _ = w.cmd.Process.Kill() } // it may have ended by itself
+
+// end kills the worker, if it still runs, and waits until it is gone.
+func (w *process) end() {
+	w.ended.Do(func() {
+		w.kill()
+		w.endErr = w.cmd.Wait()
+	})
+}
+
+// errUsed says that a worker had too little memory which had done other things
+// before.
+var errUsed = errors.New("the process ran out of memory, and had been used before")
+
+// errKilled says that neither the worker nor who started it ended it.
+var errKilled = errors.New("something ended the process")
+
+// why says why a worker that was ended did not do what it should.
+func (w *process) why(ctx context.Context, do operation) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	text := w.stderr.String()
+	var exit *exec.ExitError
+	switch {
+	case strings.Contains(text, "stack exceeds"):
+		return &Exceeded{do.tooDeep()}
+	case containsAny(text, "out of memory", "cannot allocate memory", "cannot map pages", "failed to create new OS thread"):
+		if w.calls > 0 {
+			return errUsed
+		}
+		return &Exceeded{do.tooBig(w.memory)}
+	case errors.As(w.endErr, &exit) && exit.Sys().(syscall.WaitStatus).Signaled():
+		return errKilled
+	}
+	return fmt.Errorf("the process that renders ended, %w: %s", w.endErr, w.stderr.line())
+}
+
+func containsAny(text string, words ...string) bool {
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
+}
+
+func (o operation) subject() string {
+	switch o {
+	case check:
+		return "checking its values"
+	case load, describe:
+		return "reading the chart"
+	}
+	return "running its templates"
+}
+
+func (o operation) endless(t time.Duration) string {
+	return fmt.Sprintf("%s does not end within %s", o.subject(), t)
+}
+
+func (o operation) tooBig(memory int64) string {
+	return fmt.Sprintf("%s needs more than %d MiB of memory", o.subject(), memory>>20)
+}
+
+func (o operation) tooDeep() string { return o.subject() + " nests too deeply" }
+
+func (o operation) killed() string {
+	return o.subject() + " was killed by the system twice, most likely since the machine has no memory left"
+}
+
+// head keeps the beginning of what is written to it.
+type head struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const maxHead = 8 << 10
+
+func (h *head) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.text = append(h.text, b[:min(len(b), maxHead-len(h.text))]...)
+	return len(b), nil
+}
+
+func (h *head) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return string(h.text)
+}
+
+// line is the line that says why, if it is the runtime's or our own: what a panic
+// says could hold a value.
+func (h *head) line() string {
+	for line := range strings.Lines(h.String()) {
+		if strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "runtime: ") || strings.HasPrefix(line, argument+": ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return "it does not say why"
+}
