@@ -43,6 +43,8 @@ type Options struct {
 	// Concurrency is how many requests to the API server are under way at once at
 	// the most, apply.DefaultConcurrency if zero.
 	Concurrency int
+	// Render is what rendering is given from outside.
+	Render render.Config
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
@@ -71,7 +73,7 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 	if opts.HistoryMax == 0 {
 		opts.HistoryMax = 10
 	}
-	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(render.Config{}), poller: source.NewPoller(repo), standby: map[string]bool{}}
+	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(opts.Render), poller: source.NewPoller(repo), standby: map[string]bool{}}
 	pace := apply.NewPace(opts.Concurrency, m.requested)
 	for _, name := range opts.Environments {
 		e, err := newEnvironment(a, name, config, pace)

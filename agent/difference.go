@@ -88,12 +88,12 @@ func objectDifferences(rel apply.Owner, p apply.Plan) []ObjectDifference {
 
 // Between renders an environment from two trees of a repository and compares what
 // comes out; it asks no cluster. A tree without the environment has no releases.
-func Between(ctx context.Context, from, to fs.FS, environment string, opts render.Options) (*Difference, error) {
+func Between(ctx context.Context, config render.Config, from, to fs.FS, environment string, opts render.Options) (*Difference, error) {
 	if !render.HasEnvironment(from, environment) && !render.HasEnvironment(to, environment) {
 		_, err := render.LoadEnvironment(to, environment)
 		return nil, err
 	}
-	r := render.NewRenderer(render.Config{})
+	r := render.NewRenderer(config)
 	before, err := prepareAll(ctx, r, from, environment)
 	if err != nil {
 		return nil, err
@@ -186,9 +186,9 @@ func between(ctx context.Context, r *render.Renderer, key releaseKey, before, af
 // repository were the branch's head now, whether or not it may do it now: deploy
 // windows, pauses and the prune budget are left out. It sends dry-runs and writes
 // nothing.
-func Preview(ctx context.Context, c *apply.Cluster, files fs.FS, namespace string) (*Difference, error) {
+func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files fs.FS, namespace string) (*Difference, error) {
 	silent := slog.New(slog.DiscardHandler)
-	a := &Agent{opts: Options{Namespace: namespace, Now: time.Now}, renderer: render.NewRenderer(render.Config{}), log: silent,
+	a := &Agent{opts: Options{Namespace: namespace, Now: time.Now}, renderer: render.NewRenderer(config), log: silent,
 		metrics: NewMetrics(prometheus.NewRegistry())}
 	e := &environment{agent: a, name: c.Environment, log: silent, cluster: c}
 	e.forget()
@@ -202,8 +202,8 @@ func Preview(ctx context.Context, c *apply.Cluster, files fs.FS, namespace strin
 		return nil, err
 	}
 	l := e.readTree(ctx, files, "")
-	if l.err != nil {
-		return nil, l.err
+	if err := l.unread(); err != nil {
+		return nil, err
 	}
 	l.env.Windows = nil
 	jobs, err := e.jobs(ctx, l)

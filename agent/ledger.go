@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
 )
 
@@ -64,6 +65,8 @@ type Entry struct {
 	Started  time.Time        `json:"started"`
 	Finished *time.Time       `json:"finished"` // null until the verdict is final
 	Releases []ReleaseOutcome `json:"releases"`
+	// Charts are what the commit's charts that lie elsewhere were resolved to.
+	Charts []render.Pin `json:"charts,omitempty"`
 }
 
 // ReleaseState is what the agent knows of a release beyond its records.
@@ -138,6 +141,20 @@ func (l *Ledger) index(commit string) int {
 		}
 	}
 	return -1
+}
+
+// keepPins has the charts of a commit resolved as they were when it was the head
+// before, or as the same versions were in other commits.
+func (l *Ledger) keepPins(pins *render.Pins, commit string) {
+	for _, same := range []bool{false, true} {
+		for _, e := range l.Entries {
+			if (e.Commit.Commit == commit) == same {
+				for _, p := range e.Charts {
+					pins.Keep(p, same)
+				}
+			}
+		}
+	}
 }
 
 // Arrive enters commits, oldest first, of which the last is the branch's new

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -16,6 +17,9 @@ import (
 // errRefused says that the head was refused; its verdict says why.
 var errRefused = errors.New("the commit is refused")
 
+// errAway says that the head needs what can't be had now; its verdict says what.
+var errAway = errors.New("the commit can't be read to its end")
+
 // loaded is a commit's releases, prepared: read, merged, checked and digested.
 type loaded struct {
 	commit  string
@@ -25,9 +29,13 @@ type loaded struct {
 	spaces  []string            // the namespaces that it makes exist
 	inForce *render.Environment // how drift is dealt with; of the last good commit if this one is refused; nil if unknown
 	err     error               // the commit is refused for it
+	away    error               // what it needs from elsewhere can't be had now; the commit is neither good nor refused
 
 	namespaces ensured // in the rollouts of the last look
 }
+
+// unread says why the commit can't be carried out; nil if it can.
+func (l *loaded) unread() error { return cmp.Or(l.err, l.away) }
 
 func (l *loaded) atomic() bool { return l.env != nil && l.env.Atomic }
 
@@ -162,9 +170,10 @@ func ledgerOf(environment, namespace string) apply.Document {
 }
 
 // load reads and prepares a commit's releases. A commit that was loaded is not
-// read again. What is wrong with it is in loaded.err; an error is about the clone.
+// read again, unless what it lacked elsewhere may be there by now. What is wrong with
+// it is in loaded.err and loaded.away; an error is about the clone or the ledger.
 func (e *environment) load(ctx context.Context, head source.Commit) (*loaded, error) {
-	if e.loaded != nil && e.loaded.commit == head.SHA {
+	if e.loaded != nil && e.loaded.commit == head.SHA && !e.worthReading(e.loaded) {
 		return e.loaded, nil
 	}
 	l, err := e.read(ctx, head)
@@ -176,6 +185,19 @@ func (e *environment) load(ctx context.Context, head source.Commit) (*loaded, er
 	}
 	e.loaded = l
 	return l, nil
+}
+
+// worthReading reports whether a commit that was not good may be by now: somebody
+// publishes a chart, or corrects a login.
+func (e *environment) worthReading(l *loaded) bool {
+	now := e.agent.opts.Now()
+	switch {
+	case l.away != nil:
+		return !e.away.pending(now)
+	case l.err != nil:
+		return e.refusal.known(e.askedOf(l), now) == nil
+	}
+	return false
 }
 
 // sameTerms reports whether drift is dealt with in the same way.
@@ -200,10 +222,37 @@ func (e *environment) read(ctx context.Context, head source.Commit) (*loaded, er
 		return nil, err
 	}
 	l := e.readTree(ctx, rev.Files, head.SHA)
-	if l.err != nil {
+	if l.unread() != nil {
 		l.inForce = e.lastGood()
 	}
-	return l, nil
+	e.postponeRead(l)
+	return l, e.keepResolved(ctx, l)
+}
+
+// postponeRead has a commit read again later, the later the more often it was.
+func (e *environment) postponeRead(l *loaded) {
+	if l.away == nil {
+		e.away = retry{}
+		return
+	}
+	in := e.away.next()
+	e.away.err, e.away.until = l.away, e.agent.opts.Now().Add(in)
+	e.log.Warn("will try again", "error", l.away, "in", timeOf(in))
+}
+
+// keepResolved puts into the ledger what the commit's charts were resolved to,
+// before anything is done with it: after a restart, here or elsewhere, they are the
+// same.
+func (e *environment) keepResolved(ctx context.Context, l *loaded) error {
+	if l.env == nil || l.gone {
+		return nil
+	}
+	head, used := e.ledger.Head(), l.env.Pins.Used()
+	if len(used) == 0 || slices.Equal(head.Charts, used) {
+		return nil
+	}
+	head.Charts = used
+	return e.store(ctx)
 }
 
 // readTree reads and prepares the releases of a commit's tree.
@@ -219,9 +268,15 @@ func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) 
 		return l
 	}
 	l.inForce = l.env
+	e.ledger.keepPins(l.env.Pins, commit)
 	var problems []error
 	for _, spec := range l.env.Releases {
 		p, err := e.agent.renderer.Prepare(ctx, files, l.env, spec)
+		var away *render.AwayError
+		if errors.As(err, &away) {
+			l.away = err // the others would wait for the same host
+			break
+		}
 		if err != nil {
 			problems = append(problems, err)
 			continue

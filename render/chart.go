@@ -13,10 +13,12 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
+
+	"github.com/xetys/tether/render/fetch"
 )
 
-// source is a chart as it was read, with what it refers to by file://. It is not
-// changed any more.
+// source is a chart as it was read, with what it refers to and does not bring
+// itself. It is not changed any more.
 type source struct {
 	key   string                 // names its contents; empty if that is not known
 	files []*loader.BufferedFile // its own
@@ -64,18 +66,36 @@ const (
 	maxDepth = 10
 )
 
-// source loads a chart, or finds it in the cache by git's hash of its folder.
-func (r *Renderer) source(ctx context.Context, files fs.FS, dir string, depth int) (*source, error) {
+// reading is one look for a release's chart, and where its parts are looked for.
+type reading struct {
+	renderer *Renderer
+	files    fs.FS
+	env      *Environment
+}
+
+// chart loads a release's chart.
+func (r *reading) chart(ctx context.Context, spec ReleaseSpec) (*source, error) {
+	if spec.remote != nil {
+		return r.remote(ctx, *spec.remote, "")
+	}
+	return r.source(ctx, spec.Chart, 0)
+}
+
+// source loads a chart of the repository, or finds it in the cache by git's hash of
+// its folder.
+func (r *reading) source(ctx context.Context, dir string, depth int) (*source, error) {
 	if depth > maxDepth {
 		return nil, errors.New("its file:// dependencies go too deep, or in a circle")
 	}
-	own, err := r.folder(files, dir)
+	if packed(dir) {
+		return r.local(dir, packedFile)
+	}
+	own, err := r.local(dir, loadFiles)
 	if err != nil {
 		return nil, err
 	}
-	// Dependencies lie elsewhere in the repository, and so do not count in the
-	// folder's hash.
-	deps, err := r.dependencies(ctx, files, dir, own.chart, depth)
+	// Dependencies lie elsewhere, and so do not count in the folder's hash.
+	deps, err := r.dependencies(ctx, dir, own.chart, depth)
 	if err != nil || len(deps) == 0 {
 		return own, err
 	}
@@ -92,70 +112,70 @@ func (r *Renderer) source(ctx context.Context, files fs.FS, dir string, depth in
 	return &whole, nil
 }
 
-// folder loads a chart's own files.
-func (r *Renderer) folder(files fs.FS, dir string) (*source, error) {
-	s := &source{}
-	if h, ok := files.(hasher); ok {
-		if hash, err := h.Hash(dir); err == nil {
-			s.key = hash
+// packed reports whether a path is that of a packed chart.
+func packed(name string) bool { return path.Ext(name) == ".tgz" }
+
+// local loads what is at a path of the repository.
+func (r *reading) local(at string, load func(fs.FS, string) (*source, error)) (*source, error) {
+	key := ""
+	if h, ok := r.files.(hasher); ok {
+		if hash, err := h.Hash(at); err == nil {
+			key = hash
 		}
 	}
-	r.mu.Lock()
-	cached := r.charts.get(s.key)
-	r.mu.Unlock()
-	if cached != nil {
-		return cached, nil
+	if s := r.renderer.kept(key); s != nil {
+		return s, nil
 	}
-	var err error
-	if s.files, err = loadFiles(files, dir); err != nil {
+	s, err := load(r.files, at)
+	if err != nil {
 		return nil, err
 	}
-	if s.chart, err = loader.LoadFiles(s.files); err != nil {
-		return nil, err
-	}
-	for _, f := range s.files {
-		s.size += len(f.Data)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.charts.put(s)
+	s.key = key
+	r.renderer.keep(s)
 	return s, nil
 }
 
-// dependencies loads what Chart.yaml refers to by file:// and the chart does not
-// bring itself.
-func (r *Renderer) dependencies(ctx context.Context, files fs.FS, dir string, ch *chart.Chart, depth int) ([]*source, error) {
-	var out []*source
-	for _, d := range ch.Metadata.Dependencies {
-		if slices.ContainsFunc(ch.Dependencies(), func(c *chart.Chart) bool { return c.Name() == d.Name }) {
-			continue
-		}
-		rel, isFile := strings.CutPrefix(d.Repository, "file://")
-		if !isFile {
-			return nil, fmt.Errorf("its dependency %s is not in its charts/ folder: run helm dependency build, and commit the result", d.Name)
-		}
-		at := path.Join(dir, rel)
-		if !fs.ValidPath(at) {
-			return nil, fmt.Errorf("its dependency %s (%s) leaves the repository", d.Name, d.Repository)
-		}
-		dep, err := r.source(ctx, files, at, depth+1)
-		if err != nil {
-			return nil, fmt.Errorf("its dependency %s: %w", d.Name, err)
-		}
-		out = append(out, dep)
+func (r *Renderer) kept(key string) *source {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.charts.get(key)
+}
+
+func (r *Renderer) keep(s *source) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.charts.put(s)
+}
+
+// packedFile loads a packed chart of the repository.
+func packedFile(files fs.FS, name string) (*source, error) {
+	info, err := fs.Stat(files, name)
+	if err != nil {
+		return nil, cause(err)
 	}
-	return out, nil
+	if info.Size() > fetch.MaxPacked {
+		return nil, fmt.Errorf("it has more than %d MiB packed", fetch.MaxPacked>>20)
+	}
+	raw, err := fs.ReadFile(files, name)
+	if err != nil {
+		return nil, cause(err)
+	}
+	s, err := unpack(raw)
+	if err != nil {
+		return nil, err
+	}
+	return s, complete(s)
 }
 
 // loadFiles writes a chart's folder to disk and has Helm's loader read it, so
 // that .helmignore means what it means to Helm. Only regular files are taken.
-func loadFiles(files fs.FS, dir string) ([]*loader.BufferedFile, error) {
+func loadFiles(files fs.FS, dir string) (*source, error) {
 	tmp, err := os.MkdirTemp("", "tether-chart-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	count, size := 0, int64(0)
+	count, size, inner := 0, int64(0), newUnpacked()
 	err = fs.WalkDir(files, dir, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -176,6 +196,11 @@ func loadFiles(files fs.FS, dir string) ([]*loader.BufferedFile, error) {
 		if count > maxFiles || size > maxSize {
 			return fmt.Errorf("it has more than %d files or %d MiB", maxFiles, maxSize>>20)
 		}
+		if packedIn(rel) {
+			if err := inner.check(raw, "in "+name+": ", 1); err != nil {
+				return err
+			}
+		}
 		return os.WriteFile(to, raw, 0o600)
 	})
 	if err != nil {
@@ -185,11 +210,11 @@ func loadFiles(files fs.FS, dir string) ([]*loader.BufferedFile, error) {
 	if err != nil {
 		return nil, errors.New(strings.ReplaceAll(err.Error(), tmp+"/", ""))
 	}
-	var out []*loader.BufferedFile
+	s := &source{}
 	for _, f := range ch.Raw {
-		out = append(out, &loader.BufferedFile{Name: f.Name, Data: f.Data})
+		s.files = append(s.files, &loader.BufferedFile{Name: f.Name, Data: f.Data})
 	}
-	return out, nil
+	return s, s.parse()
 }
 
 // load makes a chart that may be changed: rendering does.

@@ -14,6 +14,8 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"sigs.k8s.io/yaml"
+
+	"github.com/xetys/tether/render/fetch"
 )
 
 // Renderer renders releases. It keeps the charts that it read, and the inputs of
@@ -36,6 +38,8 @@ type keyed struct {
 type Config struct {
 	// References reads what environments refer to in the cluster; nil without one.
 	References References
+	// Charts fetches the charts that lie outside of the repository; nil refuses them.
+	Charts *fetch.Fetcher
 }
 
 // NewRenderer returns a Renderer with nothing in its cache.
@@ -53,11 +57,12 @@ type Prepared struct {
 }
 
 // Prepare reads a release's chart and values and checks the values against the
-// chart's schema. What is wrong with them is returned as Problems.
+// chart's schema. What is wrong with them is returned as Problems; an AwayError says
+// that what lies elsewhere could not be had now.
 func (r *Renderer) Prepare(ctx context.Context, files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
-	src, err := r.source(ctx, files, spec.Chart, 0)
+	src, err := (&reading{r, files, env}).chart(ctx, spec)
 	if err != nil {
-		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("chart %s of release %s: %v", spec.Chart, spec.Name, err)}}
+		return nil, notHad(spec, err)
 	}
 	at, key := env.Name+"/"+spec.Name, inputsKey(files, src, spec)
 	if known := r.known(at); key != "" && known.key == key {

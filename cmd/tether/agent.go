@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ type agentFlags struct {
 	historyMax    int
 	concurrency   int
 	git           gitFlags
+	charts        chartFlags
 }
 
 // gitFlags are where the repository's credentials are read from.
@@ -66,7 +68,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.DurationVar(&f.interval, "interval", 30*time.Second, "how often to poll the repository, give or take a tenth")
 	fl.StringVar(&f.listen, "listen", ":8080", "address for /healthz, /readyz and /metrics; empty for none")
 	fl.BoolVar(&f.once, "once", false, "look once, wait for the verdicts, and end")
-	fl.StringVar(&f.dataDir, "data-dir", "", "where the clone is kept (default: below the user's cache directory)")
+	fl.StringVar(&f.dataDir, "data-dir", "", "where the clone and fetched charts are kept (default: below the user's cache directory)")
 	fl.StringVar(&f.identity, "identity", "", "this replica's name in leases (default: host name and data directory)")
 	fl.StringVar(&f.driftSchedule, "drift-schedule", "*/30 * * * *", "when to compare everything with the cluster anew, as a cron expression; empty for never")
 	fl.IntVar(&f.concurrency, "concurrency", apply.DefaultConcurrency, "how many requests to the API server are under way at once at the most; fewer while it says that it has too many")
@@ -76,6 +78,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.StringVar(&f.git.sshKeyFile, "ssh-key-file", "", "file with a private key for ssh")
 	fl.StringVar(&f.git.knownHosts, "ssh-known-hosts-file", "", "known_hosts file for ssh")
 	fl.StringVar(&f.git.caFile, "git-ca-file", "", "file with the certificates that an https server's is checked against")
+	f.charts.register(fl)
 	return cmd
 }
 
@@ -113,11 +116,16 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	rendering, err := f.charts.rendering(filepath.Join(filepath.Dir(slot.dir), "charts"))
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a, err := agent.New(agent.Options{
 		Environments: f.environments, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
 		Repository: repo.String(), Branch: f.branch, FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
+		Render: rendering,
 	}, repo, config, log, agent.NewMetrics(registry))
 	if err != nil {
 		return err

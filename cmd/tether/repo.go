@@ -56,6 +56,7 @@ type renderFlags struct {
 	kubeVersion string
 	apiVersions []string
 	isUpgrade   bool
+	charts      chartFlags
 }
 
 func newRender(s *shared) *cobra.Command {
@@ -68,9 +69,10 @@ func newRender(s *shared) *cobra.Command {
 other in the order of environment.yaml.
 
 It reads the working tree of --repo as it stands, or a commit with --revision.
-It is offline, as helm template is, unless --kubeconfig or --context is given:
+No cluster is asked, as in helm template, unless --kubeconfig or --context is given:
 then charts see that cluster's version, APIs and objects, as with
-helm template --dry-run=server.`,
+helm template --dry-run=server. Charts from repositories and registries are fetched
+if they are not in the user's cache directory.`,
 		Example: `  tether render production
   tether render production --release xuangong-backend --revision HEAD~1`,
 		Args:              cobra.ExactArgs(1),
@@ -83,6 +85,7 @@ helm template --dry-run=server.`,
 	fl.StringVar(&f.kubeVersion, "kube-version", "", "the Kubernetes version that charts see offline")
 	fl.StringSliceVar(&f.apiVersions, "api-versions", nil, "APIs that charts see offline, beside the built-in ones")
 	fl.BoolVar(&f.isUpgrade, "is-upgrade", false, "set .Release.IsUpgrade instead of .Release.IsInstall")
+	f.charts.register(fl)
 	return cmd
 }
 
@@ -102,7 +105,11 @@ func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) 
 	if err != nil {
 		return err
 	}
-	r := render.NewRenderer(render.Config{})
+	rendering, err := f.charts.rendering("")
+	if err != nil {
+		return err
+	}
+	r := render.NewRenderer(rendering)
 	for _, spec := range env.Releases {
 		if f.release != "" && spec.Name != f.release {
 			continue
@@ -159,25 +166,28 @@ type checked struct {
 
 func newValidate(s *shared) *cobra.Command {
 	var revision string
+	var charts chartFlags
 	cmd := &cobra.Command{
 		Use:   "validate [ENVIRONMENT...]",
 		Short: "Check a config repository, with file and line",
 		Long: `Check every environment of a config repository, or the named ones: what
 environment.yaml says, that charts and values exist and stay in the repository,
 that values fit the charts' schemas, and that everything renders. Nothing is
-asked of a cluster. All problems are printed, not only the first.
+asked of a cluster; charts from repositories and registries are fetched if they
+are not in the user's cache directory. All problems are printed, not only the first.
 
 It reads the working tree of --repo as it stands, or a commit with --revision.`,
 		ValidArgsFunction: s.completeEnvironments,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.validate(cmd.Context(), cmd.OutOrStdout(), revision, args)
+			return s.validate(cmd.Context(), cmd.OutOrStdout(), &charts, revision, args)
 		},
 	}
 	cmd.Flags().StringVar(&revision, "revision", "", "read this commit instead of the working tree")
+	charts.register(cmd.Flags())
 	return cmd
 }
 
-func (s *shared) validate(ctx context.Context, w io.Writer, revision string, names []string) error {
+func (s *shared) validate(ctx context.Context, w io.Writer, charts *chartFlags, revision string, names []string) error {
 	files, err := s.files(revision)
 	if err != nil {
 		return err
@@ -187,10 +197,14 @@ func (s *shared) validate(ctx context.Context, w io.Writer, revision string, nam
 			return usageError{err}
 		}
 	}
+	rendering, err := charts.rendering("")
+	if err != nil {
+		return err
+	}
 	var results []checked
 	bad := 0
 	for _, name := range names {
-		c := check(ctx, files, name)
+		c := check(ctx, rendering, files, name)
 		if !c.Valid {
 			bad++
 		}
@@ -206,14 +220,14 @@ func (s *shared) validate(ctx context.Context, w io.Writer, revision string, nam
 }
 
 // check loads, prepares and renders everything of one environment.
-func check(ctx context.Context, files fs.FS, name string) checked {
+func check(ctx context.Context, rendering render.Config, files fs.FS, name string) checked {
 	c := checked{Environment: name, Releases: []string{}, Problems: []string{}}
 	env, err := render.LoadEnvironment(files, name)
 	if err != nil {
 		c.Problems = strings.Split(err.Error(), "\n")
 		return c
 	}
-	r := render.NewRenderer(render.Config{})
+	r := render.NewRenderer(rendering)
 	opts := render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil)}
 	for _, spec := range env.Releases {
 		c.Releases = append(c.Releases, spec.Name)
