@@ -31,6 +31,7 @@ var rooms = map[string][]string{
 	"cmd/tether":        {"agent", "apply", "cmd/tether/demo", "render", "render/fetch", "source"},
 	"cmd/tether/demo":   {},
 	"test/cluster":      {},
+	"test/hosts":        {"test/cluster"},
 	"test/controlplane": {},
 }
 
