@@ -112,7 +112,7 @@ func TestTheSchemaJudgesAsTheParser(t *testing.T) {
 		chart("oci://you:secret@example.com/web, version: 1.2.3"):            false,
 		chart("https://example.com/charts/web, version: 1.2.3"):              true,
 		chart("https://example.com/charts/web"):                              false,
-		chart("https://example.com/charts/web?token=x, version: 1.0.0"):      false,
+		chart("\"https://example.com/charts/web?token=x\", version: 1.0.0"):  false,
 		chart("https://example.com/charts/web-1.2.3.tgz"):                    true,
 		chart("http://example.com/charts/web, version: 1.2.3"):               false,
 		chart("http://127.0.0.1:8080/charts/web, version: 1.2.3"):            true,

@@ -162,6 +162,8 @@ type checked struct {
 	Valid       bool     `json:"valid"`
 	Releases    []string `json:"releases"`
 	Problems    []string `json:"problems"`
+
+	away bool // what it needs from elsewhere can't be had now
 }
 
 func newValidate(s *shared) *cobra.Command {
@@ -202,16 +204,20 @@ func (s *shared) validate(ctx context.Context, w io.Writer, charts *chartFlags, 
 		return err
 	}
 	var results []checked
-	bad := 0
+	bad, away := 0, false
 	for _, name := range names {
 		c := check(ctx, rendering, files, name)
 		if !c.Valid {
 			bad++
 		}
+		away = away || c.away
 		results = append(results, c)
 	}
 	if err := s.print(w, results, func(w io.Writer) error { return tableOfChecks(w, results) }); err != nil {
 		return err
+	}
+	if away {
+		return errors.New("what lies elsewhere can't be had now: try again")
 	}
 	if bad > 0 {
 		return usageError{fmt.Errorf("%d of %s refused", bad, plural(len(names), "environment"))}
@@ -236,6 +242,8 @@ func check(ctx context.Context, rendering render.Config, files fs.FS, name strin
 			_, err = r.Render(ctx, p, opts)
 		}
 		if err != nil {
+			var away *render.AwayError
+			c.away = c.away || errors.As(err, &away)
 			c.Problems = append(c.Problems, strings.Split(err.Error(), "\n")...)
 		}
 	}
