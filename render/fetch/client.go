@@ -20,7 +20,7 @@ import (
 const (
 	dialTimeout   = 10 * time.Second
 	answerTimeout = 30 * time.Second
-	fetchTimeout  = 3 * time.Minute
+	fetchTimeout  = time.Minute
 )
 
 // client returns an HTTP client that trusts the given certificates beside the

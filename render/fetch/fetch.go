@@ -19,7 +19,8 @@ import (
 // MaxPacked is how large a packed chart may be.
 const MaxPacked = 20 << 20
 
-const maxCache = 1 << 30
+// maxCache is for thousands of charts, and leaves the clone its share of a volume.
+const maxCache = 512 << 20
 
 // Options configure a Fetcher.
 type Options struct {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -213,6 +214,47 @@ func TestARepository(t *testing.T) {
 		if _, err := get("/web", "1.0.0", good); !away(err) {
 			t.Errorf("%d: %v", status, err)
 		}
+	}
+}
+
+// An index may name what lies in a registry, which is asked with its own login.
+func TestARepositoryThatNamesARegistry(t *testing.T) {
+	t.Parallel()
+	s, files := site(t), t.TempDir()
+	r := registry(t, s)
+	archive := pack(t, s, "1.0.0", t.TempDir())
+	push(t, r, archive)
+	text := fmt.Sprintf("entries:\n  web:\n  - {version: 1.0.0, digest: abc, urls: [\"oci://%s/charts/web:1.0.0\"]}\n", r.Host)
+	if err := os.WriteFile(filepath.Join(files, "index.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	repository := s.Repository(files)
+	defer repository.Close()
+	repository.Open.Store(true)
+	dir := t.TempDir()
+	raw, pin, err := fetcher(t, s, dir, true).Get(t.Context(), reference(t, repository.URL+"/web", "^1"), nil, nil)
+	want, rerr := os.ReadFile(archive)
+	if err != nil || rerr != nil || string(raw) != string(want) {
+		t.Fatalf("%v, %v", err, rerr)
+	}
+	r.Stop()
+	if _, _, err := fetcher(t, s, dir, false).Get(t.Context(), reference(t, repository.URL+"/web", "^1"), &pin, nil); err != nil {
+		t.Errorf("with the registry stopped: %v", err)
+	}
+}
+
+// A registry on this machine may have no TLS.
+func TestThisMachineIsReachedWithoutTLS(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "chart") }))
+	defer server.Close()
+	f, err := fetch.New(fetch.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, _, err := f.Get(t.Context(), reference(t, strings.Replace(server.URL, "http://", "https://", 1)+"/web.tgz", ""), nil, nil)
+	if err != nil || string(raw) != "chart" {
+		t.Errorf("%s, %v", raw, err)
 	}
 }
 

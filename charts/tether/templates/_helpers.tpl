@@ -85,6 +85,12 @@ subjects:
 {{- if .Values.repository.ca.existingConfigMap }}
 - --git-ca-file=/etc/tether/ca/{{ .Values.repository.ca.key }}
 {{- end }}
+{{- if .Values.registries.existingSecret }}
+- --registry-config=/etc/tether/registries/.dockerconfigjson
+{{- end }}
+{{- if .Values.registries.ca.existingConfigMap }}
+- --registry-ca-file=/etc/tether/registries-ca/{{ .Values.registries.ca.key }}
+{{- end }}
 {{- with .Values.agent.extraArgs }}
 {{ toYaml . }}
 {{- end }}
