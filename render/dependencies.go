@@ -85,7 +85,7 @@ func locked(ch *chart.Chart, i int) (string, error) {
 	}
 	deps := ch.Lock.Dependencies
 	if sum != ch.Lock.Digest || i >= len(deps) || deps[i] == nil || deps[i].Name != d.Name {
-		return "", errors.New("Chart.lock is out of sync with Chart.yaml: run helm dependency update, and commit both")
+		return "", errors.New("the chart's Chart.lock is out of sync with its Chart.yaml: run helm dependency update, and commit both")
 	}
 	return deps[i].Version, nil
 }

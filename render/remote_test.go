@@ -233,7 +233,7 @@ func TestDependenciesFromElsewhere(t *testing.T) {
 		"a range without a Chart.lock":      {declared("~1.0", s.URL), "", false, "version: 1.0.1"},
 		"a version without a Chart.lock":    {declared("1.1.0", s.URL+"/"), "", false, "version: 1.1.0"},
 		"what is vendored":                  {declared("^1.0", "https://nowhere.example.com"), "", true, "version: 1.0.0"},
-		"a Chart.lock that is out of sync":  {declared("^2", s.URL), string(lock), false, "its dependency db: Chart.lock is out of sync with Chart.yaml: run helm dependency update"},
+		"a Chart.lock that is out of sync":  {declared("^2", s.URL), string(lock), false, "its dependency db: the chart's Chart.lock is out of sync with its Chart.yaml: run helm dependency update"},
 		"a version that is not there":       {declared("^3", s.URL), "", false, "has no version of it within ^3"},
 		"an alias":                          {declared("^1", "@shop"), "", false, "repository @shop is an alias"},
 		"an address that is refused":        {declared("^1", "http://example.com"), "", false, "use https://"},
