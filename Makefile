@@ -47,6 +47,7 @@ bench: build controlplane ## measure the agent against a floor of the same run
 
 fuzz: ## fuzz the parsers and the field projection, a minute each
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./render/manifest
+	go test -run '^$$' -fuzz FuzzUnpack -fuzztime 60s ./render
 	go test -run '^$$' -fuzz FuzzCompare -fuzztime 60s ./drift
 
 walk: build controlplane tools ## walk at random through 500 steps of all that happens to an agent, about 20 minutes

@@ -143,18 +143,17 @@ func (l *Ledger) index(commit string) int {
 	return -1
 }
 
-// keepPins has the charts of a commit resolved as they were when it was the head
-// before, or as the same versions were in other commits.
-func (l *Ledger) keepPins(pins *render.Pins, commit string) {
-	for _, same := range []bool{false, true} {
-		for _, e := range l.Entries {
-			if (e.Commit.Commit == commit) == same {
-				for _, p := range e.Charts {
-					pins.Keep(p, same)
-				}
-			}
+// pins returns what charts were resolved to, oldest first: for other commits, and for
+// this one when it was the head before.
+func (l *Ledger) pins(commit string) (others, own []render.Pin) {
+	for _, e := range l.Entries {
+		if e.Commit.Commit == commit {
+			own = append(own, e.Charts...)
+		} else {
+			others = append(others, e.Charts...)
 		}
 	}
+	return others, own
 }
 
 // Arrive enters commits, oldest first, of which the last is the branch's new

@@ -268,7 +268,9 @@ func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) 
 		return l
 	}
 	l.inForce = l.env
-	e.ledger.keepPins(l.env.Pins, commit)
+	others, own := e.ledger.pins(commit)
+	l.env.Pins.Keep(others, false)
+	l.env.Pins.Keep(own, true)
 	var problems []error
 	for _, spec := range l.env.Releases {
 		p, err := e.agent.renderer.Prepare(ctx, files, l.env, spec)

@@ -42,19 +42,20 @@ type known struct {
 
 func pinKey(chart, version string) string { return chart + " " + version }
 
-// Keep has a chart resolved as it was before. What the same commit was resolved to
-// is kept to; another commit's counts only for a version, as nobody should publish
-// it again, and gives way if somebody did.
-func (p *Pins) Keep(pin Pin, sameCommit bool) {
-	if !sameCommit && pin.Version != "" && !fetch.IsVersion(pin.Version) {
-		return
-	}
+// Keep has charts resolved as they were before; later pins win. What the same commit
+// was resolved to is kept to; another commit's counts only for a version, as nobody
+// should publish it again, and gives way if somebody did.
+func (p *Pins) Keep(pins []Pin, sameCommit bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.known == nil {
 		p.known = map[string]known{}
 	}
-	p.known[pinKey(pin.Chart, pin.Version)] = known{pin, sameCommit}
+	for _, pin := range pins {
+		if sameCommit || pin.Version == "" || fetch.IsVersion(pin.Version) {
+			p.known[pinKey(pin.Chart, pin.Version)] = known{pin, sameCommit}
+		}
+	}
 }
 
 // Used returns what was resolved, or kept to, sorted.

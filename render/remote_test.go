@@ -85,9 +85,7 @@ func rendered(t *testing.T, c render.Config, files fs.FS, pins []render.Pin, sam
 	if err != nil {
 		return "", nil, err
 	}
-	for _, p := range pins {
-		env.Pins.Keep(p, sameCommit)
-	}
+	env.Pins.Keep(pins, sameCommit)
 	r := render.NewRenderer(c)
 	p, err := r.Prepare(t.Context(), files, env, env.Releases[0])
 	if err != nil {

@@ -186,27 +186,33 @@ func (c *connection) explain(err error) error {
 	for e := exchange; errors.As(err, &e); err = e.Err {
 		exchange = e
 	}
+	host := c.host
+	if exchange != nil {
+		if at := hostOf(exchange.URL); at != "" && at != host {
+			host += " (which leads to " + at + ")"
+		}
+	}
 	var untrusted *tls.CertificateVerificationError
 	var op *net.OpError
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
 	case errors.As(err, &untrusted):
-		return fmt.Errorf("%s has a certificate that can't be trusted (%w): give the certificates to check it against as ca.crt of its Secret, or with --registry-ca-file", c.host, untrusted.Err)
+		return fmt.Errorf("%s has a certificate that can't be trusted (%w): give the certificates to check it against as ca.crt of its Secret, or with --registry-ca-file", host, untrusted.Err)
 	case errors.Is(err, errClear):
-		return fmt.Errorf("%s: %w", c.host, errClear)
+		return fmt.Errorf("%s: %w", host, errClear)
 	case errors.Is(err, errRedirects):
-		return fmt.Errorf("%s: %w", c.host, errRedirects)
+		return fmt.Errorf("%s: %w", host, errRedirects)
 	case errors.Is(err, context.Canceled):
-		return &AwayError{c.host, "it was not waited for"}
+		return &AwayError{host, "it was not waited for"}
 	case errors.As(err, &dns):
-		return &AwayError{c.host, "its name can't be looked up"}
+		return &AwayError{host, "its name can't be looked up"}
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return &AwayError{c.host, "not in time"}
+		return &AwayError{host, "not in time"}
 	case errors.As(err, &op):
-		return &AwayError{c.host, op.Op + ": " + op.Err.Error()}
+		return &AwayError{host, op.Op + ": " + op.Err.Error()}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), exchange != nil:
-		return &AwayError{c.host, "the exchange with it broke off"}
+		return &AwayError{host, "the exchange with it broke off"}
 	}
-	return fmt.Errorf("%s: %w", c.host, err)
+	return fmt.Errorf("%s: %w", host, err)
 }

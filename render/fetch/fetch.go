@@ -116,7 +116,7 @@ func (f *Fetcher) Get(ctx context.Context, r Reference, pin *Pin, logins Logins)
 	if errors.Is(err, errAbsent) {
 		err = fmt.Errorf("%s has no such chart or version: check both, and that it was published", c.host)
 		if pin != nil {
-			err = fmt.Errorf("%s has %s (%s) not any more: publish it again, or ask for another version", c.host, r, pin.Digest)
+			err = fmt.Errorf("%s does not have it (%s) any more: publish it again, or ask for another version", c.host, pin.Digest)
 		}
 	}
 	if err != nil {
@@ -143,6 +143,6 @@ func (f *Fetcher) cached(r Reference, digest string) []byte {
 
 // changedError says that a reference that was resolved before means something else
 // now.
-func changedError(r Reference, want, have string) error {
-	return fmt.Errorf("%s is another chart than it was (%.19s… instead of %.19s…): it was published again under the same version; ask for another one", r, have, want)
+func changedError(want, have string) error {
+	return fmt.Errorf("it is another chart than it was (%.19s… instead of %.19s…): it was published again under the same version; ask for another one", have, want)
 }

@@ -1,6 +1,7 @@
 package fetch_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -484,6 +486,37 @@ func TestADockerConfig(t *testing.T) {
 	if err != nil || f.Login("docker.io") == nil || f.Login("registry-1.docker.io") == nil || f.Login("example.com") != nil {
 		t.Errorf("%v", err)
 	}
+}
+
+// Processes that share a cache don't see what others are writing or dropping.
+func TestACacheIsShared(t *testing.T) {
+	t.Parallel()
+	s, files, dir := site(t), t.TempDir(), t.TempDir()
+	r := s.Repository(files)
+	defer r.Close()
+	r.Open.Store(true)
+	for i := range 4 {
+		if err := os.WriteFile(filepath.Join(files, fmt.Sprintf("x-%d.tgz", i)), bytes.Repeat([]byte{byte(i)}, 100_000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	for range 4 {
+		f := fetcher(t, s, dir, false)
+		f.Bound(250_000)
+		all.Go(func() {
+			var pins [4]*fetch.Pin
+			for i := range 40 {
+				n := i % 4
+				raw, pin, err := f.Get(t.Context(), reference(t, fmt.Sprintf("%s/x-%d.tgz", r.URL, n), ""), pins[n], nil)
+				if err != nil || len(raw) != 100_000 || raw[0] != byte(n) {
+					t.Errorf("%d: %d bytes, %v", n, len(raw), err)
+				}
+				pins[n] = &pin
+			}
+		})
+	}
+	all.Wait()
 }
 
 // The cache stays within its bound, and drops what was used last least.

@@ -56,7 +56,7 @@ func (f *Fetcher) pull(ctx context.Context, c *connection, r Reference, pin *Pin
 	}
 	layer, err := layerOf(manifest)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", r, err)
+		return nil, err
 	}
 	if got.raw = f.cache.get(string(layer.Digest)); got.raw == nil {
 		if got.raw, err = fetchLayer(ctx, c, repo, layer); err != nil {

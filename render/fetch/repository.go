@@ -43,7 +43,7 @@ func (f *Fetcher) accept(r Reference, pin *Pin, version, promised string, raw []
 		return nil, fmt.Errorf("what %s sends is not what the digest in its index.yaml says: the repository, or somebody on the way, changed it", r.host())
 	}
 	if pin != nil && pin.Digest != digest {
-		return nil, changedError(r, pin.Digest, digest)
+		return nil, changedError(pin.Digest, digest)
 	}
 	return &fetched{raw, version, digest}, f.cache.put(raw)
 }
