@@ -24,11 +24,11 @@ bin/kwok: test/controlplane/go.mod
 	@echo "building bin/kwok, which plays the nodes"
 	cd test/controlplane && go build -ldflags "-s -w" -o ../../bin/kwok sigs.k8s.io/kwok/cmd/kwok
 
-tools: bin/helm bin/staticcheck ## build the tools that tests and lint use: helm, staticcheck
+tools: bin/helm bin/staticcheck bin/registry ## build the tools that tests and lint use: helm, staticcheck, a registry
 
-bin/helm bin/staticcheck: test/tools/go.mod
-	@echo "building bin/helm and bin/staticcheck"
-	cd test/tools && go build -o ../../bin/ helm.sh/helm/v3/cmd/helm honnef.co/go/tools/cmd/staticcheck
+bin/helm bin/staticcheck bin/registry: test/tools/go.mod
+	@echo "building bin/helm, bin/staticcheck and bin/registry"
+	cd test/tools && go build -o ../../bin/ helm.sh/helm/v3/cmd/helm honnef.co/go/tools/cmd/staticcheck github.com/distribution/distribution/v3/cmd/registry
 
 test: build controlplane tools ## run all tests, on a real control plane
 	go test -p 2 -timeout 20m ./...
@@ -48,6 +48,7 @@ bench: build controlplane ## measure the agent against a floor of the same run
 
 fuzz: build controlplane ## fuzz the parsers and the field projection, some minutes
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./render/manifest
+	go test -run '^$$' -fuzz FuzzUnpack -fuzztime 60s ./render
 	go test -run '^$$' -fuzz FuzzCompare -fuzztime 60s ./drift
 	TETHER_FUZZ_EDITS=$${TETHER_FUZZ_EDITS:-5000} go test -run ProjectionNeverHides -count 1 -timeout 30m -v ./test/live
 	go test -run '^$$' -fuzz FuzzEnvironment -fuzztime 60s ./render

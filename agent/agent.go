@@ -51,6 +51,8 @@ type Options struct {
 	Profiling bool
 	// Keys say where the keys for SOPS files are.
 	Keys Keys
+	// Render is what rendering is given from outside.
+	Render render.Config
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
@@ -79,7 +81,7 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 	if opts.HistoryMax == 0 {
 		opts.HistoryMax = 10
 	}
-	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(render.Config{}), poller: source.NewPoller(repo), leading: map[string]bool{}}
+	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(opts.Render), poller: source.NewPoller(repo), leading: map[string]bool{}}
 	pace := apply.NewPace(opts.Concurrency, m.requested)
 	for _, name := range opts.Environments {
 		e, err := newEnvironment(a, name, config, pace)

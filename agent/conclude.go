@@ -42,6 +42,9 @@ func (e *environment) conclude(ctx context.Context, a *active) error {
 	head := e.ledger.Head()
 	before, reason := head.Verdict, head.Reason
 	head.Merge(outcomesOf(jobs))
+	if again == nil && l.away != nil {
+		again = fmt.Errorf("%w: %w", errAway, l.away)
+	}
 	if again == nil && e.goingBack(ctx, a) {
 		again = errInterrupted // the others of an atomic environment follow at once
 	}
@@ -169,6 +172,8 @@ func (e *environment) judge(head *Entry, jobs []*job, refusals []string, again e
 		return "", ""
 	case again != nil && head.Verdict.Final():
 		return "", "" // drift that can't be put back yet is no new verdict
+	case errors.Is(again, errAway):
+		return Pending, e.away.err.Error()
 	case again != nil:
 		return Progressing, again.Error()
 	}

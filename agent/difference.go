@@ -213,9 +213,9 @@ func (d *ReleaseDifference) mask(from ...*render.Prepared) {
 // repository were the branch's head now, whether or not it may do it now: deploy
 // windows, pauses and the prune budget are left out. It sends dry-runs and writes
 // nothing.
-func Preview(ctx context.Context, c *apply.Cluster, files fs.FS, namespace string, keys Keys) (*Difference, error) {
+func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files fs.FS, namespace string, keys Keys) (*Difference, error) {
 	silent := slog.New(slog.DiscardHandler)
-	a := &Agent{opts: Options{Namespace: namespace, Now: time.Now, Keys: keys}, renderer: render.NewRenderer(render.Config{}), log: silent,
+	a := &Agent{opts: Options{Namespace: namespace, Now: time.Now, Keys: keys}, renderer: render.NewRenderer(config), log: silent,
 		metrics: NewMetrics(prometheus.NewRegistry())}
 	e := &environment{agent: a, name: c.Environment, log: silent}
 	e.connected(c)
@@ -233,8 +233,8 @@ func Preview(ctx context.Context, c *apply.Cluster, files fs.FS, namespace strin
 	if err != nil {
 		return nil, err
 	}
-	if l.err != nil {
-		return nil, l.err
+	if err := l.unread(); err != nil {
+		return nil, err
 	}
 	l.env.Windows = nil
 	jobs, err := e.jobs(ctx, l)

@@ -53,6 +53,7 @@ type environment struct {
 	behind    map[releaseKey]time.Time      // since when a release is not what git asks for
 	retries   map[releaseKey]*retry         // releases that are in trouble, and tried again
 	refusal   refusal                       // what the head was refused for
+	away      retry                         // what the head needs from elsewhere, and could not be had
 	control   Control                       // what people ask for
 	retried   map[releaseKey]string         // the request for which a release was tried again
 	blind     map[string]string             // kinds that can't be watched, and why
@@ -107,7 +108,7 @@ func (e *environment) forget() {
 	e.trusting, e.fights, e.scan = true, fights{}, nil
 	e.active, e.locks = nil, map[releaseKey]*sync.Mutex{}
 	e.control, e.retried, e.stirred = Control{}, map[releaseKey]string{}, map[string]bool{}
-	e.retries, e.refusal = map[releaseKey]*retry{}, refusal{}
+	e.retries, e.refusal, e.away = map[releaseKey]*retry{}, refusal{}, retry{}
 }
 
 // arrive takes note of the branch's head. A new one ends the waits for the old.
@@ -239,6 +240,9 @@ func (e *environment) looked(ctx context.Context, err error, retry *backoff) tim
 		return 0
 	case errors.Is(err, errRefused):
 		return min(max(e.refusal.until.Sub(e.agent.opts.Now()), 0), e.untilRetry())
+	case errors.Is(err, errAway):
+		e.agent.metrics.passes.WithLabelValues(e.name, "error").Inc()
+		return min(max(e.away.until.Sub(e.agent.opts.Now()), 0), e.untilRetry())
 	case len(e.retries) > 0:
 		e.agent.metrics.passes.WithLabelValues(e.name, "error").Inc()
 		return e.untilRetry()

@@ -49,7 +49,7 @@ func (e *environment) jobs(ctx context.Context, l *loaded) ([]*job, error) {
 	}
 	var jobs []*job
 	listed := map[releaseKey]bool{}
-	if l.err == nil {
+	if l.unread() == nil {
 		for _, t := range l.targets {
 			key := releaseKey{t.spec.Namespace, t.spec.Name}
 			listed[key] = true
@@ -137,11 +137,24 @@ func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec,
 	if r := e.retries[key]; r.pending(now) {
 		j.waits = &waitingError{r.err}
 	}
-	if l.err != nil {
-		j.keep(refusedText)
+	if l.unread() != nil {
+		e.keepUnread(l, j)
 	}
 	j.decide()
 	return j
+}
+
+// keepUnread keeps a release as it is while the commit can't be carried out. What it
+// asks for is known if it was carried out before.
+func (e *environment) keepUnread(l *loaded, j *job) {
+	if l.err != nil {
+		j.keep(refusedText)
+		return
+	}
+	j.keep(l.away.Error())
+	if a := e.ledger.Applied; a != nil && a.Commit == l.commit {
+		j.asked = j.state.Want
+	}
 }
 
 // retryAsked reports whether somebody asked for what failed of a release to be

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
 )
 
@@ -67,6 +68,8 @@ type Entry struct {
 	// Trigger is what the commit's inputs changed with, if it was not by coming: then
 	// the commit has an entry before this one.
 	Trigger string `json:"trigger,omitempty"`
+	// Charts are what the commit's charts that lie elsewhere were resolved to.
+	Charts []render.Pin `json:"charts,omitempty"`
 }
 
 // ReleaseState is what the agent knows of a release beyond its records.
@@ -143,6 +146,19 @@ func (l *Ledger) index(commit string) int {
 		}
 	}
 	return -1
+}
+
+// pins returns what charts were resolved to, oldest first: for other commits, and for
+// this one when it was the head before.
+func (l *Ledger) pins(commit string) (others, own []render.Pin) {
+	for _, e := range l.Entries {
+		if e.Commit.Commit == commit {
+			own = append(own, e.Charts...)
+		} else {
+			others = append(others, e.Charts...)
+		}
+	}
+	return others, own
 }
 
 // Arrive enters commits, oldest first, of which the last is the branch's new

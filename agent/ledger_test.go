@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
 )
 
@@ -26,6 +27,25 @@ func lines(l *Ledger) string {
 		out = append(out, strings.TrimSpace(fmt.Sprintf("%.1s %s %s", e.Commit.Commit, e.Verdict, e.Reason)))
 	}
 	return strings.Join(out, "\n")
+}
+
+func TestWhatChartsWereResolvedTo(t *testing.T) {
+	pin := func(resolved string) []render.Pin { return []render.Pin{{Resolved: resolved}} }
+	l := Ledger{Entries: []Entry{{Commit: Commit{Commit: "a"}, Charts: pin("1")}, {Commit: Commit{Commit: "b"}, Charts: pin("2")}, {Commit: Commit{Commit: "a"}}}}
+	for commit, want := range map[string]string{"a": "[2] [1]", "b": "[1] [2]", "c": "[1 2] []"} {
+		others, own := l.pins(commit)
+		if have := fmt.Sprint(resolved(others), resolved(own)); have != want {
+			t.Errorf("commit %s: %s, not %s", commit, have, want)
+		}
+	}
+}
+
+func resolved(pins []render.Pin) []string {
+	var out []string
+	for _, p := range pins {
+		out = append(out, p.Resolved)
+	}
+	return out
 }
 
 func TestLedger(t *testing.T) {

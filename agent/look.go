@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -16,6 +17,9 @@ import (
 // errRefused says that the head was refused; its verdict says why.
 var errRefused = errors.New("the commit is refused")
 
+// errAway says that the head needs what can't be had now; its verdict says what.
+var errAway = errors.New("the commit can't be read to its end")
+
 // loaded is a commit's releases, prepared: read, merged, checked and digested.
 type loaded struct {
 	commit  string
@@ -26,9 +30,13 @@ type loaded struct {
 	inForce *render.Environment // how drift is dealt with; of the last good commit if this one is refused; nil if unknown
 	err     error               // the commit is refused for it
 	inputs  string              // its fingerprint
+	away    error               // what it needs from elsewhere can't be had now; the commit is neither good nor refused
 
 	namespaces ensured // in the rollouts of the last look
 }
+
+// unread says why the commit can't be carried out; nil if it can.
+func (l *loaded) unread() error { return cmp.Or(l.err, l.away) }
 
 func (l *loaded) atomic() bool { return l.env != nil && l.env.Atomic }
 
@@ -163,12 +171,12 @@ func ledgerOf(environment, namespace string) apply.Document {
 }
 
 // load reads and prepares a commit's releases. A commit that was loaded is not
-// read again, unless what it refers to in the cluster changed, or it is refused and
-// worth another try. What is wrong with it is in loaded.err; an error is about the
-// clone, or the cluster.
+// read again, unless what it refers to in the cluster changed, or what it lacked may
+// be there by now. What is wrong with it is in loaded.err and loaded.away; an error is
+// about the clone, the cluster or the ledger.
 func (e *environment) load(ctx context.Context, head source.Commit) (*loaded, error) {
 	moved := e.stirredNow()
-	if l := e.loaded; l != nil && l.commit == head.SHA && len(moved) == 0 && (l.err == nil || e.refusal.pending(e.agent.opts.Now())) {
+	if l := e.loaded; l != nil && l.commit == head.SHA && len(moved) == 0 && !e.worthReading(l) {
 		return l, nil
 	}
 	l, err := e.read(ctx, head)
@@ -176,13 +184,30 @@ func (e *environment) load(ctx context.Context, head source.Commit) (*loaded, er
 		e.stir(moved)
 		return nil, err
 	}
-	e.reopen(l, moved)
+	if l.away != nil {
+		e.stir(moved) // what its inputs are is not known yet
+	} else {
+		e.reopen(l, moved)
+	}
 	e.retain(l)
 	if e.loaded == nil || !sameTerms(e.loaded.inForce, l.inForce) {
 		e.doubtAll()
 	}
 	e.loaded = l
 	return l, nil
+}
+
+// worthReading reports whether a commit that was not good may be by now: somebody
+// publishes a chart, or corrects a login.
+func (e *environment) worthReading(l *loaded) bool {
+	now := e.agent.opts.Now()
+	switch {
+	case l.away != nil:
+		return !e.away.pending(now)
+	case l.err != nil:
+		return e.refusal.known(e.askedOf(l), now) == nil
+	}
+	return false
 }
 
 // sameTerms reports whether drift is dealt with in the same way.
@@ -210,11 +235,38 @@ func (e *environment) read(ctx context.Context, head source.Commit) (*loaded, er
 	if err != nil {
 		return nil, err
 	}
-	if l.err != nil {
+	if l.unread() != nil {
 		l.inForce = e.lastGood()
 	}
 	l.inputs = l.fingerprint()
-	return l, nil
+	e.postponeRead(l)
+	return l, e.keepResolved(ctx, l)
+}
+
+// postponeRead has a commit read again later, the later the more often it was.
+func (e *environment) postponeRead(l *loaded) {
+	if l.away == nil {
+		e.away = retry{}
+		return
+	}
+	in := e.away.next()
+	e.away.err, e.away.until = l.away, e.agent.opts.Now().Add(in)
+	e.log.Warn("will try again", "error", l.away, "in", timeOf(in))
+}
+
+// keepResolved puts into the ledger what the commit's charts were resolved to,
+// before anything is done with it: after a restart, here or elsewhere, they are the
+// same.
+func (e *environment) keepResolved(ctx context.Context, l *loaded) error {
+	if l.env == nil || l.gone {
+		return nil
+	}
+	head, used := e.ledger.Head(), l.env.Pins.Used()
+	if len(used) == 0 || slices.Equal(head.Charts, used) {
+		return nil
+	}
+	head.Charts = used
+	return e.store(ctx)
 }
 
 // readTree reads and prepares the releases of a commit's tree. An error is not about
@@ -231,9 +283,17 @@ func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) 
 		return l, nil
 	}
 	l.inForce = l.env
+	others, own := e.ledger.pins(commit)
+	l.env.Pins.Keep(others, false)
+	l.env.Pins.Keep(own, true)
 	var problems []error
 	for _, spec := range l.env.Releases {
 		p, err := e.renderer.Prepare(ctx, files, l.env, spec)
+		var away *render.AwayError
+		if errors.As(err, &away) {
+			l.away = err // the others would wait for the same host
+			break
+		}
 		var wrong render.Problems
 		if err != nil && !errors.As(err, &wrong) {
 			return nil, err

@@ -98,7 +98,8 @@ var installations = map[string]installation{
 	"development-xuangong-backend": ofEnvironment("xuangong-backend", "development", "xuangong-dev"),
 	"development-xuangong-app":     ofEnvironment("xuangong-app", "development", "xuangong-dev"),
 	"tether-https": agentWith("repository.url=https://github.com/xetys/xuangong",
-		"repository.credentials.existingSecret=git", "repository.ca.existingConfigMap=git-ca", "webhook.existingSecret=webhook"),
+		"repository.credentials.existingSecret=git", "repository.ca.existingConfigMap=git-ca", "webhook.existingSecret=webhook",
+		"registries.existingSecret=registries", "registries.ca.existingConfigMap=registries-ca"),
 	"tether-ssh-namespaced": agentWith("repository.url=git@github.com:xetys/xuangong.git",
 		"repository.credentials.existingSecret=git", "rbac.namespaces={xuangong-prod,xuangong-dev}", "replicas=1"),
 }

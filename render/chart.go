@@ -18,16 +18,17 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 
+	"github.com/xetys/tether/render/fetch"
 	"github.com/xetys/tether/render/worker"
 )
 
-// source is a chart as it was read, with what it refers to by file://. It is not
-// changed any more.
+// source is a chart as it was read, with what it refers to and does not bring
+// itself. It is not changed any more.
 type source struct {
 	key   string                 // names its contents; empty if that is not known
 	files []*loader.BufferedFile // its own
 	deps  []*source
-	chart *chart.Chart // Helm's view of files, without deps: its metadata alone
+	chart *chart.Chart // Helm's view of files, without deps: its metadata and lock alone
 	size  int          // of files, and of those of deps
 	count int          // of charts: this one and deps
 
@@ -77,26 +78,44 @@ const (
 	maxCharts = 100
 )
 
-// source loads a chart, or finds it in the cache by git's hash of its folder.
-func (r *Renderer) source(ctx context.Context, files fs.FS, dir string, depth int) (*source, error) {
+// reading is one look for a release's chart, and where its parts are looked for.
+type reading struct {
+	renderer *Renderer
+	files    fs.FS
+	env      *Environment
+}
+
+// chart loads a release's chart.
+func (r *reading) chart(ctx context.Context, spec ReleaseSpec) (*source, error) {
+	if spec.remote != nil {
+		return r.remote(ctx, *spec.remote, "")
+	}
+	return r.source(ctx, spec.Chart, 0)
+}
+
+// source loads a chart of the repository, or finds it in the cache by git's hash of
+// its folder.
+func (r *reading) source(ctx context.Context, dir string, depth int) (*source, error) {
 	if depth > maxDepth {
 		return nil, errors.New("its file:// dependencies go too deep, or in a circle")
 	}
-	own, err := r.folder(ctx, files, dir)
+	if packed(dir) {
+		return r.local(ctx, dir, r.packedFile)
+	}
+	own, err := r.local(ctx, dir, r.folder)
 	if err != nil {
 		return nil, err
 	}
-	// Dependencies lie elsewhere in the repository, and so do not count in the
-	// folder's hash.
-	deps, err := r.dependencies(ctx, files, dir, own.chart, depth)
+	// Dependencies lie elsewhere, and so do not count in the folder's hash.
+	deps, err := r.dependencies(ctx, dir, own.chart, depth)
 	if err != nil || len(deps) == 0 {
 		return own, err
 	}
 	whole := &source{key: own.key, files: own.files, chart: own.chart, size: own.size, count: own.count, deps: deps}
 	for _, d := range deps {
 		whole.size, whole.count = whole.size+d.size, whole.count+d.count
-		if whole.size > maxSize || whole.count > maxCharts {
-			return nil, fmt.Errorf("with its dependencies it has more than %d charts or %d MiB", maxCharts, maxSize>>20)
+		if whole.size > maxUnpacked || whole.count > maxCharts {
+			return nil, fmt.Errorf("with its dependencies it has more than %d charts or %d MiB", maxCharts, maxUnpacked>>20)
 		}
 		if d.key == "" {
 			whole.key = ""
@@ -108,84 +127,104 @@ func (r *Renderer) source(ctx context.Context, files fs.FS, dir string, depth in
 	return whole, nil
 }
 
-// folder loads a chart's own files.
-func (r *Renderer) folder(ctx context.Context, files fs.FS, dir string) (*source, error) {
-	s := &source{count: 1}
-	if h, ok := files.(hasher); ok {
-		if hash, err := h.Hash(dir); err == nil {
-			s.key = hash
+// packed reports whether a path is that of a packed chart.
+func packed(name string) bool { return path.Ext(name) == ".tgz" }
+
+// local loads what is at a path of the repository.
+func (r *reading) local(ctx context.Context, at string, load func(context.Context, string) (*source, error)) (*source, error) {
+	key := ""
+	if h, ok := r.files.(hasher); ok {
+		if hash, err := h.Hash(at); err == nil {
+			key = hash
 		}
 	}
-	r.mu.Lock()
-	cached := r.charts.get(s.key)
-	r.mu.Unlock()
-	if cached != nil {
-		return cached, nil
+	if s := r.renderer.kept(key); s != nil {
+		return s, nil
 	}
-	var err error
-	if s.files, s.chart, err = r.loadFiles(ctx, files, dir); err != nil {
+	s, err := load(ctx, at)
+	if err != nil {
 		return nil, err
 	}
-	for _, f := range s.files {
-		s.size += len(f.Data)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.charts.put(s)
+	s.key = key
+	r.renderer.keep(s)
 	return s, nil
 }
 
-// dependencies loads what Chart.yaml refers to by file:// and the chart does not
-// bring itself.
-func (r *Renderer) dependencies(ctx context.Context, files fs.FS, dir string, ch *chart.Chart, depth int) ([]*source, error) {
-	var out []*source
-	for _, d := range ch.Metadata.Dependencies {
-		if slices.ContainsFunc(ch.Dependencies(), func(c *chart.Chart) bool { return c.Name() == d.Name }) {
-			continue
-		}
-		rel, isFile := strings.CutPrefix(d.Repository, "file://")
-		if !isFile {
-			return nil, fmt.Errorf("its dependency %s is not in its charts/ folder: run helm dependency build, and commit the result", d.Name)
-		}
-		at := path.Join(dir, rel)
-		if !fs.ValidPath(at) {
-			return nil, fmt.Errorf("its dependency %s (%s) leaves the repository", d.Name, d.Repository)
-		}
-		dep, err := r.source(ctx, files, at, depth+1)
-		if err != nil {
-			return nil, fmt.Errorf("its dependency %s: %w", d.Name, err)
-		}
-		out = append(out, dep)
-	}
-	return out, nil
+func (r *Renderer) kept(key string) *source {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.charts.get(key)
 }
 
-// loadFiles writes a chart's folder to disk and has Helm's loader read it there, so
+func (r *Renderer) keep(s *source) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.charts.put(s)
+}
+
+// packedFile loads a packed chart of the repository.
+func (r *reading) packedFile(ctx context.Context, name string) (*source, error) {
+	raw, err := readBounded(r.files, name, fetch.MaxPacked)
+	if errors.Is(err, errTooLarge) {
+		return nil, fmt.Errorf("it has more than %d MiB packed", fetch.MaxPacked>>20)
+	}
+	if err != nil {
+		return nil, cause(err)
+	}
+	s, err := r.unpacked(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	return s, complete(s)
+}
+
+// unpacked reads a packed chart.
+func (r *reading) unpacked(ctx context.Context, raw []byte) (*source, error) {
+	files, err := unpack(raw)
+	if err != nil {
+		return nil, err
+	}
+	s := newSource(files)
+	s.chart, err = r.renderer.pool.Describe(ctx, s.whole())
+	return s, err
+}
+
+func newSource(files []*loader.BufferedFile) *source {
+	s := &source{files: files, count: 1}
+	for _, f := range files {
+		s.size += len(f.Data)
+	}
+	return s
+}
+
+// folder writes a chart's folder to disk and has Helm's loader read it there, so
 // that .helmignore means what it means to Helm. Only regular files are taken.
-func (r *Renderer) loadFiles(ctx context.Context, files fs.FS, dir string) ([]*loader.BufferedFile, *chart.Chart, error) {
+func (r *reading) folder(ctx context.Context, dir string) (*source, error) {
 	tmp, err := os.MkdirTemp("", "tether-chart-")
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	data, err := writeFiles(files, dir, tmp)
+	data, err := writeFiles(r.files, dir, tmp)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	loaded, err := r.pool.Load(ctx, tmp)
+	loaded, err := r.renderer.pool.Load(ctx, tmp)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	var out []*loader.BufferedFile
+	var files []*loader.BufferedFile
 	for _, name := range loaded.Names {
-		out = append(out, &loader.BufferedFile{Name: name, Data: bytes.TrimPrefix(data[name], []byte("\uFEFF"))})
+		files = append(files, &loader.BufferedFile{Name: name, Data: bytes.TrimPrefix(data[name], []byte("\uFEFF"))})
 	}
-	return out, loaded.Outline, nil
+	s := newSource(files)
+	s.chart = loaded.Outline
+	return s, nil
 }
 
 // writeFiles writes a folder to disk and returns its files.
 func writeFiles(files fs.FS, dir, tmp string) (map[string][]byte, error) {
-	data, size := map[string][]byte{}, int64(0)
+	data, size, inner := map[string][]byte{}, int64(0), newUnpacked()
 	return data, fs.WalkDir(files, dir, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -207,6 +246,11 @@ func writeFiles(files fs.FS, dir, tmp string) (map[string][]byte, error) {
 		}
 		if err != nil {
 			return err
+		}
+		if packedIn(rel) {
+			if err := inner.check(raw, "in "+name+": ", 1); err != nil {
+				return err
+			}
 		}
 		size += int64(len(raw))
 		data[filepath.ToSlash(rel)] = raw

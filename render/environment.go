@@ -21,6 +21,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/xetys/tether/render/fetch"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -39,7 +40,11 @@ type Environment struct {
 	// PruneBudget is the share of the environment's objects that one commit may
 	// delete unasked, in percent.
 	PruneBudget int
-	Releases    []ReleaseSpec
+	// ChartCredentials are the logins for hosts that charts come from.
+	ChartCredentials []ChartCredential
+	Releases         []ReleaseSpec
+	// Pins are what charts that lie elsewhere were resolved to.
+	Pins *Pins
 
 	taken *atomic.Int64 // bytes of values, by the releases that were prepared
 }
@@ -47,7 +52,8 @@ type Environment struct {
 // ReleaseSpec is one release of an Environment.
 type ReleaseSpec struct {
 	Name, Namespace string
-	// Chart is the chart's folder, from the repository's root.
+	// Chart is the chart's folder or packed chart, from the repository's root, or the
+	// address of one that lies elsewhere.
 	Chart string
 	// ValuesFrom are values that lie in the cluster; later ones win.
 	ValuesFrom []ValuesFromSpec
@@ -62,8 +68,9 @@ type ReleaseSpec struct {
 	// Verify is checked once the release is healthy.
 	Verify []manifest.Check
 
-	file string
-	line int
+	remote *fetch.Reference // of a chart that lies elsewhere
+	file   string
+	line   int
 }
 
 // Problem is one thing that is wrong with a config repository.
@@ -155,12 +162,15 @@ type specDocument struct {
 	DeployWindows   []windowDocument  `yaml:"deployWindows"`
 	PruneBudget     string            `yaml:"pruneBudget"`
 	Releases        []releaseDocument `yaml:"releases"`
+
+	ChartCredentials []credentialDocument `yaml:"chartCredentials"`
 }
 
 type releaseDocument struct {
 	Name       string               `yaml:"name"`
 	Namespace  string               `yaml:"namespace"`
 	Chart      string               `yaml:"chart"`
+	Version    string               `yaml:"version"`
 	ValuesFrom []valuesFromDocument `yaml:"valuesFrom"`
 	Values     yaml.Node            `yaml:"values"`
 	Patches    []patchDocument      `yaml:"patches"`
@@ -172,7 +182,7 @@ type releaseDocument struct {
 }
 
 // unsupported are fields that the product has and this version does not.
-var unsupported = []string{"version"}
+var unsupported = []string{}
 
 // LoadEnvironment reads environments/NAME/environment.yaml strictly. Everything
 // that is wrong is returned at once, as Problems.
@@ -296,7 +306,7 @@ func (l *checker) environment(name string, doc document) *Environment {
 	s := doc.Spec
 	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct"),
 		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore),
-		taken: &atomic.Int64{}}
+		ChartCredentials: l.credentials(s.ChartCredentials), Pins: &Pins{}, taken: &atomic.Int64{}}
 	if !dnsLabel.MatchString(s.Namespace) || len(s.Namespace) > 63 {
 		l.refuse(l.line("spec", "namespace"), "spec.namespace is %q: use lower-case letters, digits and dashes, 63 at the most", s.Namespace)
 	}
@@ -328,29 +338,11 @@ func (l *checker) release(env *Environment, i int, r releaseDocument) ReleaseSpe
 		l.refuse(at("onFailure"), "onFailure %q of release %s: use rollback or hold", r.OnFailure, r.Name)
 	}
 	spec.Verify = l.checks(i, r.Verify)
-	spec.Chart = l.chart(at("chart"), r)
+	spec.Chart, spec.remote = l.chart(at, r)
 	spec.ValuesFrom = l.valuesFrom(i, spec.Namespace, r.ValuesFrom)
 	spec.Values = l.values(r.Values)
 	spec.Patches = l.patches(i, r.Patches)
 	return spec
-}
-
-func (l *checker) chart(line int, r releaseDocument) string {
-	switch {
-	case r.Chart == "":
-		l.refuse(line, "release %s has no chart: name the chart's folder", r.Name)
-		return ""
-	case strings.Contains(r.Chart, "://"):
-		l.refuse(line, "chart %s of release %s: only charts in the repository are supported yet", r.Chart, r.Name)
-		return ""
-	}
-	p, ok := l.within(line, "chart", r.Chart, ".")
-	if ok {
-		if _, err := fs.Stat(l.files, path.Join(p, "Chart.yaml")); err != nil {
-			l.refuse(line, "chart %s of release %s does not exist: there is no %s/Chart.yaml", r.Chart, r.Name, p)
-		}
-	}
-	return p
 }
 
 // within resolves a path that must stay in the repository and exist.

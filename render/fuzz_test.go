@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"testing"
 	"testing/fstest"
+
+	"github.com/xetys/tether/render/sops"
 )
 
 // Whatever environment.yaml holds, it is read to an end, and what is accepted is
@@ -35,14 +37,19 @@ func FuzzValues(f *testing.F) {
 	f.Add([]byte("a: &a {b: 1}\nc: {<<: *a, b: 2}"), []byte("a: null"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		files := fstest.MapFS{"a": {Data: a}, "b": {Data: b}}
-		first, err := readValues(files, "a")
+		r, p, in := NewRenderer(Config{}), &Prepared{}, &inputs{keys: &sops.Keys{}}
+		read := func(name string) (map[string]any, error) {
+			l, err := r.file(t.Context(), files, p, name, in)
+			return l.values, err
+		}
+		first, err := read("a")
 		if err != nil {
 			return
 		}
 		if both := mergeValues(first, first); !reflect.DeepEqual(both, first) {
 			t.Errorf("merged with itself: %v, not %v", both, first)
 		}
-		second, err := readValues(files, "b")
+		second, err := read("b")
 		if err != nil {
 			return
 		}

@@ -7,12 +7,12 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
 
+	"github.com/xetys/tether/render/fetch"
 	"github.com/xetys/tether/render/sops"
 	"github.com/xetys/tether/render/worker"
 )
@@ -49,6 +49,8 @@ type Config struct {
 	// Lenient leaves out values that can't be read for want of a cluster or a key, and
 	// says so in Prepared.Unread.
 	Lenient bool
+	// Charts fetches the charts that lie outside of the repository; nil refuses them.
+	Charts *fetch.Fetcher
 }
 
 // NewRenderer returns a Renderer with nothing in its cache.
@@ -81,8 +83,9 @@ type Prepared struct {
 }
 
 // Prepare reads a release's chart and values and checks the values against the
-// chart's schema. What is wrong with them is returned as Problems; any other error
-// is worth another try.
+// chart's schema. What is wrong with them is returned as Problems; an AwayError says
+// that what lies elsewhere could not be had now. Any other error is worth another try
+// as well.
 func (r *Renderer) Prepare(ctx context.Context, files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
 	if env.taken.Load() > maxValues {
 		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("release %s: the values of this environment's releases are larger than %d MiB together: split the environment", spec.Name, maxValues>>20)}}
@@ -97,12 +100,9 @@ func (r *Renderer) Prepare(ctx context.Context, files fs.FS, env *Environment, s
 // prepareOrFind prepares a release, unless its inputs are those of the last time.
 func (r *Renderer) prepareOrFind(ctx context.Context, files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
 	ctx = worker.For(ctx, env.Name)
-	src, err := r.source(ctx, files, spec.Chart, 0)
+	src, err := (&reading{r, files, env}).chart(ctx, spec)
 	if err != nil {
-		if ctx.Err() != nil || errors.Is(err, worker.ErrStart) {
-			return nil, err
-		}
-		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("chart %s of release %s: %v", spec.Chart, spec.Name, err), cause: err}}
+		return nil, notHad(ctx, spec, err)
 	}
 	in, err := r.gather(ctx, spec)
 	if err != nil {

@@ -40,6 +40,7 @@ func TestTheSchemaNamesWhatTheParserKnows(t *testing.T) {
 		"document": {slices.Sorted(maps.Keys(schema.Properties)), document{}},
 		"spec":     {slices.Sorted(maps.Keys(schema.Properties["spec"].Properties)), specDocument{}},
 		"release":  {slices.Sorted(maps.Keys(schema.Defs["release"].Properties)), releaseDocument{}},
+		"login":    {slices.Sorted(maps.Keys(schema.Defs["chartCredential"].Properties)), credentialDocument{}},
 		"window":   {slices.Sorted(maps.Keys(schema.Defs["window"].Properties)), windowDocument{}},
 		"check":    {slices.Sorted(maps.Keys(schema.Defs["check"].Properties)), checkDocument{}},
 		"service":  {slices.Sorted(maps.Keys(schema.Defs["service"].Properties)), manifest.ServiceRef{}},
@@ -98,7 +99,29 @@ func TestTheSchemaJudgesAsTheParser(t *testing.T) {
 	}
 	window := func(fields string) string { return "deployWindows: [{" + fields + "}]" }
 	verify := func(check string) string { return "releases: [{name: web, chart: web, verify: [" + check + "]}]" }
+	chart := func(fields string) string { return "releases: [{name: web, chart: " + fields + "}]" }
+	digest := "@sha256:" + strings.Repeat("0", 64)
 	for spec, good := range map[string]bool{
+		chart("oci://example.com/web, version: 1.2.3"):                       true,
+		chart("oci://example.com/web, version: ^1.2"):                        true,
+		chart("oci://example.com/web, version: latest"):                      true,
+		chart("oci://example.com/web, version: \"" + digest + "\""):          true,
+		chart("oci://example.com/web, version: 1.2.3" + digest):              true,
+		chart("oci://example.com/web, version: 1.2.3@sha256:00"):             false,
+		chart("oci://example.com/web"):                                       false,
+		chart("oci://you:secret@example.com/web, version: 1.2.3"):            false,
+		chart("https://example.com/charts/web, version: 1.2.3"):              true,
+		chart("https://example.com/charts/web"):                              false,
+		chart("\"https://example.com/charts/web?token=x\", version: 1.0.0"):  false,
+		chart("https://example.com/charts/web-1.2.3.tgz"):                    true,
+		chart("http://example.com/charts/web, version: 1.2.3"):               false,
+		chart("http://127.0.0.1:8080/charts/web, version: 1.2.3"):            true,
+		chart("ftp://example.com/web, version: 1.2.3"):                       false,
+		chart("web, version: 1.2.3"):                                         false,
+		"chartCredentials: [{host: example.com, secret: login}]":             true,
+		"chartCredentials: [{host: \"https://example.com\", secret: login}]": false,
+		"chartCredentials: [{host: example.com, secret: Log_in}]":            false,
+		"chartCredentials: [{host: example.com}]":                            false,
 		"atomic: true":      true,
 		"pruneBudget: 0%":   true,
 		"pruneBudget: 101%": false,

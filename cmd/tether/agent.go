@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -37,6 +38,7 @@ type agentFlags struct {
 	webhookSecret string
 	git           gitFlags
 	sops          sopsFlags
+	charts        chartFlags
 }
 
 // gitFlags are where the repository's credentials are read from.
@@ -70,7 +72,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.StringVar(&f.listen, "listen", ":8080", "address for /healthz, /readyz, /metrics and /webhook; empty for none")
 	fl.StringVar(&f.webhookSecret, "webhook-secret-file", "", "file with the secret that push events to /webhook have to prove they know; without it none is taken")
 	fl.BoolVar(&f.once, "once", false, "look once, wait for the verdicts, and end")
-	fl.StringVar(&f.dataDir, "data-dir", "", "where the clone is kept (default: below the user's cache directory)")
+	fl.StringVar(&f.dataDir, "data-dir", "", "where the clone and fetched charts are kept (default: below the user's cache directory)")
 	fl.StringVar(&f.identity, "identity", "", "this replica's name in leases (default: host name and data directory)")
 	fl.StringVar(&f.driftSchedule, "drift-schedule", "*/30 * * * *", "when to compare everything with the cluster anew, as a cron expression; empty for never")
 	fl.IntVar(&f.concurrency, "concurrency", apply.DefaultConcurrency, "how many requests to the API server are under way at once at the most; fewer while it says that it has too many")
@@ -82,6 +84,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.StringVar(&f.git.sshKeyFile, "ssh-key-file", "", "file with a private key for ssh")
 	fl.StringVar(&f.git.knownHosts, "ssh-known-hosts-file", "", "known_hosts file for ssh")
 	fl.StringVar(&f.git.caFile, "git-ca-file", "", "file with the certificates that an https server's is checked against")
+	f.charts.register(fl)
 	return cmd
 }
 
@@ -128,12 +131,16 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	rendering, err := f.charts.rendering(filepath.Join(filepath.Dir(slot.dir), "charts"))
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a, err := agent.New(agent.Options{
 		Environments: f.environments, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
 		Repository: repo.String(), Branch: f.branch, FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
-		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, Keys: keys,
+		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, Keys: keys, Render: rendering,
 	}, repo, config, log, agent.NewMetrics(registry))
 	if err != nil {
 		return err

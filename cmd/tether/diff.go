@@ -22,6 +22,8 @@ type diffFlags struct {
 	*renderFlags
 	from string
 	live bool
+
+	rendering render.Config
 }
 
 func newDiff(s *shared) *cobra.Command {
@@ -43,6 +45,9 @@ agent would do if that were the branch's head now, by server-side dry-runs, drif
 included. Deploy windows, pauses and the prune budget are left out. Fields that
 people's tools added are shown and count as no difference, unless drift is strict.
 
+Charts from repositories and registries are fetched if they are not in the user's
+cache directory.
+
 Exit codes: 0 nothing would change; 1 there are differences; 2 bad usage, or what
 is compared would be refused.`,
 		Example: `  tether diff production
@@ -56,6 +61,7 @@ is compared would be refused.`,
 	fl.StringVar(&f.from, "from", "", "the revision to compare with (default HEAD)")
 	fl.StringVar(&f.revision, "to", "", "the revision to look at instead of the working tree")
 	fl.StringVar(&f.revision, "revision", "", "the same as --to")
+	f.charts.register(fl)
 	fl.BoolVar(&f.live, "live", false, "compare with the cluster")
 	f.sops.registerSecrets(fl)
 	fl.StringVar(&f.kubeVersion, "kube-version", "", "the Kubernetes version that charts see offline")
@@ -66,6 +72,9 @@ is compared would be refused.`,
 func (f *diffFlags) run(ctx context.Context, w io.Writer, environment string) error {
 	to, err := f.files(f.revision)
 	if err != nil {
+		return err
+	}
+	if f.rendering, err = f.charts.rendering(""); err != nil {
 		return err
 	}
 	var d *agent.Difference
@@ -105,7 +114,7 @@ func (f *diffFlags) preview(ctx context.Context, to fs.FS, environment string) (
 	if err != nil {
 		return nil, err
 	}
-	d, err := agent.Preview(ctx, c, to, f.namespace, keys)
+	d, err := agent.Preview(ctx, c, f.rendering, to, f.namespace, keys)
 	if err == nil {
 		d.From = "the cluster"
 	}
@@ -124,7 +133,7 @@ func (f *diffFlags) between(ctx context.Context, to fs.FS, environment string) (
 	if err != nil {
 		return nil, err
 	}
-	config.Lenient = true
+	config.Lenient, config.Charts = true, f.rendering.Charts
 	d, err := agent.Between(ctx, config, from, to, environment, render.Options{Revision: 1,
 		Capabilities: render.OfflineCapabilities(f.kubeVersion, f.apiVersions)})
 	if err == nil {

@@ -57,6 +57,7 @@ type renderFlags struct {
 	apiVersions []string
 	isUpgrade   bool
 	sops        sopsFlags
+	charts      chartFlags
 }
 
 func newRender(s *shared) *cobra.Command {
@@ -69,9 +70,10 @@ func newRender(s *shared) *cobra.Command {
 other in the order of environment.yaml.
 
 It reads the working tree of --repo as it stands, or a commit with --revision.
-It is offline, as helm template is, unless --kubeconfig or --context is given:
+No cluster is asked, as in helm template, unless --kubeconfig or --context is given:
 then charts see that cluster's version, APIs and objects, as with
-helm template --dry-run=server.`,
+helm template --dry-run=server. Charts from repositories and registries are fetched
+if they are not in the user's cache directory.`,
 		Example: `  tether render production
   tether render production --release xuangong-backend --revision HEAD~1`,
 		Args:              cobra.ExactArgs(1),
@@ -85,6 +87,7 @@ helm template --dry-run=server.`,
 	fl.StringSliceVar(&f.apiVersions, "api-versions", nil, "APIs that charts see offline, beside the built-in ones")
 	f.sops.registerSecrets(fl)
 	fl.BoolVar(&f.isUpgrade, "is-upgrade", false, "set .Release.IsUpgrade instead of .Release.IsInstall")
+	f.charts.register(fl)
 	return cmd
 }
 
@@ -111,6 +114,11 @@ func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) 
 	if err != nil {
 		return err
 	}
+	rendering, err := f.charts.rendering("")
+	if err != nil {
+		return err
+	}
+	config.Charts = rendering.Charts
 	r := render.NewRenderer(config)
 	for _, spec := range env.Releases {
 		if f.release != "" && spec.Name != f.release {
@@ -166,33 +174,43 @@ type checked struct {
 	Problems    []string `json:"problems"`
 	// Notes say what was not checked, and why.
 	Notes []string `json:"notes"`
+
+	away bool // what it needs from elsewhere can't be had now
 }
 
 func newValidate(s *shared) *cobra.Command {
 	var revision string
-	var keys sopsFlags
+	var outside outsideFlags
 	cmd := &cobra.Command{
 		Use:   "validate [ENVIRONMENT...]",
 		Short: "Check a config repository, with file and line",
 		Long: `Check every environment of a config repository, or the named ones: what
 environment.yaml says, that charts and values exist and stay in the repository,
 that values fit the charts' schemas, and that everything renders. Nothing is
-asked of a cluster. All problems are printed, not only the first. Values that are
-encrypted with SOPS are checked with their key; without, and where values lie in the
-cluster, a note says what was not checked.
+asked of a cluster; charts from repositories and registries are fetched if they
+are not in the user's cache directory. All problems are printed, not only the first.
+Values that are encrypted with SOPS are checked with their key; without, and where
+values lie in the cluster, a note says what was not checked.
 
 It reads the working tree of --repo as it stands, or a commit with --revision.`,
 		ValidArgsFunction: s.completeEnvironments,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.validate(cmd.Context(), cmd.OutOrStdout(), &keys, revision, args)
+			return s.validate(cmd.Context(), cmd.OutOrStdout(), &outside, revision, args)
 		},
 	}
 	cmd.Flags().StringVar(&revision, "revision", "", "read this commit instead of the working tree")
-	keys.register(cmd.Flags())
+	outside.sops.register(cmd.Flags())
+	outside.charts.register(cmd.Flags())
 	return cmd
 }
 
-func (s *shared) validate(ctx context.Context, w io.Writer, keys *sopsFlags, revision string, names []string) error {
+// outsideFlags say how what a repository refers to is had.
+type outsideFlags struct {
+	sops   sopsFlags
+	charts chartFlags
+}
+
+func (s *shared) validate(ctx context.Context, w io.Writer, outside *outsideFlags, revision string, names []string) error {
 	files, err := s.files(revision)
 	if err != nil {
 		return err
@@ -202,22 +220,30 @@ func (s *shared) validate(ctx context.Context, w io.Writer, keys *sopsFlags, rev
 			return usageError{err}
 		}
 	}
+	rendering, err := outside.charts.rendering("")
+	if err != nil {
+		return err
+	}
 	var results []checked
-	bad := 0
+	bad, away := 0, false
 	for _, name := range names {
-		config, err := keys.config(nil, name, s.namespace)
+		config, err := outside.sops.config(nil, name, s.namespace)
 		if err != nil {
 			return err
 		}
-		config.Lenient = true
+		config.Lenient, config.Charts = true, rendering.Charts
 		c := check(ctx, config, files, name)
 		if !c.Valid {
 			bad++
 		}
+		away = away || c.away
 		results = append(results, c)
 	}
 	if err := s.print(w, results, func(w io.Writer) error { return tableOfChecks(w, results) }); err != nil {
 		return err
+	}
+	if away {
+		return errors.New("what lies elsewhere can't be had now: try again")
 	}
 	if bad > 0 {
 		return usageError{fmt.Errorf("%d of %s refused", bad, plural(len(names), "environment"))}
@@ -249,6 +275,8 @@ func check(ctx context.Context, config render.Config, files fs.FS, name string) 
 			}
 		}
 		if err != nil {
+			var away *render.AwayError
+			c.away = c.away || errors.As(err, &away)
 			c.Problems = append(c.Problems, strings.Split(err.Error(), "\n")...)
 		}
 	}

@@ -119,12 +119,13 @@ type response struct {
 
 // outline is what is left of a chart without its files.
 type outline struct {
+	Lock         *chart.Lock `json:",omitempty"`
 	Metadata     *chart.Metadata
 	Dependencies []*chart.Metadata
 }
 
 func outlineOf(c *chart.Chart) ([]byte, error) {
-	o := outline{Metadata: c.Metadata}
+	o := outline{Metadata: c.Metadata, Lock: c.Lock}
 	for _, d := range c.Dependencies() {
 		o.Dependencies = append(o.Dependencies, d.Metadata)
 	}
@@ -139,7 +140,7 @@ func parseOutline(raw []byte) (*chart.Chart, error) {
 	if o.Metadata == nil {
 		return nil, fmt.Errorf("a chart's outline has no metadata")
 	}
-	out := &chart.Chart{Metadata: o.Metadata}
+	out := &chart.Chart{Metadata: o.Metadata, Lock: o.Lock}
 	for _, m := range o.Dependencies {
 		out.AddDependency(&chart.Chart{Metadata: m})
 	}

@@ -4,8 +4,8 @@
 //
 // In a script, $NS is a namespace of its own, $REPO its repository, and the files
 // below repo/, to which charts/ is added, what the next commit holds, with ${NS}
-// replaced. See commands for
-// what can be typed besides testscript's own commands.
+// and ${REGISTRY} replaced. See commands for what can be typed besides testscript's
+// own commands.
 package e2e_test
 
 import (
@@ -39,6 +39,8 @@ func TestScripts(t *testing.T) {
 			"await":    await,
 			"until":    until,
 			"snapshot": snapshot,
+			"registry": registry,
+			"publish":  publish,
 		},
 	})
 }
@@ -110,10 +112,11 @@ func commit(ts *testscript.TestScript, neg bool, args []string) {
 			return err
 		}
 		raw, err := os.ReadFile(path)
-		if err != nil || !strings.Contains(string(raw), "${NS}") {
+		if err != nil || !strings.Contains(string(raw), "${") {
 			return err
 		}
-		return os.WriteFile(path, []byte(strings.ReplaceAll(string(raw), "${NS}", ts.Getenv("NS"))), 0o600)
+		text := strings.NewReplacer("${NS}", ts.Getenv("NS"), "${REGISTRY}", ts.Getenv("REGISTRY")).Replace(string(raw))
+		return os.WriteFile(path, []byte(text), 0o600)
 	}))
 	git(ts, "-C", dir, "add", "--all")
 	git(ts, "-C", dir, "commit", "--quiet", "--allow-empty", "--message", args[0])

@@ -23,15 +23,17 @@ var rooms = map[string][]string{
 	"source":            {},
 	"drift":             {},
 	"render/manifest":   {},
-	"render":            {"render/manifest", "render/sops", "render/worker"},
+	"render":            {"render/fetch", "render/manifest", "render/sops", "render/worker"},
+	"render/fetch":      {},
 	"render/sops":       {},
 	"render/worker":     {"render/manifest"},
 	"apply/record":      {"render/manifest"},
 	"apply":             {"apply/record", "drift", "render/manifest"},
 	"agent":             {"source", "render", "render/manifest", "render/sops", "apply", "apply/record", "drift"},
-	"cmd/tether":        {"agent", "apply", "cmd/tether/demo", "render", "render/worker", "source"},
+	"cmd/tether":        {"agent", "apply", "cmd/tether/demo", "render", "render/fetch", "render/worker", "source"},
 	"cmd/tether/demo":   {},
 	"test/cluster":      {},
+	"test/hosts":        {"test/cluster"},
 	"test/controlplane": {},
 }
 
@@ -49,6 +51,7 @@ var libraries = []struct {
 	{"github.com/go-git/go-git", "git", []string{"source"}},
 	{"github.com/getsops/", "SOPS", []string{"render/sops"}},
 	{"sigs.k8s.io/kustomize", "kustomize", []string{"render"}},
+	{"oras.land/oras-go", "registries", []string{"render/fetch"}},
 	{"log/slog", "a log", []string{"agent", "cmd/tether"}},
 	{"github.com/prometheus/", "metrics", []string{"agent", "cmd/tether"}},
 }

@@ -90,6 +90,12 @@ subjects:
 - --webhook-secret-file=/etc/tether/webhook/{{ .key }}
 {{- end }}
 {{- end }}
+{{- if .Values.registries.existingSecret }}
+- --registry-config=/etc/tether/registries/.dockerconfigjson
+{{- end }}
+{{- if .Values.registries.ca.existingConfigMap }}
+- --registry-ca-file=/etc/tether/registries-ca/{{ .Values.registries.ca.key }}
+{{- end }}
 {{- with .Values.agent.extraArgs }}
 {{ toYaml . }}
 {{- end }}

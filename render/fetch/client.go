@@ -1,0 +1,218 @@
+package fetch
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"oras.land/oras-go/v2/registry/remote/auth"
+)
+
+// How long a host may take.
+const (
+	dialTimeout   = 10 * time.Second
+	answerTimeout = 30 * time.Second
+	fetchTimeout  = time.Minute
+)
+
+// client returns an HTTP client that trusts the given certificates beside the
+// system's and the Fetcher's own.
+func (f *Fetcher) client(ca []byte) (*http.Client, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c := f.clients[string(ca)]; c != nil {
+		return c, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	for _, pem := range [][]byte{f.ca, ca} {
+		if len(pem) > 0 && !pool.AppendCertsFromPEM(pem) {
+			return nil, errors.New("the certificates to check it against hold no certificate in PEM")
+		}
+	}
+	c := &http.Client{CheckRedirect: checkRedirect, Transport: &careful{&http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    dialTimeout,
+		ResponseHeaderTimeout:  answerTimeout,
+		MaxResponseHeaderBytes: 1 << 20,
+		IdleConnTimeout:        answerTimeout,
+		ForceAttemptHTTP2:      true,
+	}}}
+	f.clients[string(ca)] = c
+	return c, nil
+}
+
+const maxRedirects = 10
+
+var errRedirects = fmt.Errorf("it redirects more than %d times", maxRedirects)
+
+// checkRedirect keeps credentials from any other scheme, host or port. Go's own
+// client would send them to another port, and to names below the host's.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) >= maxRedirects {
+		return errRedirects
+	}
+	if from := via[0].URL; from.Scheme != req.URL.Scheme || !strings.EqualFold(from.Host, req.URL.Host) {
+		for _, name := range []string{"Authorization", "Cookie", "Referer"} {
+			req.Header.Del(name)
+		}
+	}
+	return nil
+}
+
+// careful sends nothing in the clear, but to this machine, where a registry
+// without TLS is reached as well.
+type careful struct{ *http.Transport }
+
+var errClear = errors.New("it leads to an address with http://, which anybody on the way can read and change")
+
+// RoundTrip sends a request.
+func (c *careful) RoundTrip(req *http.Request) (*http.Response, error) {
+	local := loopback(req.URL.Hostname())
+	if req.URL.Scheme == "http" && !local {
+		return nil, errClear
+	}
+	resp, err := c.Transport.RoundTrip(req)
+	var record tls.RecordHeaderError
+	if err == nil || !local || req.Body != nil || !errors.As(err, &record) || string(record.RecordHeader[:]) != "HTTP/" {
+		return resp, err
+	}
+	clear := req.Clone(req.Context())
+	clear.URL.Scheme = "http"
+	return c.Transport.RoundTrip(clear)
+}
+
+// connection is a host and how one is known to it.
+type connection struct {
+	host   string
+	login  *Login // nil for nobody's
+	client *http.Client
+}
+
+func (f *Fetcher) connect(ctx context.Context, host string, logins Logins) (*connection, error) {
+	c := &connection{host: host}
+	var err error
+	if logins != nil {
+		if c.login, err = logins(ctx, host); err != nil {
+			return nil, err
+		}
+	}
+	if c.login == nil {
+		c.login = f.Login(host)
+	}
+	var ca []byte
+	if c.login != nil {
+		ca = c.login.ca
+	}
+	if c.client, err = f.client(ca); err != nil {
+		return nil, fmt.Errorf("%s: %w", host, err)
+	}
+	return c, nil
+}
+
+func (c *connection) credential(_ context.Context, host string) (auth.Credential, error) {
+	if c.login == nil || !strings.EqualFold(host, c.host) && !(c.host == "docker.io" && host == "registry-1.docker.io") {
+		return auth.EmptyCredential, nil
+	}
+	return c.login.credential, nil
+}
+
+// get asks for a URL of the host. The caller closes the body.
+func (c *connection) get(ctx context.Context, address string, header http.Header) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%s is no address", Shown(address))
+	}
+	req.Header = header.Clone()
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	if l := c.login; l != nil && l.credential.Username+l.credential.Password != "" {
+		req.SetBasicAuth(l.credential.Username, l.credential.Password)
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotModified {
+		resp.Body.Close()
+		return nil, c.answered(resp.StatusCode)
+	}
+	return resp, nil
+}
+
+// AwayError says that a host could not be asked, or could not answer: it is worth
+// asking again.
+type AwayError struct{ Host, why string }
+
+// Error says which host, and why. It is the same for the same trouble.
+func (e *AwayError) Error() string { return fmt.Sprintf("%s can't answer: %s", e.Host, e.why) }
+
+// errAbsent says that a host has not got what it was asked for.
+var errAbsent = errors.New("is not there")
+
+// answered says what an HTTP status means.
+func (c *connection) answered(status int) error {
+	text := fmt.Sprintf("%d %s", status, http.StatusText(status))
+	switch {
+	case status == http.StatusNotFound || status == http.StatusGone:
+		return errAbsent
+	case (status == http.StatusUnauthorized || status == http.StatusForbidden) && c.login != nil:
+		return fmt.Errorf("%s does not let the login from %s have it (%s): check the login, and what it may read", c.host, c.login.From, text)
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return fmt.Errorf("%s wants a login (%s): name a Secret with one in spec.chartCredentials, or give --registry-config", c.host, text)
+	case status == http.StatusRequestTimeout || status == http.StatusTooManyRequests || status >= 500:
+		return &AwayError{c.host, text}
+	}
+	return fmt.Errorf("%s answers %s", c.host, text)
+}
+
+// explain tells trouble on the way from what will be the same the next time. URLs
+// are left out of what it says: those of redirects can hold signatures.
+func (c *connection) explain(err error) error {
+	var exchange *url.Error
+	for e := exchange; errors.As(err, &e); err = e.Err {
+		exchange = e
+	}
+	host := c.host
+	if exchange != nil {
+		if at := hostOf(exchange.URL); at != "" && at != host {
+			host += " (which leads to " + at + ")"
+		}
+	}
+	var untrusted *tls.CertificateVerificationError
+	var op *net.OpError
+	var dns *net.DNSError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("%s has a certificate that can't be trusted (%w): give the certificates to check it against as ca.crt of its Secret, or with --registry-ca-file", host, untrusted.Err)
+	case errors.Is(err, errClear):
+		return fmt.Errorf("%s: %w", host, errClear)
+	case errors.Is(err, errRedirects):
+		return fmt.Errorf("%s: %w", host, errRedirects)
+	case errors.Is(err, context.Canceled):
+		return &AwayError{host, "it was not waited for"}
+	case errors.As(err, &dns):
+		return &AwayError{host, "its name can't be looked up"}
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return &AwayError{host, "not in time"}
+	case errors.As(err, &op):
+		return &AwayError{host, op.Op + ": " + op.Err.Error()}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), exchange != nil:
+		return &AwayError{host, "the exchange with it broke off"}
+	}
+	return fmt.Errorf("%s: %w", host, err)
+}

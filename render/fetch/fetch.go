@@ -1,0 +1,148 @@
+// Package fetch brings charts from chart repositories and OCI registries: packed,
+// and known by their digests.
+//
+// It does not know git, environments or Secrets, nor what is in a chart: it is
+// given a reference, and returns bytes.
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+
+	"oras.land/oras-go/v2/registry/remote/auth"
+	"oras.land/oras-go/v2/registry/remote/credentials"
+)
+
+// MaxPacked is how large a packed chart may be.
+const MaxPacked = 20 << 20
+
+// maxCache is for thousands of charts, and leaves the clone its share of a volume.
+const maxCache = 512 << 20
+
+// Options configure a Fetcher.
+type Options struct {
+	// Dir is where what was fetched is kept; nothing is if it is empty.
+	Dir string
+	// DockerConfig is a docker config.json with logins, or nothing.
+	DockerConfig []byte
+	// CA are certificates in PEM that hosts' are checked against, beside the
+	// system's.
+	CA []byte
+}
+
+// Fetcher fetches charts. It is safe for concurrent use.
+type Fetcher struct {
+	cache  cache
+	logins credentials.Store // nil for none
+	ca     []byte
+
+	mu      sync.Mutex
+	clients map[string]*http.Client // by the certificates they trust
+	indexes map[string]*index       // by repository and chart
+}
+
+// New returns a Fetcher. It asks nobody.
+func New(o Options) (*Fetcher, error) {
+	f := &Fetcher{cache: cache{o.Dir, maxCache}, ca: o.CA, clients: map[string]*http.Client{}, indexes: map[string]*index{}}
+	var err error
+	if len(o.DockerConfig) > 0 {
+		if f.logins, err = dockerConfig(o.DockerConfig); err != nil {
+			return nil, fmt.Errorf("the docker config %w", err)
+		}
+	}
+	if _, err := f.client(nil); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Login returns the docker config's login for a host, or nil.
+func (f *Fetcher) Login(host string) *Login {
+	if f.logins == nil {
+		return nil
+	}
+	if c := lookup(f.logins, host); c != auth.EmptyCredential {
+		return &Login{From: "the docker config", credential: c}
+	}
+	return nil
+}
+
+// Pin is what a reference was resolved to.
+type Pin struct {
+	// Chart and Version are the reference, as it was asked for.
+	Chart   string `json:"chart"`
+	Version string `json:"version"`
+	// Resolved is the chart's version, Digest what names it: the digest of an OCI
+	// manifest, or of a packed chart.
+	Resolved string `json:"resolved"`
+	Digest   string `json:"digest"`
+}
+
+// fetched is a packed chart.
+type fetched struct {
+	raw      []byte
+	resolved string // its version, where the reference alone does not tell
+	digest   string
+}
+
+// Get returns a packed chart, and its digest. pin is what the reference was
+// resolved to before, or nil: it is kept to, and nobody is asked if that is in the
+// cache.
+//
+// It fails with an AwayError if it is worth another try.
+func (f *Fetcher) Get(ctx context.Context, r Reference, pin *Pin, logins Logins) ([]byte, Pin, error) {
+	if pin == nil && r.Digest != "" {
+		pin = &Pin{Resolved: r.Version, Digest: r.Digest}
+	}
+	if pin != nil {
+		if raw := f.cached(r, pin.Digest); raw != nil {
+			return raw, Pin{Chart: r.Chart(), Version: r.Asked(), Resolved: pin.Resolved, Digest: pin.Digest}, nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	c, err := f.connect(ctx, r.host(), logins)
+	if err != nil {
+		return nil, Pin{}, err
+	}
+	do := f.download
+	if r.oci() {
+		do = f.pull
+	}
+	got, err := do(ctx, c, r, pin, logins)
+	if errors.Is(err, errAbsent) {
+		err = fmt.Errorf("%s has no such chart or version: check both, and that it was published", c.host)
+		if pin != nil {
+			err = fmt.Errorf("%s does not have it (%s) any more: publish it again, or ask for another version", c.host, pin.Digest)
+		}
+	}
+	if err != nil {
+		return nil, Pin{}, err
+	}
+	return got.raw, Pin{Chart: r.Chart(), Version: r.Asked(), Resolved: got.resolved, Digest: got.digest}, nil
+}
+
+// Used keeps what a pin names from being dropped as unused.
+func (f *Fetcher) Used(r Reference, pin Pin) { f.cached(r, pin.Digest) }
+
+// cached returns a packed chart that was fetched before, or nil.
+func (f *Fetcher) cached(r Reference, digest string) []byte {
+	raw := f.cache.get(digest)
+	if raw == nil || !r.oci() {
+		return raw
+	}
+	layer, err := layerOf(raw)
+	if err != nil {
+		return nil
+	}
+	return f.cache.get(string(layer.Digest))
+}
+
+// changedError says that a reference that was resolved before means something else
+// now.
+func changedError(want, have string) error {
+	return fmt.Errorf("it is another chart than it was (%.19s… instead of %.19s…): it was published again under the same version; ask for another one", have, want)
+}

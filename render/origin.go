@@ -1,0 +1,69 @@
+package render
+
+import (
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/xetys/tether/render/fetch"
+)
+
+// chart checks where a release's chart comes from.
+func (l *checker) chart(at func(string) int, r releaseDocument) (string, *fetch.Reference) {
+	switch {
+	case r.Chart == "":
+		l.refuse(at("chart"), "release %s has no chart: name the chart's folder", r.Name)
+		return "", nil
+	case fetch.Remote(r.Chart):
+		ref, err := fetch.ParseReference(r.Chart, r.Version)
+		if err != nil {
+			l.refuse(at("chart"), "chart %s of release %s: %v", fetch.Shown(r.Chart), r.Name, err)
+		}
+		return fetch.Shown(r.Chart), &ref
+	case r.Version != "":
+		l.refuse(at("version"), "version %s of release %s: a chart in the repository has its version in its Chart.yaml; remove it here", r.Version, r.Name)
+	}
+	p, ok := l.within(at("chart"), "chart", r.Chart, ".")
+	file := path.Join(p, "Chart.yaml")
+	if packed(p) {
+		file = p
+	}
+	if ok {
+		if _, err := fs.Stat(l.files, file); err != nil {
+			l.refuse(at("chart"), "chart %s of release %s does not exist: there is no %s", r.Chart, r.Name, file)
+		}
+	}
+	return p, nil
+}
+
+var dnsName = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
+
+// ChartCredential names the Secret, in the environment's namespace, that holds the
+// login for a host.
+type ChartCredential struct{ Host, Secret string }
+
+type credentialDocument struct {
+	Host   string `yaml:"host"`
+	Secret string `yaml:"secret"`
+}
+
+func (l *checker) credentials(docs []credentialDocument) []ChartCredential {
+	var out []ChartCredential
+	for i, d := range docs {
+		at := func(field string) int { return l.line("spec", "chartCredentials", i, field) }
+		host := strings.ToLower(d.Host)
+		switch {
+		case host == "" || strings.ContainsAny(host, "/@ "):
+			l.refuse(at("host"), "chartCredentials: host %q: use a host's name, with its port if the charts' addresses have one", d.Host)
+		case slices.ContainsFunc(out, func(c ChartCredential) bool { return c.Host == host }):
+			l.refuse(at("host"), "chartCredentials: host %s is listed twice: remove one", d.Host)
+		}
+		if !dnsName.MatchString(d.Secret) || len(d.Secret) > 253 {
+			l.refuse(at("secret"), "chartCredentials: secret %q of host %s: use the name of a Secret in the environment's namespace", d.Secret, d.Host)
+		}
+		out = append(out, ChartCredential{Host: host, Secret: d.Secret})
+	}
+	return out
+}
