@@ -31,6 +31,7 @@ var rooms = map[string][]string{
 	"cmd/tether":        {"agent", "apply", "cmd/tether/demo", "render", "source"},
 	"cmd/tether/demo":   {},
 	"test/cluster":      {},
+	"test/sops":         {},
 	"test/controlplane": {},
 }
 
@@ -46,7 +47,7 @@ var libraries = []struct {
 	{"k8s.io/client-go/kubernetes", "a Kubernetes client", []string{"apply", "apply/record", "cmd/tether/demo", "test/cluster", "test/controlplane"}},
 	{"sigs.k8s.io/controller-runtime", "a Kubernetes client", []string{"apply"}},
 	{"github.com/go-git/go-git", "git", []string{"source"}},
-	{"github.com/getsops/", "SOPS", []string{"render/sops"}},
+	{"github.com/getsops/", "SOPS", []string{"render/sops", "test/sops"}},
 	{"sigs.k8s.io/kustomize", "kustomize", []string{"render"}},
 	{"log/slog", "a log", []string{"agent", "cmd/tether"}},
 	{"github.com/prometheus/", "metrics", []string{"agent", "cmd/tether"}},
