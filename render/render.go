@@ -103,9 +103,9 @@ func (p *Prepared) render(opts Options) (*manifest.Release, error) {
 	if err := chartutil.ProcessDependenciesWithMerge(ch, p.values); err != nil {
 		return nil, err
 	}
-	values, err := chartutil.ToRenderValues(ch, p.values, chartutil.ReleaseOptions{
+	values, err := chartutil.ToRenderValuesWithSchemaValidation(ch, p.values, chartutil.ReleaseOptions{
 		Name: p.spec.Name, Namespace: p.spec.Namespace, Revision: opts.Revision, IsInstall: !opts.IsUpgrade, IsUpgrade: opts.IsUpgrade,
-	}, caps)
+	}, caps, len(p.Unread) > 0)
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"a rule of ignore without paths":     {environment(good + "\n  ignore: [{kind: Deployment}]"), "environments/prod/environment.yaml:8: a rule of ignore needs a kind and paths"},
 		"a path that is no JSON pointer":     {environment(good + "\n  ignore: [{kind: Deployment, paths: [spec.replicas]}]"), `path "spec.replicas" of a rule of ignore: use a JSON pointer`},
 		"a pattern that can't match":         {environment(good + "\n  ignore: [{kind: Deployment, name: \"[\", paths: [/spec]}]"), `name "[" of a rule of ignore: use a name, or a pattern`},
-		"values that SOPS encrypted":         {environment(good) + "-- environments/prod/values.yaml --\na: ENC[x]\nsops: {mac: x}\n", "environments/prod/values.yaml: can't be decrypted: its sops metadata names no key"},
+		"values that SOPS encrypted":         {environment(good) + "-- environments/prod/values.yaml --\na: ENC[x]\nsops: {mac: x}\n", "environments/prod/values.yaml: can't be decrypted: its sops metadata can't be read"},
 		"values that break the schema":       {environment(good) + "-- charts/web/values.schema.json --\n{\"properties\": {\"a\": {\"type\": \"integer\"}}}\n", "environments/prod/values.yaml: release web: web: - at '/a': got string, want integer"},
 		"a schema that reads files":          {environment(good) + "-- charts/web/values.schema.json --\n{\"properties\": {\"a\": {\"$ref\": \"file:///etc/passwd\"}}}\n", "values.schema.json refers to file:///etc/passwd"},
 		"a schema that reaches out":          {environment(good) + "-- charts/web/values.schema.json --\n{\"allOf\": [{\"$ref\": \"https://example.com/s.json\"}]}\n", "values.schema.json refers to https://example.com/s.json"},

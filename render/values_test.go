@@ -221,7 +221,7 @@ func TestTheDigestIsWhatItWas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "DIGEST"; p.Digest != want {
+	if want := "1a91072e55dd014c8c59c51381382cdfab3a6b0d"; p.Digest != want {
 		t.Errorf("have %s, want %s", p.Digest, want)
 	}
 	same, _, err := prepared(t, render.Config{}, repo(t, release(`values: {a: one}`)))

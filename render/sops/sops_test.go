@@ -20,7 +20,7 @@ database:
   port: 5432
   ratio: 0.5
   big: 1e3
-  on: true
+  enabled: true
   none: null
   empty: ""
   list:

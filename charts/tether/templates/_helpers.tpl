@@ -85,6 +85,9 @@ subjects:
 {{- if .Values.repository.ca.existingConfigMap }}
 - --git-ca-file=/etc/tether/ca/{{ .Values.repository.ca.key }}
 {{- end }}
+{{- with .Values.sops.secrets }}
+- --sops-secret={{ join "," . }}
+{{- end }}
 {{- with .Values.agent.extraArgs }}
 {{ toYaml . }}
 {{- end }}
