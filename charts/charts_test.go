@@ -101,7 +101,7 @@ var installations = map[string]installation{
 		"repository.credentials.existingSecret=git", "repository.ca.existingConfigMap=git-ca", "webhook.existingSecret=webhook",
 		"registries.existingSecret=registries", "registries.ca.existingConfigMap=registries-ca"),
 	"tether-ssh-namespaced": agentWith("repository.url=git@github.com:xetys/xuangong.git",
-		"repository.credentials.existingSecret=git", "rbac.namespaces={xuangong-prod,xuangong-dev}", "replicas=1"),
+		"repository.credentials.existingSecret=git", "rbac.namespaces={xuangong-prod,xuangong-dev}", "replicas=1", "sops.secrets={sops,production=sops-production}"),
 }
 
 func TestChartsPassAStrictLint(t *testing.T) {

@@ -87,6 +87,11 @@ func (p *PatchSpec) check(targeted bool) error {
 		if !targeted {
 			return errors.New("a JSON 6902 patch needs a target")
 		}
+		raw, err := json.Marshal(one) // kustomize takes a list that begins with [ for JSON
+		if err != nil {
+			return err
+		}
+		p.Patch = string(raw)
 	case map[string]any:
 		if err := p.merges(one, targeted); err != nil {
 			return err

@@ -73,7 +73,6 @@ func TestWhatIsRefused(t *testing.T) {
 	for sentence, c := range map[string]struct{ text, want string }{
 		"an unknown field of spec":           {environment(good + "\n  drifts: correct"), `environments/prod/environment.yaml:8: unknown field "drifts"`},
 		"an unknown field of a release":      {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      depends: [x]"), `environments/prod/environment.yaml:9: unknown field "depends"`},
-		"a field that is not supported yet":  {environment(good + "\n  patches: []"), `environments/prod/environment.yaml:8: field "patches" is not supported yet: remove it`},
 		"a window without an end":            {environment(good + "\n  deployWindows:\n    - {kind: allow, schedule: 0 9 * * *}"), `environments/prod/environment.yaml:9: duration "" of a deploy window: use a duration like 8h, up to 744h`},
 		"a window that is no time":           {environment(good + "\n  deployWindows:\n    - {kind: allow, schedule: at nine, duration: 8h}"), `environments/prod/environment.yaml:9: schedule "at nine" of a deploy window: use five cron fields`},
 		"a window of a zone of its own":      {environment(good + "\n  deployWindows:\n    - {kind: deny, schedule: 0 9 * * *, duration: 8h, timezone: Mars}"), `timezone "Mars" of a deploy window: use a name like Europe/Berlin`},
@@ -99,7 +98,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"a rule of ignore without paths":     {environment(good + "\n  ignore: [{kind: Deployment}]"), "environments/prod/environment.yaml:8: a rule of ignore needs a kind and paths"},
 		"a path that is no JSON pointer":     {environment(good + "\n  ignore: [{kind: Deployment, paths: [spec.replicas]}]"), `path "spec.replicas" of a rule of ignore: use a JSON pointer`},
 		"a pattern that can't match":         {environment(good + "\n  ignore: [{kind: Deployment, name: \"[\", paths: [/spec]}]"), `name "[" of a rule of ignore: use a name, or a pattern`},
-		"values that SOPS encrypted":         {environment(good) + "-- environments/prod/values.yaml --\na: ENC[x]\nsops: {mac: x}\n", "environments/prod/values.yaml: is encrypted with SOPS, which is not supported yet"},
+		"values that SOPS encrypted":         {environment(good) + "-- environments/prod/values.yaml --\na: ENC[x]\nsops: {mac: x}\n", "environments/prod/values.yaml: can't be decrypted: its sops metadata can't be read"},
 		"values that break the schema":       {environment(good) + "-- charts/web/values.schema.json --\n{\"properties\": {\"a\": {\"type\": \"integer\"}}}\n", "environments/prod/values.yaml: release web: web: - at '/a': got string, want integer"},
 		"a schema that reads files":          {environment(good) + "-- charts/web/values.schema.json --\n{\"properties\": {\"a\": {\"$ref\": \"file:///etc/passwd\"}}}\n", "values.schema.json refers to file:///etc/passwd"},
 		"a schema that reaches out":          {environment(good) + "-- charts/web/values.schema.json --\n{\"allOf\": [{\"$ref\": \"https://example.com/s.json\"}]}\n", "values.schema.json refers to https://example.com/s.json"},

@@ -42,6 +42,9 @@ func TestTheSchemaNamesWhatTheParserKnows(t *testing.T) {
 		"release":  {slices.Sorted(maps.Keys(schema.Defs["release"].Properties)), releaseDocument{}},
 		"login":    {slices.Sorted(maps.Keys(schema.Defs["chartCredential"].Properties)), credentialDocument{}},
 		"window":   {slices.Sorted(maps.Keys(schema.Defs["window"].Properties)), windowDocument{}},
+		"values":   {slices.Sorted(maps.Keys(schema.Defs["valuesFrom"].Properties)), valuesFromDocument{}},
+		"patch":    {slices.Sorted(maps.Keys(schema.Defs["patch"].Properties)), patchDocument{}},
+		"target":   {slices.Sorted(maps.Keys(schema.Defs["target"].Properties)), targetDocument{}},
 		"check":    {slices.Sorted(maps.Keys(schema.Defs["check"].Properties)), checkDocument{}},
 		"service":  {slices.Sorted(maps.Keys(schema.Defs["service"].Properties)), manifest.ServiceRef{}},
 		"expect":   {slices.Sorted(maps.Keys(schema.Defs["expect"].Properties)), expectDocument{}},
@@ -101,6 +104,7 @@ func TestTheSchemaJudgesAsTheParser(t *testing.T) {
 	verify := func(check string) string { return "releases: [{name: web, chart: web, verify: [" + check + "]}]" }
 	chart := func(fields string) string { return "releases: [{name: web, chart: " + fields + "}]" }
 	digest := "@sha256:" + strings.Repeat("0", 64)
+	values := func(fields string) string { return "releases: [{name: web, chart: web, " + fields + "}]" }
 	for spec, good := range map[string]bool{
 		chart("oci://example.com/web, version: 1.2.3"):                       true,
 		chart("oci://example.com/web, version: ^1.2"):                        true,
@@ -122,6 +126,18 @@ func TestTheSchemaJudgesAsTheParser(t *testing.T) {
 		"chartCredentials: [{host: \"https://example.com\", secret: login}]": false,
 		"chartCredentials: [{host: example.com, secret: Log_in}]":            false,
 		"chartCredentials: [{host: example.com}]":                            false,
+		values("values: {a: b}"):                                                                   true,
+		values("values: [{a: b}]"):                                                                 true,
+		values("values: "):                                                                         true,
+		values("values: word"):                                                                     false,
+		values("values: [7]"):                                                                      false,
+		values("valuesFrom: [{kind: Secret, name: x, key: a, targetPath: a.b, optional: true}]"):   true,
+		values("valuesFrom: [{kind: Pod, name: x}]"):                                               false,
+		values("valuesFrom: [{kind: Secret, name: X}]"):                                            false,
+		values("valuesFrom: [{kind: Secret, name: x, targetPath: a=b}]"):                           false,
+		values("patches: [{target: {kind: Service}, patch: '[{op: remove, path: /spec}]'}]"):       true,
+		values("patches: [{target: {kind: Service}}]"):                                             false,
+		values("patches: [{target: {}, patch: '[{op: remove, path: /spec}]'}]"):                    false,
 		"atomic: true":      true,
 		"pruneBudget: 0%":   true,
 		"pruneBudget: 101%": false,

@@ -289,7 +289,7 @@ func (r *Renderer) file(ctx context.Context, files fs.FS, p *Prepared, name stri
 		}
 		return layer{values: values}, nil
 	}
-	plain, err := in.keys.Decrypt(ctx, raw)
+	values, err = in.keys.Decrypt(ctx, raw)
 	var away *sops.UnavailableError
 	switch {
 	case errors.As(err, &away), ctx.Err() != nil:
@@ -304,10 +304,6 @@ func (r *Renderer) file(ctx context.Context, files fs.FS, p *Prepared, name stri
 		return refuse("can't be decrypted: %v", in.lack)
 	case err != nil:
 		return refuse("can't be decrypted: %v", err)
-	}
-	values = map[string]any{}
-	if err := sigsyaml.Unmarshal(plain, &values); err != nil {
-		return refuse("is not a map of values once it is decrypted")
 	}
 	return layer{values, true}, nil
 }

@@ -88,6 +88,9 @@ func (k *Keys) addPGP(raw []byte) error {
 	if err != nil {
 		return fmt.Errorf("it is no armored OpenPGP key: %w", err)
 	}
+	if len(entities) == 0 {
+		return errors.New("it is no armored OpenPGP key: there is none in it")
+	}
 	for _, e := range entities {
 		if e.PrivateKey == nil {
 			return fmt.Errorf("PGP key %X is a public key: export the private one, with gpg --export-secret-keys --armor", e.PrimaryKey.Fingerprint)

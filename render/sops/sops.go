@@ -7,6 +7,7 @@ package sops
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,12 +15,10 @@ import (
 
 	"github.com/getsops/sops/v3"
 	"github.com/getsops/sops/v3/aes"
-	"github.com/getsops/sops/v3/config"
 	"github.com/getsops/sops/v3/keyservice"
 	"github.com/getsops/sops/v3/logging"
-	"github.com/getsops/sops/v3/stores/json"
-	"github.com/getsops/sops/v3/stores/yaml"
 	"github.com/sirupsen/logrus"
+	"sigs.k8s.io/yaml"
 )
 
 // sops logs by itself; what matters is in the errors.
@@ -47,78 +46,51 @@ func Encrypted(values map[string]any) bool {
 	return mac || modified
 }
 
-// store reads and writes one of the formats of sops.
-type store interface {
-	LoadEncryptedFile([]byte) (sops.Tree, error)
-	EmitPlainFile(sops.TreeBranches) ([]byte, error)
-}
-
-// storeOf tells how a file was encrypted: as JSON, as YAML, or as a whole, of which
-// sops makes JSON with the one key data.
-func storeOf(raw []byte) store {
-	stores := config.NewStoresConfig()
-	if !strings.HasPrefix(strings.TrimSpace(string(raw)), "{") {
-		return yaml.NewStore(&stores.YAML)
-	}
-	asJSON := json.NewStore(&stores.JSON)
-	tree, err := asJSON.LoadEncryptedFile(raw)
-	if err != nil || len(tree.Branches) != 1 || len(tree.Branches[0]) != 1 || tree.Branches[0][0].Key != "data" {
-		return asJSON
-	}
-	if _, text := tree.Branches[0][0].Value.(string); !text {
-		return asJSON
-	}
-	return json.NewBinaryStore(&stores.JSONBinary)
-}
-
-// Check reports whether a file is what sops writes, as far as that can be seen
-// without its key.
+// Check reports what is wrong with a file, as far as that can be seen without its
+// key.
 func Check(raw []byte) error {
-	_, err := load(storeOf(raw), raw)
+	_, err := tree(raw)
 	return err
 }
 
-func load(s store, raw []byte) (sops.Tree, error) {
-	tree, err := s.LoadEncryptedFile(raw)
-	switch {
-	case err != nil:
-		return tree, fmt.Errorf("its sops metadata can't be read: %w", err)
-	case len(tree.Branches) != 1:
-		return tree, errors.New("it holds more than one document: keep one")
-	case tree.Metadata.MessageAuthenticationCode == "":
-		return tree, errors.New("its sops metadata has no mac, so that changes to it would not show: encrypt it anew")
-	case tree.Metadata.MasterKeyCount() == 0:
-		return tree, errors.New("its sops metadata names no key: encrypt it anew")
-	}
-	return tree, nil
-}
-
-// Decrypt returns a file in the clear. It is refused if its MAC is not that of its
-// contents. Errors never hold any of them.
-func (k *Keys) Decrypt(ctx context.Context, raw []byte) ([]byte, error) {
-	s := storeOf(raw)
-	tree, err := load(s, raw)
+// Decrypt returns the values of a file in the clear. It is refused if its MAC is not
+// that of its contents. Errors never hold any of them.
+func (k *Keys) Decrypt(ctx context.Context, raw []byte) (map[string]any, error) {
+	t, err := tree(raw)
 	if err != nil {
 		return nil, err
 	}
-	key, err := k.dataKey(ctx, &tree)
+	key, err := k.dataKey(ctx, &t)
 	if err != nil {
 		return nil, err
 	}
 	cipher := aes.NewCipher()
-	computed, err := tree.Decrypt(key, cipher)
+	computed, err := t.Decrypt(key, cipher)
 	if err != nil {
 		return nil, errors.New("one of its values can't be decrypted: it was changed without sops")
 	}
-	stored, err := cipher.Decrypt(tree.Metadata.MessageAuthenticationCode, key, tree.Metadata.LastModified.Format(time.RFC3339))
+	stored, err := cipher.Decrypt(t.Metadata.MessageAuthenticationCode, key, t.Metadata.LastModified.Format(time.RFC3339))
 	if err != nil || stored != computed {
 		return nil, errors.New("its mac is not that of its contents: it was changed without sops")
 	}
-	plain, err := s.EmitPlainFile(tree.Branches)
-	if err != nil {
-		return nil, errors.New("it can't be written in the clear")
+	return valuesOf(raw, t)
+}
+
+// valuesOf gives what was decrypted the types that a values file has.
+func valuesOf(raw []byte, t sops.Tree) (map[string]any, error) {
+	values := map[string]any{}
+	text, ok := whole(raw, t)
+	if !ok {
+		encoded, err := json.Marshal(plain(t.Branches[0]))
+		if err != nil {
+			return nil, errors.New("it holds what no values file can hold")
+		}
+		text = string(encoded)
 	}
-	return plain, nil
+	if err := yaml.Unmarshal([]byte(text), &values); err != nil {
+		return nil, errors.New("it is not a map of values once it is decrypted")
+	}
+	return values, nil
 }
 
 // dataKey asks every key of the file until enough of them answer.

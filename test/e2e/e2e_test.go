@@ -32,7 +32,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               func(env *testscript.Env) error { return setup(env, c, bin) },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"agekey":   agekey,
 			"commit":   commit,
+			"encrypt":  encrypt,
 			"push":     push,
 			"exits":    exits,
 			"serve":    serve,

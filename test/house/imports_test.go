@@ -34,6 +34,7 @@ var rooms = map[string][]string{
 	"cmd/tether/demo":   {},
 	"test/cluster":      {},
 	"test/hosts":        {"test/cluster"},
+	"test/sops":         {},
 	"test/controlplane": {},
 }
 
@@ -49,7 +50,7 @@ var libraries = []struct {
 	{"k8s.io/client-go/kubernetes", "a Kubernetes client", []string{"apply", "apply/record", "cmd/tether/demo", "test/cluster", "test/controlplane"}},
 	{"sigs.k8s.io/controller-runtime", "a Kubernetes client", []string{"apply"}},
 	{"github.com/go-git/go-git", "git", []string{"source"}},
-	{"github.com/getsops/", "SOPS", []string{"render/sops"}},
+	{"github.com/getsops/", "SOPS", []string{"render/sops", "test/sops"}},
 	{"sigs.k8s.io/kustomize", "kustomize", []string{"render"}},
 	{"oras.land/oras-go", "registries", []string{"render/fetch"}},
 	{"log/slog", "a log", []string{"agent", "cmd/tether"}},

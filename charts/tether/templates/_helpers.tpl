@@ -96,6 +96,9 @@ subjects:
 {{- if .Values.registries.ca.existingConfigMap }}
 - --registry-ca-file=/etc/tether/registries-ca/{{ .Values.registries.ca.key }}
 {{- end }}
+{{- with .Values.sops.secrets }}
+- --sops-secret={{ join "," . }}
+{{- end }}
 {{- with .Values.agent.extraArgs }}
 {{ toYaml . }}
 {{- end }}

@@ -1,0 +1,38 @@
+package e2e_test
+
+import (
+	"os"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/xetys/tether/test/sops"
+)
+
+// agekey makes an age key: agekey FILE.
+func agekey(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: agekey FILE")
+	}
+	k, err := sops.AgeKey()
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), k.Private, 0o600))
+}
+
+// encrypt encrypts a file of values in its place for a key: encrypt FILE KEYFILE.
+func encrypt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: encrypt FILE KEYFILE")
+	}
+	var private string
+	for line := range strings.Lines(ts.ReadFile(args[1])) {
+		if strings.HasPrefix(line, "AGE-SECRET-KEY-") {
+			private = strings.TrimSpace(line)
+		}
+	}
+	k, err := sops.AgeKeyOf(private)
+	ts.Check(err)
+	raw, err := sops.Encrypt([]byte(ts.ReadFile(args[0])), "yaml", nil, k)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o600))
+}
