@@ -18,13 +18,14 @@ var errRefused = errors.New("the commit is refused")
 
 // loaded is a commit's releases, prepared: read, merged, checked and digested.
 type loaded struct {
-	commit  string
-	gone    bool // the environment's folder is not there any more
-	env     *render.Environment
-	targets []target
-	spaces  []string            // the namespaces that it makes exist
-	inForce *render.Environment // how drift is dealt with; of the last good commit if this one is refused; nil if unknown
-	err     error               // the commit is refused for it
+	commit    string
+	untrusted string // why it is not trusted
+	gone      bool   // the environment's folder is not there any more
+	env       *render.Environment
+	targets   []target
+	spaces    []string            // the namespaces that it makes exist
+	inForce   *render.Environment // how drift is dealt with; of the last good commit if this one is refused; nil if unknown
+	err       error               // the commit is refused for it
 
 	namespaces ensured // in the rollouts of the last look
 }
@@ -52,7 +53,7 @@ func (e *environment) look(ctx context.Context) error {
 	if head.SHA == "" {
 		return nil
 	}
-	if err := e.enter(ctx, head); err != nil {
+	if err := e.enter(ctx, head.Commit); err != nil {
 		return err
 	}
 	load, jobs, refusals, err := e.see(ctx, head)
@@ -67,7 +68,7 @@ func (e *environment) look(ctx context.Context) error {
 }
 
 // see reads and decides; it writes nothing.
-func (e *environment) see(ctx context.Context, head source.Commit) (*loaded, []*job, []string, error) {
+func (e *environment) see(ctx context.Context, head source.Head) (*loaded, []*job, []string, error) {
 	load, err := e.load(ctx, head)
 	if err != nil {
 		return nil, nil, nil, err
@@ -103,7 +104,7 @@ func (e *environment) giveUpBlocked(ctx context.Context, l *loaded, jobs []*job)
 	return nil
 }
 
-func (e *environment) headNow() source.Commit {
+func (e *environment) headNow() source.Head {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.head
@@ -134,7 +135,7 @@ func (e *environment) enter(ctx context.Context, head source.Commit) error {
 		e.mu.Lock()
 		e.control = control
 		e.mu.Unlock()
-		ledger.Environment, ledger.Repository, ledger.Branch = e.name, e.agent.opts.Repository, e.agent.opts.Branch
+		ledger.Environment, ledger.Repository, ledger.Branch = e.name, e.agent.opts.Repository, string(e.ref)
 		e.ledger, e.doc, e.stored = ledger, doc, doc.Text
 	}
 	last := e.ledger.Head()
@@ -163,8 +164,8 @@ func ledgerOf(environment, namespace string) apply.Document {
 
 // load reads and prepares a commit's releases. A commit that was loaded is not
 // read again. What is wrong with it is in loaded.err; an error is about the clone.
-func (e *environment) load(ctx context.Context, head source.Commit) (*loaded, error) {
-	if e.loaded != nil && e.loaded.commit == head.SHA {
+func (e *environment) load(ctx context.Context, head source.Head) (*loaded, error) {
+	if e.loaded != nil && e.loaded.commit == head.SHA && e.loaded.untrusted == reason(head.Untrusted) {
 		return e.loaded, nil
 	}
 	l, err := e.read(ctx, head)
@@ -194,7 +195,10 @@ func (e *environment) doubtAll() {
 	}
 }
 
-func (e *environment) read(ctx context.Context, head source.Commit) (*loaded, error) {
+func (e *environment) read(ctx context.Context, head source.Head) (*loaded, error) {
+	if head.Untrusted != nil {
+		return &loaded{commit: head.SHA, untrusted: reason(head.Untrusted), err: head.Untrusted, inForce: e.lastGood()}, nil
+	}
 	rev, err := e.agent.repo.Revision(head.SHA)
 	if err != nil {
 		return nil, err
