@@ -235,27 +235,6 @@ func TestFollowsOverSSHWithAKeyAndKnownHosts(t *testing.T) {
 	}
 }
 
-func TestPacksDoNotPileUp(t *testing.T) {
-	r := newRemote(t)
-	dir := filepath.Join(t.TempDir(), "clone")
-	repo := open(t, r, dir)
-	first := ""
-	for i := range 60 {
-		head := r.commit("a", fmt.Sprint(i), fmt.Sprint(i))
-		if first == "" {
-			first = head
-		}
-		fetch(t, repo, head)
-	}
-	packs, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "*.pack"))
-	if err != nil || len(packs) > 51 {
-		t.Errorf("%d packs, %v", len(packs), err)
-	}
-	if _, err := repo.Revision(first); err != nil {
-		t.Errorf("the first commit is lost: %v", err)
-	}
-}
-
 func TestTheLastHeadIsKnownWithoutTheRemote(t *testing.T) {
 	r := newRemote(t)
 	head := r.commit("a", "1", "one")

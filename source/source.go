@@ -165,11 +165,11 @@ func revision(open func() *git.Repository, mu *sync.RWMutex, rev string) (*Revis
 // OpenLocal returns a revision of the repository that dir lies in.
 func OpenLocal(dir, rev string) (*Revision, error) {
 	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true})
+	if errors.Is(err, git.ErrUnknownExtension) && strings.Contains(err.Error(), "objectformat") {
+		err = errSHA256
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the git repository at %s: %w", dir, err)
-	}
-	if c, err := repo.Config(); err == nil && c.Extensions.ObjectFormat == "sha256" {
-		return nil, fmt.Errorf("open the git repository at %s: %w", dir, errSHA256)
 	}
 	return revision(func() *git.Repository { return repo }, &sync.RWMutex{}, rev)
 }
