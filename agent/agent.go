@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,8 +35,8 @@ type Options struct {
 	Interval time.Duration
 	// Repository is the URL to show in the ledger, without credentials.
 	Repository string
-	// Branch is the branch that is followed.
-	Branch string
+	// Refs are what the environments follow, by their names.
+	Refs map[string]source.Ref
 	// WebhookSecretFile holds the secret that senders of webhooks have to know; no
 	// webhook is taken if it is empty.
 	WebhookSecretFile string
@@ -57,7 +58,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Agent keeps environments tied to one branch of one repository.
+// Agent keeps environments tied to one repository, each to its own ref of it.
 type Agent struct {
 	opts     Options
 	repo     *source.Repository
@@ -132,22 +133,22 @@ func (a *Agent) leads(environment string) bool {
 	return a.leading[environment]
 }
 
-func (a *Agent) poll(ctx context.Context) {
-	a.poller.Run(ctx, a.opts.Interval, func(head source.Commit, err error) { a.heard(head, err) })
-}
+func (a *Agent) poll(ctx context.Context) { a.poller.Run(ctx, a.opts.Interval, a.heard) }
 
 // fetchNow has the repository fetched without waiting for the interval.
 func (a *Agent) fetchNow() { a.poller.Trigger() }
 
 // heard takes note of a fetch and wakes the environments.
-func (a *Agent) heard(head source.Commit, err error) {
+func (a *Agent) heard(heads source.Heads, err error) {
 	a.mu.Lock()
 	before := a.fetchErr
 	a.fetchErr = err
 	a.fetched = a.fetched || err == nil
 	a.mu.Unlock()
 	if err != nil {
-		a.metrics.fetchFailures.WithLabelValues(a.opts.Branch).Inc()
+		for _, ref := range a.refs() {
+			a.metrics.fetchFailures.WithLabelValues(ref).Inc()
+		}
 		if before == nil || before.Error() != err.Error() {
 			a.log.Error("the repository can't be fetched; the last good commit stays in force", "error", err)
 		}
@@ -157,10 +158,33 @@ func (a *Agent) heard(head source.Commit, err error) {
 	if before != nil {
 		a.log.Info("the repository is back")
 	}
-	a.metrics.fetchedNow(a.opts.Branch, head.SHA, a.opts.Now())
-	for _, e := range a.envs {
-		e.arrive(head)
+	for _, ref := range a.refs() {
+		if head := heads[source.Ref(ref)]; head.Err != nil {
+			a.metrics.fetchFailures.WithLabelValues(ref).Inc()
+		} else {
+			a.metrics.fetchedNow(ref, head.SHA, a.opts.Now())
+		}
 	}
+	for _, e := range a.envs {
+		e.hear(heads[e.ref])
+	}
+	a.recall()
+}
+
+// refs returns what the environments follow, each ref once.
+func (a *Agent) refs() []string {
+	var out []string
+	for _, e := range a.envs {
+		if ref := string(e.ref); !slices.Contains(out, ref) {
+			out = append(out, ref)
+		}
+	}
+	return out
+}
+
+// follows reports whether a push to a ref, by its full name, concerns this agent.
+func (a *Agent) follows(name string) bool {
+	return slices.ContainsFunc(a.envs, func(e *environment) bool { return e.ref.Matches(name) })
 }
 
 // recall falls back on what was fetched last, if only by an earlier process, so
@@ -170,7 +194,7 @@ func (a *Agent) recall() {
 		if e.headNow().SHA != "" {
 			continue
 		}
-		if last, err := a.repo.Last(); err == nil {
+		if last, err := a.repo.Last(e.ref); err == nil && last.Err == nil {
 			e.arrive(last)
 		}
 	}
@@ -179,13 +203,17 @@ func (a *Agent) recall() {
 // Once fetches the head and looks at every environment until each has come to a
 // verdict. It returns an error if one of them is not what git asks for.
 func (a *Agent) Once(ctx context.Context) error {
-	head, err := a.repo.Fetch(ctx)
-	a.heard(head, err)
+	heads, err := a.repo.Fetch(ctx)
+	a.heard(heads, err)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, e := range a.envs {
+		if err := heads[e.ref].Err; err != nil {
+			errs = append(errs, fmt.Errorf("environment %s: %w", e.name, err))
+			continue
+		}
 		errs = append(errs, e.once(ctx))
 	}
 	return errors.Join(errs...)

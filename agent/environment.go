@@ -23,6 +23,7 @@ import (
 type environment struct {
 	agent   *Agent
 	name    string
+	ref     source.Ref
 	log     *slog.Logger
 	cluster *apply.Cluster
 
@@ -32,7 +33,8 @@ type environment struct {
 	wake chan struct{} // a look is asked for; capacity one
 
 	mu        sync.Mutex
-	head      source.Commit
+	head      source.Head
+	gone      string                        // why there is no head, as it was told last
 	dirty     map[manifest.ID]bool          // objects that may have drifted since they were last surveyed
 	news      []news                        // what is to be told
 	scan      []releaseKey                  // what is left to do of a full scan
@@ -78,6 +80,7 @@ type held struct {
 func newEnvironment(a *Agent, name string, config *rest.Config, pace *apply.Pace) (*environment, error) {
 	e := &environment{
 		agent: a, name: name, log: a.log.With("environment", name), wake: make(chan struct{}, 1),
+		ref: a.opts.Refs[name],
 	}
 	c, err := apply.Connect(config, name, e.changed, pace)
 	if err != nil {
@@ -111,10 +114,26 @@ func (e *environment) forget() {
 	e.retries, e.refusal, e.away = map[releaseKey]*retry{}, refusal{}, retry{}
 }
 
-// arrive takes note of the branch's head. A new one ends the waits for the old.
-func (e *environment) arrive(head source.Commit) {
+// hear takes note of a fetch. A ref that is not there any more changes nothing.
+func (e *environment) hear(head source.Head) {
+	why := reason(head.Err)
 	e.mu.Lock()
-	isNew := head.SHA != e.head.SHA
+	told := e.gone
+	e.gone = why
+	e.mu.Unlock()
+	switch {
+	case why == "":
+		e.arrive(head)
+	case why != told:
+		e.log.Error("there is no head; the last good commit stays in force", "ref", string(e.ref), "error", why)
+	}
+}
+
+// arrive takes note of the ref's head. A new one ends the waits for the old; so
+// does one that is not trusted any more, or is now.
+func (e *environment) arrive(head source.Head) {
+	e.mu.Lock()
+	isNew := head.SHA != e.head.SHA || reason(head.Untrusted) != reason(e.head.Untrusted)
 	e.head = head
 	if isNew && e.active != nil {
 		e.active.stop(errSuperseded)
@@ -125,11 +144,18 @@ func (e *environment) arrive(head source.Commit) {
 	}
 }
 
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
 // mistrustHead has the head fetched before the first look: who led before may have
 // gone on to a newer one than this process has heard of.
 func (e *environment) mistrustHead() {
 	e.mu.Lock()
-	e.head = source.Commit{}
+	e.head = source.Head{}
 	e.mu.Unlock()
 	e.agent.fetchNow()
 }

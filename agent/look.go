@@ -22,15 +22,16 @@ var errAway = errors.New("the commit can't be read to its end")
 
 // loaded is a commit's releases, prepared: read, merged, checked and digested.
 type loaded struct {
-	commit  string
-	gone    bool // the environment's folder is not there any more
-	env     *render.Environment
-	targets []target
-	spaces  []string            // the namespaces that it makes exist
-	inForce *render.Environment // how drift is dealt with; of the last good commit if this one is refused; nil if unknown
-	err     error               // the commit is refused for it
-	inputs  string              // its fingerprint
-	away    error               // what it needs from elsewhere can't be had now; the commit is neither good nor refused
+	commit    string
+	untrusted string // why it is not trusted
+	gone      bool   // the environment's folder is not there any more
+	env       *render.Environment
+	targets   []target
+	spaces    []string            // the namespaces that it makes exist
+	inForce   *render.Environment // how drift is dealt with; of the last good commit if this one is refused; nil if unknown
+	err       error               // the commit is refused for it
+	inputs    string              // its fingerprint
+	away      error               // what it needs from elsewhere can't be had now; the commit is neither good nor refused
 
 	namespaces ensured // in the rollouts of the last look
 }
@@ -61,7 +62,7 @@ func (e *environment) look(ctx context.Context) error {
 	if head.SHA == "" {
 		return nil
 	}
-	if err := e.enter(ctx, head); err != nil {
+	if err := e.enter(ctx, head.Commit); err != nil {
 		return err
 	}
 	load, jobs, refusals, err := e.see(ctx, head)
@@ -76,7 +77,7 @@ func (e *environment) look(ctx context.Context) error {
 }
 
 // see reads and decides; it writes nothing.
-func (e *environment) see(ctx context.Context, head source.Commit) (*loaded, []*job, []string, error) {
+func (e *environment) see(ctx context.Context, head source.Head) (*loaded, []*job, []string, error) {
 	load, err := e.load(ctx, head)
 	if err != nil {
 		return nil, nil, nil, err
@@ -112,7 +113,7 @@ func (e *environment) giveUpBlocked(ctx context.Context, l *loaded, jobs []*job)
 	return nil
 }
 
-func (e *environment) headNow() source.Commit {
+func (e *environment) headNow() source.Head {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.head
@@ -143,7 +144,7 @@ func (e *environment) enter(ctx context.Context, head source.Commit) error {
 		e.mu.Lock()
 		e.control = control
 		e.mu.Unlock()
-		ledger.Environment, ledger.Repository, ledger.Branch = e.name, e.agent.opts.Repository, e.agent.opts.Branch
+		ledger.Environment, ledger.Repository, ledger.Branch = e.name, e.agent.opts.Repository, string(e.ref)
 		e.ledger, e.doc, e.stored = ledger, doc, doc.Text
 	}
 	last := e.ledger.Head()
@@ -174,9 +175,9 @@ func ledgerOf(environment, namespace string) apply.Document {
 // read again, unless what it refers to in the cluster changed, or what it lacked may
 // be there by now. What is wrong with it is in loaded.err and loaded.away; an error is
 // about the clone, the cluster or the ledger.
-func (e *environment) load(ctx context.Context, head source.Commit) (*loaded, error) {
+func (e *environment) load(ctx context.Context, head source.Head) (*loaded, error) {
 	moved := e.stirredNow()
-	if l := e.loaded; l != nil && l.commit == head.SHA && len(moved) == 0 && !e.worthReading(l) {
+	if l := e.loaded; l != nil && l.commit == head.SHA && l.untrusted == reason(head.Untrusted) && len(moved) == 0 && !e.worthReading(l) {
 		return l, nil
 	}
 	l, err := e.read(ctx, head)
@@ -226,7 +227,10 @@ func (e *environment) doubtAll() {
 	}
 }
 
-func (e *environment) read(ctx context.Context, head source.Commit) (*loaded, error) {
+func (e *environment) read(ctx context.Context, head source.Head) (*loaded, error) {
+	if head.Untrusted != nil {
+		return &loaded{commit: head.SHA, untrusted: reason(head.Untrusted), err: head.Untrusted, inForce: e.lastGood()}, nil
+	}
 	rev, err := e.agent.repo.Revision(head.SHA)
 	if err != nil {
 		return nil, err

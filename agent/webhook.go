@@ -230,9 +230,6 @@ func pushedRefs(contentType string, body []byte) ([]string, error) {
 	return refs, nil
 }
 
-// follows reports whether a push to a ref concerns this agent.
-func (a *Agent) follows(ref string) bool { return ref == "refs/heads/"+a.opts.Branch }
-
 // pushed has the repository fetched: by this process, and for an environment that
 // another one leads by that one, which watches for it.
 func (a *Agent) pushed(ctx context.Context, provider string) {

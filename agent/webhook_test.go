@@ -29,7 +29,7 @@ func hooked(t *testing.T) (*webhook, string, *int) {
 		t.Fatal(err)
 	}
 	m := NewMetrics(prometheus.NewRegistry())
-	a := &Agent{opts: Options{Branch: "main", WebhookSecretFile: file}, log: slog.New(slog.DiscardHandler), metrics: m}
+	a := &Agent{opts: Options{WebhookSecretFile: file}, log: slog.New(slog.DiscardHandler), metrics: m, envs: []*environment{{ref: "main"}, {ref: "tag:v*"}}}
 	h := a.newWebhook()
 	fetches := new(int)
 	h.pushed = func(context.Context, string) { *fetches++ }
@@ -69,12 +69,13 @@ func send(t *testing.T, at, body string, headers map[string]string) (int, string
 
 func TestWebhooksAreJudgedByWhatTheirProviderSends(t *testing.T) {
 	const (
-		ours   = `{"ref": "refs/heads/main", "changes": {"title": "x"}}`
-		others = `{"ref": "refs/heads/topic"}`
-		cloud  = `{"push": {"changes": [{"new": {"type": "branch", "name": "main"}, "old": null}]}}`
-		closed = `{"push": {"changes": [{"new": null, "old": {"type": "branch", "name": "main"}}]}}`
-		tag    = `{"push": {"changes": [{"new": {"type": "tag", "name": "main"}}]}}`
-		server = `{"eventKey": "repo:refs_changed", "changes": [{"ref": {"id": "refs/heads/main", "type": "BRANCH"}}]}`
+		ours    = `{"ref": "refs/heads/main", "changes": {"title": "x"}}`
+		others  = `{"ref": "refs/heads/topic"}`
+		version = `{"ref": "refs/tags/v1.2.0"}`
+		cloud   = `{"push": {"changes": [{"new": {"type": "branch", "name": "main"}, "old": null}]}}`
+		closed  = `{"push": {"changes": [{"new": null, "old": {"type": "branch", "name": "main"}}]}}`
+		tag     = `{"push": {"changes": [{"new": {"type": "tag", "name": "main"}}]}}`
+		server  = `{"eventKey": "repo:refs_changed", "changes": [{"ref": {"id": "refs/heads/main", "type": "BRANCH"}}]}`
 	)
 	form := "payload=" + url.QueryEscape(ours)
 	type headers = map[string]string
@@ -87,6 +88,7 @@ func TestWebhooksAreJudgedByWhatTheirProviderSends(t *testing.T) {
 		{"GitHub's push to ours", ours, headers{"X-Hub-Signature-256": "sha256=" + mac(ours), "X-Hub-Signature": "sha1=00", "X-GitHub-Event": "push"}, 202, "github", hookFetch},
 		{"GitHub's push as a form", form, headers{"X-Hub-Signature-256": "sha256=" + mac(form), "X-GitHub-Event": "push", "Content-Type": "application/x-www-form-urlencoded"}, 202, "github", hookFetch},
 		{"GitHub's push to another branch", others, headers{"X-Hub-Signature-256": "sha256=" + mac(others), "X-GitHub-Event": "push"}, 200, "github", hookIgnored},
+		{"GitHub's push of a tag of ours", version, headers{"X-Hub-Signature-256": "sha256=" + mac(version), "X-GitHub-Event": "push"}, 202, "github", hookFetch},
 		{"GitHub's ping", ours, headers{"X-Hub-Signature-256": "sha256=" + mac(ours), "X-GitHub-Event": "ping"}, 200, "github", hookIgnored},
 		{"another body's signature", ours, headers{"X-Hub-Signature-256": "sha256=" + mac(others), "X-GitHub-Event": "push"}, 401, "github", hookRefused},
 		{"a signature without its kind", ours, headers{"X-Hub-Signature-256": mac(ours), "X-GitHub-Event": "push"}, 401, "github", hookRefused},

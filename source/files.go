@@ -9,24 +9,55 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
 	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
 )
 
 // treeFS is a commit's tree as a file system. It reads git's objects when they
-// are asked for, under the repository's lock.
+// are asked for, under the repository's lock, from where they are by then: the
+// clone may be repacked meanwhile.
 type treeFS struct {
-	mu   *sync.RWMutex
+	mu    *sync.RWMutex
+	store func() storer.EncodedObjectStorer
+	root  plumbing.Hash
+
+	own  sync.Mutex // guards what follows, and the tree's own memory
+	at   storer.EncodedObjectStorer
 	tree *object.Tree
+}
+
+// enter locks the file system, and has its tree read from where it is now. leave
+// is to be called in any case.
+func (t *treeFS) enter() error {
+	t.own.Lock()
+	t.mu.RLock()
+	s := t.store()
+	if t.tree != nil && t.at == s {
+		return nil
+	}
+	tree, err := object.GetTree(s, t.root)
+	if err == nil {
+		t.tree, t.at = tree, s
+	}
+	return err
+}
+
+func (t *treeFS) leave() {
+	t.mu.RUnlock()
+	t.own.Unlock()
 }
 
 // Hash returns git's own hash of the tree or file at a path: equal hashes are
 // equal contents.
 func (t *treeFS) Hash(name string) (string, error) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
+	defer t.leave()
+	if err := t.enter(); err != nil {
+		return "", &fs.PathError{Op: "hash", Path: name, Err: err}
+	}
 	if name == "." {
-		return t.tree.Hash.String(), nil
+		return t.root.String(), nil
 	}
 	e, err := t.tree.FindEntry(name)
 	if err != nil {
@@ -40,14 +71,16 @@ func (t *treeFS) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
+	defer t.leave()
+	if err := t.enter(); err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
 	if name == "." {
 		return t.dir(".", t.tree)
 	}
 	e, err := t.tree.FindEntry(name)
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: t.absent(name)}
 	}
 	switch e.Mode {
 	case filemode.Dir:
@@ -62,6 +95,16 @@ func (t *treeFS) Open(name string) (fs.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("it is a submodule, which is not followed: vendor its files")}
 	}
 	return t.file(name)
+}
+
+// absent says why a path is not there: it may lie in a submodule.
+func (t *treeFS) absent(name string) error {
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if e, err := t.tree.FindEntry(dir); err == nil && e.Mode == filemode.Submodule {
+			return fmt.Errorf("%s is a submodule, which is not followed: vendor its files", dir)
+		}
+	}
+	return fs.ErrNotExist
 }
 
 func (t *treeFS) file(name string) (fs.File, error) {

@@ -29,14 +29,14 @@ const longest = 5 * time.Minute
 // Run fetches at once and then every interval, give or take a tenth, until ctx
 // ends; fetched is called with each outcome. After an error the time to the next
 // is doubled each time, up to five minutes.
-func (p *Poller) Run(ctx context.Context, interval time.Duration, fetched func(Commit, error)) {
+func (p *Poller) Run(ctx context.Context, interval time.Duration, fetched func(Heads, error)) {
 	wait := interval
 	for ctx.Err() == nil {
-		head, err := p.repo.Fetch(ctx)
+		heads, err := p.repo.Fetch(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		fetched(head, err)
+		fetched(heads, err)
 		wait = min(2*wait, max(longest, interval))
 		if err == nil {
 			wait = interval

@@ -62,7 +62,7 @@ func TestFollowsOverHTTPSWithATokenAndACertificateOfItsOwn(t *testing.T) {
 	server := httptest.NewTLSServer(smartHTTP(r.bare, "s3cret"))
 	defer server.Close()
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	good := source.Options{URL: server.URL + "/repo.git", Branch: "main", CA: ca, Auth: source.Auth{Password: "s3cret"}}
+	good := source.Options{URL: server.URL + "/repo.git", Refs: main, Auth: given(source.Auth{CA: ca, Password: "s3cret"})}
 
 	repo := with(t, good)
 	fetch(t, repo, head)
@@ -70,11 +70,18 @@ func TestFollowsOverHTTPSWithATokenAndACertificateOfItsOwn(t *testing.T) {
 	fetch(t, repo, head)
 
 	wrong := good
-	wrong.Auth.Password = "hunter2"
+	wrong.Auth = given(source.Auth{CA: ca, Password: "hunter2"})
 	refuses(t, wrong, "authentication required", "hunter2")
 	stranger := good
-	stranger.CA = nil
+	stranger.Auth = given(source.Auth{Password: "s3cret"})
 	refuses(t, stranger, "certificate", "s3cret")
+}
+
+var main = []source.Ref{"main"}
+
+// given are credentials that never change.
+func given(a source.Auth) func() (source.Auth, error) {
+	return func() (source.Auth, error) { return a, nil }
 }
 
 func with(t *testing.T, o source.Options) *source.Repository {
@@ -104,15 +111,15 @@ func TestAServerThatHangsIsGivenUp(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
 	defer server.Close()
 	defer close(hang)
-	refuses(t, source.Options{URL: server.URL, Branch: "main", Timeout: 300 * time.Millisecond}, "deadline exceeded", "")
+	refuses(t, source.Options{URL: server.URL, Refs: main, Timeout: 300 * time.Millisecond}, "deadline exceeded", "")
 }
 
 func TestATokenIsNotSentInTheClear(t *testing.T) {
-	_, err := source.New(source.Options{URL: "http://git.example.com/repo.git", Branch: "main", Auth: source.Auth{Password: "s3cret"}})
+	_, err := source.New(source.Options{URL: "http://git.example.com/repo.git", Refs: main, Auth: given(source.Auth{Password: "s3cret"})})
 	if err == nil || !strings.Contains(err.Error(), "use https") || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("%v", err)
 	}
-	_, err = source.New(source.Options{URL: "https://ann:s3cret@git.example.com/repo.git", Branch: "main"})
+	_, err = source.New(source.Options{URL: "https://ann:s3cret@git.example.com/repo.git", Refs: main})
 	if err == nil || !strings.Contains(err.Error(), "by file") || strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("%v", err)
 	}
@@ -203,49 +210,28 @@ func TestFollowsOverSSHWithAKeyAndKnownHosts(t *testing.T) {
 	line := func(key xssh.PublicKey) []byte {
 		return []byte("other.example.com " + string(xssh.MarshalAuthorizedKey(client.PublicKey())) + knownhosts.Line([]string{address}, key) + "\n")
 	}
-	good := source.Options{URL: "ssh://git@" + address + "/repo.git", Branch: "main",
-		Auth: source.Auth{SSHKey: private, KnownHosts: line(host.PublicKey())}}
+	good := source.Options{URL: "ssh://git@" + address + "/repo.git", Refs: main,
+		Auth: given(source.Auth{SSHKey: private, KnownHosts: line(host.PublicKey())})}
 	repo := with(t, good)
 	fetch(t, repo, head)
 	fetch(t, repo, r.commit("a", "2", "two"))
 
 	impostor := good
-	impostor.Auth.KnownHosts = line(client.PublicKey())
+	impostor.Auth = given(source.Auth{SSHKey: private, KnownHosts: line(client.PublicKey())})
 	refuses(t, impostor, "key mismatch", "")
 	_, stranger := newKey(t)
 	thief := good
-	thief.Auth.SSHKey = stranger
+	thief.Auth = given(source.Auth{SSHKey: stranger, KnownHosts: line(host.PublicKey())})
 	refuses(t, thief, "unable to authenticate", "")
 
 	unknown := good
-	unknown.Auth.KnownHosts = []byte(knownhosts.Line([]string{"other.example.com"}, host.PublicKey()) + "\n")
+	unknown.Auth = given(source.Auth{SSHKey: private, KnownHosts: []byte(knownhosts.Line([]string{"other.example.com"}, host.PublicKey()) + "\n")})
 	if _, err := source.New(unknown); err == nil || !strings.Contains(err.Error(), "has no key of "+address) {
 		t.Errorf("%v", err)
 	}
-	unknown.Auth.KnownHosts = nil
+	unknown.Auth = given(source.Auth{SSHKey: private})
 	if _, err := source.New(unknown); err == nil || !strings.Contains(err.Error(), "known_hosts") {
 		t.Errorf("%v", err)
-	}
-}
-
-func TestPacksDoNotPileUp(t *testing.T) {
-	r := newRemote(t)
-	dir := filepath.Join(t.TempDir(), "clone")
-	repo := open(t, r, dir)
-	first := ""
-	for i := range 60 {
-		head := r.commit("a", fmt.Sprint(i), fmt.Sprint(i))
-		if first == "" {
-			first = head
-		}
-		fetch(t, repo, head)
-	}
-	packs, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "*.pack"))
-	if err != nil || len(packs) > 51 {
-		t.Errorf("%d packs, %v", len(packs), err)
-	}
-	if _, err := repo.Revision(first); err != nil {
-		t.Errorf("the first commit is lost: %v", err)
 	}
 }
 
@@ -253,11 +239,11 @@ func TestTheLastHeadIsKnownWithoutTheRemote(t *testing.T) {
 	r := newRemote(t)
 	head := r.commit("a", "1", "one")
 	dir := filepath.Join(t.TempDir(), "clone")
-	if _, err := open(t, r, dir).Last(); err == nil {
+	if _, err := open(t, r, dir).Last("main"); err == nil {
 		t.Error("a head is known before the first fetch")
 	}
 	fetch(t, open(t, r, dir), head)
-	if last, err := open(t, r, dir).Last(); err != nil || last.SHA != head {
+	if last, err := open(t, r, dir).Last("main"); err != nil || last.SHA != head {
 		t.Errorf("last is %v, %v", last, err)
 	}
 }

@@ -52,7 +52,7 @@ func (r *remote) commit(file, content, message string) string {
 
 func open(t *testing.T, r *remote, dir string) *source.Repository {
 	t.Helper()
-	repo, err := source.New(source.Options{URL: r.bare, Branch: "main", Dir: dir})
+	repo, err := source.New(source.Options{URL: r.bare, Refs: []source.Ref{"main"}, Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,12 +85,12 @@ func TestFollowsTheBranchThroughPushAndForcePush(t *testing.T) {
 
 func fetch(t *testing.T, repo *source.Repository, want string) {
 	t.Helper()
-	got, err := repo.Fetch(context.Background())
+	heads, err := repo.Fetch(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.SHA != want {
-		t.Fatalf("head is %s, want %s", got.SHA, want)
+	if got := heads["main"]; got.SHA != want || got.Err != nil {
+		t.Fatalf("head is %s, %v, want %s", got.SHA, got.Err, want)
 	}
 }
 
@@ -112,11 +112,11 @@ func TestAnEmptyRepositoryAndAMissingBranchAreSaid(t *testing.T) {
 		t.Errorf("an empty repository: %v", err)
 	}
 	r.commit("a", "1", "one")
-	other, err := source.New(source.Options{URL: r.bare, Branch: "other", Dir: filepath.Join(t.TempDir(), "clone")})
-	if err != nil {
-		t.Fatal(err)
+	heads, err := with(t, source.Options{URL: r.bare, Refs: []source.Ref{"other", "main"}}).Fetch(context.Background())
+	if err != nil || heads["other"].Err == nil || !strings.Contains(heads["other"].Err.Error(), "fetch branch other of "+r.bare+": the branch does not exist") {
+		t.Errorf("a missing branch: %v, %v", heads["other"].Err, err)
 	}
-	if _, err := other.Fetch(context.Background()); err == nil || !strings.Contains(err.Error(), "does not exist") {
-		t.Errorf("a missing branch: %v", err)
+	if heads["main"].SHA == "" || heads["main"].Err != nil {
+		t.Errorf("beside a missing branch: %v", heads["main"])
 	}
 }

@@ -20,7 +20,6 @@ import (
 
 	"github.com/xetys/tether/agent"
 	"github.com/xetys/tether/apply"
-	"github.com/xetys/tether/source"
 )
 
 type agentFlags struct {
@@ -39,12 +38,6 @@ type agentFlags struct {
 	git           gitFlags
 	sops          sopsFlags
 	charts        chartFlags
-}
-
-// gitFlags are where the repository's credentials are read from.
-type gitFlags struct {
-	username, tokenFile            string
-	sshKeyFile, knownHosts, caFile string
 }
 
 func newAgent(s *shared) *cobra.Command {
@@ -67,7 +60,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringSliceVar(&f.environments, "environment", nil, "the environments to keep (folders below environments/)")
+	fl.StringSliceVar(&f.environments, "environment", nil, "the environments to keep (folders below environments/), each with @BRANCH or @tag:PATTERN behind it if it does not follow --branch")
 	fl.DurationVar(&f.interval, "interval", 30*time.Second, "how often to poll the repository, give or take a tenth")
 	fl.StringVar(&f.listen, "listen", ":8080", "address for /healthz, /readyz, /metrics and /webhook; empty for none")
 	fl.StringVar(&f.webhookSecret, "webhook-secret-file", "", "file with the secret that push events to /webhook have to prove they know; without it none is taken")
@@ -79,11 +72,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.BoolVar(&f.profiling, "profiling", false, "answer /debug/pprof too, for go tool pprof: whoever reaches --listen can then see what the process holds in memory")
 	fl.IntVar(&f.historyMax, "history-max", 10, "how many records to keep of each release")
 	f.sops.registerSecrets(fl)
-	fl.StringVar(&f.git.username, "git-username", "", "user name for https (default: x-access-token, if there is a token)")
-	fl.StringVar(&f.git.tokenFile, "git-token-file", "", "file with a token or password for https")
-	fl.StringVar(&f.git.sshKeyFile, "ssh-key-file", "", "file with a private key for ssh")
-	fl.StringVar(&f.git.knownHosts, "ssh-known-hosts-file", "", "known_hosts file for ssh")
-	fl.StringVar(&f.git.caFile, "git-ca-file", "", "file with the certificates that an https server's is checked against")
+	f.git.register(fl)
 	f.charts.register(fl)
 	return cmd
 }
@@ -123,7 +112,11 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if f.identity == "" {
 		f.identity = slot.identity
 	}
-	repo, err := f.repository(slot.dir)
+	environments, refs, err := parseEnvironments(f.environments, f.branch)
+	if err != nil {
+		return usageError{err}
+	}
+	repo, err := f.repository(slot.dir, distinct(refs))
 	if err != nil {
 		return err
 	}
@@ -138,8 +131,8 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a, err := agent.New(agent.Options{
-		Environments: f.environments, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
-		Repository: repo.String(), Branch: f.branch, FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
+		Environments: environments, Refs: refs, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
+		Repository: repo.String(), FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
 		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, Keys: keys, Render: rendering,
 	}, repo, config, log, agent.NewMetrics(registry))
 	if err != nil {
@@ -149,7 +142,7 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if f.once {
 		return a.Once(ctx)
 	}
-	log.Info("tether", "version", version, "repository", repo.String(), "branch", f.branch, "environments", f.environments, "cluster", config.Host)
+	log.Info("tether", "version", version, "repository", repo.String(), "environments", f.environments, "cluster", config.Host)
 	return f.serve(ctx, a, registry, func(at net.Addr) { log.Info("listening", "address", at.String()) })
 }
 
@@ -180,35 +173,6 @@ func schedule(expr string) (func(time.Time) time.Time, error) {
 		return nil, usageError{fmt.Errorf("--drift-schedule %q: %w", expr, err)}
 	}
 	return s.Next, nil
-}
-
-func (f *agentFlags) repository(dir string) (*source.Repository, error) {
-	opts := source.Options{URL: f.repo, Branch: f.branch, Dir: dir, Timeout: 5 * time.Minute}
-	var token []byte
-	for _, file := range []struct {
-		flag, path string
-		into       *[]byte
-	}{
-		{"--git-token-file", f.git.tokenFile, &token},
-		{"--ssh-key-file", f.git.sshKeyFile, &opts.Auth.SSHKey},
-		{"--ssh-known-hosts-file", f.git.knownHosts, &opts.Auth.KnownHosts},
-		{"--git-ca-file", f.git.caFile, &opts.CA},
-	} {
-		if file.path == "" {
-			continue
-		}
-		raw, err := os.ReadFile(file.path)
-		if err != nil {
-			return nil, usageError{fmt.Errorf("%s: %w", file.flag, err)}
-		}
-		*file.into = raw
-	}
-	opts.Auth.Username, opts.Auth.Password = f.git.username, strings.TrimSpace(string(token))
-	repo, err := source.New(opts)
-	if err != nil {
-		return nil, usageError{fmt.Errorf("--repo: %w", err)}
-	}
-	return repo, nil
 }
 
 // collectEarly trades processor time for memory, unless GOGC says otherwise: the

@@ -59,6 +59,11 @@ subjects:
 {{- end }}
 {{- end }}
 
+{{/* Helm reads whole numbers of values files as floating ones. */}}
+{{- define "tether.number" -}}
+{{- if kindIs "float64" . }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- end }}
+
 {{- define "tether.args" -}}
 - agent
 - --repo={{ required "repository.url is missing: name the config repository" .Values.repository.url }}
@@ -74,7 +79,14 @@ subjects:
 {{- with .Values.repository.credentials }}
 {{- if .existingSecret }}
 {{- $transport := include "tether.transport" $ }}
-{{- if eq $transport "https" }}
+{{- if and (eq $transport "https") $.Values.repository.githubApp.id }}
+- --github-app-id={{ include "tether.number" $.Values.repository.githubApp.id }}
+- --github-app-installation-id={{ include "tether.number" (required "repository.githubApp.installationId is missing" $.Values.repository.githubApp.installationId) }}
+- --github-app-key-file=/etc/tether/credentials/{{ .keys.appKey }}
+{{- with $.Values.repository.githubApp.apiUrl }}
+- --github-api-url={{ . }}
+{{- end }}
+{{- else if eq $transport "https" }}
 - --git-token-file=/etc/tether/credentials/{{ .keys.token }}
 {{- else if eq $transport "ssh" }}
 - --ssh-key-file=/etc/tether/credentials/{{ .keys.identity }}
@@ -84,6 +96,22 @@ subjects:
 {{- end }}
 {{- if .Values.repository.ca.existingConfigMap }}
 - --git-ca-file=/etc/tether/ca/{{ .Values.repository.ca.key }}
+{{- end }}
+{{- with .Values.repository.proxy }}
+- --git-proxy={{ . }}
+{{- end }}
+{{- with .Values.repository.verify }}
+{{- if .existingConfigMap }}
+{{- if not (or .openpgpKey .sshKey) }}
+{{- fail "repository.verify.openpgpKey and sshKey are both empty: name a key of the ConfigMap" }}
+{{- end }}
+{{- with .openpgpKey }}
+- --verify-openpgp-file=/etc/tether/trusted/{{ . }}
+{{- end }}
+{{- with .sshKey }}
+- --verify-ssh-file=/etc/tether/trusted/{{ . }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- with .Values.webhook }}
 {{- if .existingSecret }}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/xetys/tether/source"
+)
+
+// gitFlags are how the repository is reached, and whom its commits are taken from.
+type gitFlags struct {
+	username, tokenFile            string
+	appID, appInstallation         string
+	appKeyFile, apiURL             string
+	sshKeyFile, knownHosts, caFile string
+	proxy                          string
+	openPGPFile, signersFile       string
+}
+
+func (g *gitFlags) register(fl *pflag.FlagSet) {
+	fl.StringVar(&g.username, "git-username", "", "user name for https (default: x-access-token, if there is a token)")
+	fl.StringVar(&g.tokenFile, "git-token-file", "", "file with a token or password for https")
+	fl.StringVar(&g.appID, "github-app-id", "", "ID of a GitHub App that may read the repository, in place of a token")
+	fl.StringVar(&g.appInstallation, "github-app-installation-id", "", "ID of the GitHub App's installation")
+	fl.StringVar(&g.appKeyFile, "github-app-key-file", "", "file with the GitHub App's private key")
+	fl.StringVar(&g.apiURL, "github-api-url", "", "GitHub's API, for an Enterprise Server: https://HOST/api/v3 (default: https://api.github.com)")
+	fl.StringVar(&g.sshKeyFile, "ssh-key-file", "", "file with a private key for ssh")
+	fl.StringVar(&g.knownHosts, "ssh-known-hosts-file", "", "known_hosts file for ssh")
+	fl.StringVar(&g.caFile, "git-ca-file", "", "file with certificates that an https server's is checked against, beside the system's")
+	fl.StringVar(&g.proxy, "git-proxy", "", "proxy to the repository: http://…, https://… or socks5://… for https, socks5://… for ssh (default: HTTPS_PROXY and NO_PROXY, for https)")
+	fl.StringVar(&g.openPGPFile, "verify-openpgp-file", "", "file with armored OpenPGP public keys: heads that none of the trusted keys signed are refused")
+	fl.StringVar(&g.signersFile, "verify-ssh-file", "", "allowed_signers file of ssh keys: heads that none of the trusted keys signed are refused")
+}
+
+// auth reads the credentials; it is asked before each fetch.
+func (g *gitFlags) auth() (source.Auth, error) {
+	a := source.Auth{Username: g.username, App: source.App{ID: g.appID, Installation: g.appInstallation, API: g.apiURL}}
+	var token []byte
+	err := readFiles([]flagFile{
+		{"--git-token-file", g.tokenFile, &token}, {"--github-app-key-file", g.appKeyFile, &a.App.Key},
+		{"--ssh-key-file", g.sshKeyFile, &a.SSHKey}, {"--ssh-known-hosts-file", g.knownHosts, &a.KnownHosts}, {"--git-ca-file", g.caFile, &a.CA},
+	})
+	a.Password = string(bytes.TrimSpace(token))
+	return a, err
+}
+
+// trust reads the trusted keys; it is asked before each fetch.
+func (g *gitFlags) trust() (source.Trust, error) {
+	var t source.Trust
+	err := readFiles([]flagFile{{"--verify-openpgp-file", g.openPGPFile, &t.OpenPGP}, {"--verify-ssh-file", g.signersFile, &t.SSH}})
+	return t, err
+}
+
+// flagFile is a file that a flag names.
+type flagFile struct {
+	flag, path string
+	into       *[]byte
+}
+
+func readFiles(files []flagFile) error {
+	for _, f := range files {
+		if f.path == "" {
+			continue
+		}
+		raw, err := os.ReadFile(f.path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.flag, err)
+		}
+		*f.into = raw
+	}
+	return nil
+}
+
+// repository is the one that refs are followed of.
+func (f *agentFlags) repository(dir string, refs []source.Ref) (*source.Repository, error) {
+	opts := source.Options{URL: f.repo, Refs: refs, Dir: dir, Timeout: 5 * time.Minute, Auth: f.git.auth, Proxy: f.git.proxy}
+	if f.git.openPGPFile != "" || f.git.signersFile != "" {
+		opts.Trust = f.git.trust
+	}
+	if f.git.appID == "" && f.git.appInstallation+f.git.appKeyFile != "" {
+		return nil, usageError{fmt.Errorf("--github-app-id is missing")}
+	}
+	repo, err := source.New(opts)
+	if err != nil {
+		return nil, usageError{fmt.Errorf("--repo: %w", err)}
+	}
+	return repo, nil
+}
+
+// parseEnvironments reads NAME and NAME@REF; every environment gets its ref.
+func parseEnvironments(given []string, branch string) (names []string, refs map[string]source.Ref, err error) {
+	refs = map[string]source.Ref{}
+	for _, text := range given {
+		name, at, found := strings.Cut(text, "@")
+		if !found {
+			at = branch
+		}
+		if slices.Contains(names, name) {
+			return nil, nil, fmt.Errorf("--environment: %s is given twice", name)
+		}
+		ref, err := source.ParseRef(at)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--environment %s: %w", text, err)
+		}
+		names, refs[name] = append(names, name), ref
+	}
+	return names, refs, nil
+}
+
+// distinct returns the refs that environments follow, each once.
+func distinct(refs map[string]source.Ref) []source.Ref {
+	var out []source.Ref
+	for _, ref := range refs {
+		if !slices.Contains(out, ref) {
+			out = append(out, ref)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

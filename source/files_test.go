@@ -1,0 +1,51 @@
+package source_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What a commit can't give as a plain file is refused by name.
+func TestWhatIsNoPlainFileIsRefused(t *testing.T) {
+	r := newRemote(t)
+	r.commit("plain", "1", "one")
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+	if err := os.MkdirAll(filepath.Join(r.work, "chart", "templates"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(r.work, "chart", "values.yaml"), []byte(pointer), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("../plain", filepath.Join(r.work, "chart", "link")); err != nil {
+		t.Fatal(err)
+	}
+	r.git(r.work, "update-index", "--add", "--cacheinfo", "160000,"+r.git(r.work, "rev-parse", "HEAD")+",vendor/sub")
+	r.git(r.work, "add", "chart")
+	r.git(r.work, "commit", "-qm", "odd")
+	r.git(r.work, "push", "-q", "origin", "main")
+	head := r.git(r.work, "rev-parse", "HEAD")
+	repo := open(t, r, filepath.Join(t.TempDir(), "clone"))
+	fetch(t, repo, head)
+	rev, err := repo.Revision(head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, why := range map[string]string{
+		"chart/values.yaml":            "Git LFS pointer",
+		"chart/link":                   "symbolic link",
+		"vendor/sub":                   "it is a submodule",
+		"vendor/sub/charts/Chart.yaml": "vendor/sub is a submodule",
+		"vendor/subs/Chart.yaml":       "file does not exist",
+	} {
+		_, err := fs.ReadFile(rev.Files, path)
+		if err == nil || !strings.Contains(err.Error(), why) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v; want %q", path, err, why)
+		}
+	}
+	if raw, err := fs.ReadFile(rev.Files, "plain"); err != nil || string(raw) != "1" {
+		t.Errorf("plain: %q, %v", raw, err)
+	}
+}

@@ -1,0 +1,173 @@
+package source
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+)
+
+const (
+	// fetchedPack is the name of a pack on its way in.
+	fetchedPack = "fetched-*.pack"
+	// maxPacks is how many packs the clone may have before small ones are put
+	// together: each fetch adds one, and each read looks through them all.
+	maxPacks = 50
+	// maxRepack bounds what is put together at once, and so the memory for it.
+	maxRepack = 32 << 20
+	// window is how many objects one is compared with to store it as a difference.
+	window = 10
+)
+
+// dropLeftovers removes files of a process that was killed in the middle.
+func dropLeftovers(dir string) error {
+	for _, pattern := range []string{fetchedPack, filepath.Join("objects", "pack", "tmp_*")} {
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, f := range found {
+			if err := os.Remove(f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pack is one pack of the clone, by its path without .pack.
+type pack struct {
+	path string
+	size int64
+}
+
+func (p pack) hash() plumbing.Hash {
+	return plumbing.NewHash(strings.TrimPrefix(filepath.Base(p.path), "pack-"))
+}
+
+// tidy puts the packs of many fetches into one. Large packs are left alone, so
+// that it costs what came since, and not the whole history. Nothing is thrown
+// away: the last good commit may be one that the branch was reset from.
+func (r *Repository) tidy() error {
+	packs, err := packsIn(r.opts.Dir)
+	if err != nil || len(packs) <= maxPacks {
+		return err
+	}
+	small := toMerge(packs)
+	if len(small) < 2 {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	merged, err := r.merge(small)
+	if err != nil {
+		return err
+	}
+	for _, p := range small {
+		if p.hash() == merged {
+			continue
+		}
+		for _, ext := range []string{".idx", ".rev", ".pack"} {
+			if err := os.Remove(p.path + ext); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	r.git, err = openBare(r.opts.Dir) // the old one knows the old packs
+	return err
+}
+
+func packsIn(dir string) ([]pack, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "pack-*.pack"))
+	if err != nil {
+		return nil, err
+	}
+	var out []pack
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, pack{strings.TrimSuffix(f, ".pack"), info.Size()})
+	}
+	return out, nil
+}
+
+// toMerge returns the small packs: from the smallest up, until one is more than
+// twice as large as all before it. Each object is then written again a few times
+// at the most, however long the clone lives.
+func toMerge(packs []pack) []pack {
+	slices.SortFunc(packs, func(a, b pack) int { return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.path, b.path)) })
+	var sum int64
+	for i, p := range packs {
+		if i > 1 && p.size > 2*sum || sum+p.size > maxRepack {
+			return packs[:i]
+		}
+		sum += p.size
+	}
+	return packs
+}
+
+// merge writes the objects of some packs into one, and returns its hash.
+func (r *Repository) merge(packs []pack) (plumbing.Hash, error) {
+	var hashes []plumbing.Hash
+	seen := map[plumbing.Hash]bool{}
+	for _, p := range packs {
+		err := eachObject(p.path+".idx", func(h plumbing.Hash) {
+			if !seen[h] {
+				seen[h] = true
+				hashes = append(hashes, h)
+			}
+		})
+		if err != nil {
+			return plumbing.ZeroHash, fmt.Errorf("read %s.idx: %w", p.path, err)
+		}
+	}
+	writer, ok := r.git.Storer.(storer.PackfileWriter)
+	if !ok {
+		return plumbing.ZeroHash, errors.New("the clone takes no packs")
+	}
+	w, err := writer.PackfileWriter()
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	merged, err := packfile.NewEncoder(w, r.git.Storer, false).Encode(hashes, window)
+	return merged, errors.Join(err, w.Close())
+}
+
+// eachObject calls see with the hash of each object that an index lists.
+func eachObject(path string, see func(plumbing.Hash)) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	index := idxfile.NewMemoryIndex()
+	if err := idxfile.NewDecoder(f).Decode(index); err != nil {
+		return err
+	}
+	entries, err := index.Entries()
+	if err != nil {
+		return err
+	}
+	defer entries.Close()
+	for {
+		e, err := entries.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		see(e.Hash)
+	}
+}

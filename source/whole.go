@@ -1,0 +1,100 @@
+package source
+
+import (
+	"fmt"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+)
+
+// resolve returns the commit that a hash stands for, and the tag object that it
+// is, if it is one.
+func (r *Repository) resolve(hash plumbing.Hash) (*object.Commit, *object.Tag, error) {
+	tag, err := r.git.TagObject(hash)
+	if err != nil {
+		c, err := r.git.CommitObject(hash)
+		return c, nil, err
+	}
+	c, err := tag.Commit()
+	return c, tag, err
+}
+
+// head returns where a ref points, if its commit and all its files are there.
+func (r *Repository) head(ref Ref, p pointer) (Head, error) {
+	c, tag, err := r.resolve(p.hash)
+	if err != nil && (tag == nil || tag.TargetType == plumbing.CommitObject) {
+		return Head{}, fmt.Errorf("%w: %s at %s: %w", errDamaged, p.name, p.hash, err)
+	}
+	if tag != nil && tag.TargetType != plumbing.CommitObject {
+		return Head{Err: fmt.Errorf("%s is a tag of a %s, not of a commit", p.name, tag.TargetType)}, nil
+	}
+	if r.whole[ref] != c.Hash {
+		if err := r.checkWhole(c, r.whole[ref]); err != nil {
+			return Head{}, fmt.Errorf("%w: tree of %s: %w", errDamaged, c.Hash, err)
+		}
+		r.whole[ref] = c.Hash
+	}
+	return Head{Commit: commitOf(c), Name: p.name, Untrusted: r.signers.judge(r.git.Storer, c, tag)}, nil
+}
+
+// checkWhole finds out whether a commit's files are all there. What it shares
+// with a commit that was found whole is not looked at again.
+func (r *Repository) checkWhole(c *object.Commit, former plumbing.Hash) error {
+	var known plumbing.Hash
+	for _, other := range r.whole {
+		if former.IsZero() {
+			former = other
+		}
+	}
+	if before, err := r.git.CommitObject(former); err == nil {
+		known = before.TreeHash
+	}
+	w := walk{store: r.git.Storer}
+	err := w.tree(c.TreeHash, known)
+	r.trees += w.trees
+	return err
+}
+
+// walk goes through what differs between two trees.
+type walk struct {
+	store storer.EncodedObjectStorer
+	trees int
+}
+
+// tree checks a tree against one that is known to be whole, if any.
+func (w *walk) tree(hash, known plumbing.Hash) error {
+	if hash == known {
+		return nil
+	}
+	t, err := object.GetTree(w.store, hash)
+	if err != nil {
+		return err
+	}
+	w.trees++
+	same := map[string]object.TreeEntry{}
+	if !known.IsZero() {
+		if k, err := object.GetTree(w.store, known); err == nil {
+			for _, e := range k.Entries {
+				same[e.Name] = e
+			}
+		}
+	}
+	for _, e := range t.Entries {
+		before := same[e.Name]
+		switch {
+		case e.Mode == filemode.Submodule || e.Hash == before.Hash && e.Mode == before.Mode:
+		case e.Mode == filemode.Dir && before.Mode == filemode.Dir:
+			err = w.tree(e.Hash, before.Hash)
+		case e.Mode == filemode.Dir:
+			err = w.tree(e.Hash, plumbing.ZeroHash)
+		default:
+			err = w.store.HasEncodedObject(e.Hash)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.Name, err)
+		}
+	}
+	return nil
+}
