@@ -28,6 +28,7 @@ type job struct {
 	release  *manifest.Release // what the cluster is to be held to; nil when nothing is to be looked at
 	want     []manifest.Object // its objects as they are applied
 	past     []manifest.Object
+	needs    []*job // the releases that it depends on, near ones
 	plan     apply.Plan
 	gate     bool  // releases that change wait for its health
 	waits    error // the trouble for which it waits until it is tried again

@@ -52,13 +52,15 @@ func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]
 		refusals = append(refusals, l.err.Error())
 	}
 	changing := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return !j.changes() })
-	for _, err := range together(changing, func(j *job) error { return e.describe(ctx, j) }) {
-		var problem *render.RenderError
-		switch {
-		case errors.As(err, &problem):
-			refusals = append(refusals, err.Error())
-		case err != nil:
-			return nil, err
+	for _, round := range rounds(jobs) {
+		for _, err := range together(round, func(j *job) error { return e.describe(ctx, j) }) {
+			var problem *render.RenderError
+			switch {
+			case errors.As(err, &problem):
+				refusals = append(refusals, err.Error())
+			case err != nil:
+				return nil, err
+			}
 		}
 	}
 	if refusals = append(refusals, e.duplicates(jobs)...); len(refusals) > 0 {
@@ -162,9 +164,20 @@ func (e *environment) recorded(ctx context.Context, r *record.Record) (*manifest
 // not keep the chart's CRDs; the chart itself does.
 func (e *environment) interrupted(ctx context.Context, j *job) (*manifest.Release, error) {
 	p := j.state.History.Pending()
-	rel, err := e.recorded(ctx, p)
-	if err == nil && j.prepared != nil && j.prepared.Digest == p.Digest {
-		rel.CRDs, err = j.prepared.CRDs(e.cluster.Namespaced)
+	if j.prepared == nil || j.prepared.Digest != p.Digest {
+		return e.recorded(ctx, p)
+	}
+	crds, err := j.prepared.CRDs(e.cluster.Namespaced)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.cluster.Records.Load(ctx, p); err != nil {
+		return nil, err
+	}
+	defer p.Forget()
+	rel, err := p.Manifest(manifest.Define(crds).Scope(e.cluster.Namespaced))
+	if err == nil {
+		rel.CRDs = crds
 	}
 	return rel, err
 }
@@ -231,6 +244,8 @@ func (e *environment) render(ctx context.Context, j *job) (*manifest.Release, er
 		Revision:     j.state.History.Next(),
 		IsUpgrade:    j.decision.Act == Upgrade,
 		Namespaced:   e.cluster.Namespaced,
+		Installs:     true,
+		Coming:       j.coming(),
 	})
 }
 

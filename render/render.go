@@ -1,11 +1,14 @@
 package render
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -46,6 +49,11 @@ type Options struct {
 	IsUpgrade bool
 	// Namespaced tells the scope of kinds; nil for the well-known ones.
 	Namespaced manifest.Scope
+	// Installs has a chart see the APIs of its own crds/ folders, and of Coming, as
+	// if they were in the cluster already: helm install puts them there first.
+	Installs bool
+	// Coming are the CRDs that come before the release.
+	Coming manifest.Defined
 }
 
 // RenderError says that a release's templates can't be rendered: its inputs are
@@ -93,16 +101,28 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 
 func (p *Prepared) render(opts Options) (*manifest.Release, error) {
 	ch := p.source.load()
+	if kind := ch.Metadata.Type; kind != "" && kind != "application" {
+		return nil, fmt.Errorf("%s charts are not installable", kind)
+	}
 	caps, err := opts.Capabilities.helm()
 	if err != nil {
 		return nil, err
 	}
 	if v := ch.Metadata.KubeVersion; v != "" && !chartutil.IsCompatibleRange(v, caps.KubeVersion.String()) {
-		return nil, fmt.Errorf("chart requires kubeVersion: %s which is incompatible with Kubernetes %s", v, caps.KubeVersion)
+		return nil, fmt.Errorf("chart requires kubeVersion: %s which is incompatible with Kubernetes %s", v, caps.KubeVersion.String())
 	}
 	if err := chartutil.ProcessDependenciesWithMerge(ch, p.values); err != nil {
 		return nil, err
 	}
+	crds, err := p.definitions(ch, opts.Namespaced)
+	if err != nil {
+		return nil, err
+	}
+	own := manifest.Define(crds)
+	if opts.Installs {
+		caps.APIVersions = slices.Concat(caps.APIVersions, opts.Coming.APIs(), own.APIs())
+	}
+	opts.Namespaced = own.Scope(opts.Coming.Scope(opts.Namespaced))
 	values, err := chartutil.ToRenderValues(ch, p.values, chartutil.ReleaseOptions{
 		Name: p.spec.Name, Namespace: p.spec.Namespace, Revision: opts.Revision, IsInstall: !opts.IsUpgrade, IsUpgrade: opts.IsUpgrade,
 	}, caps)
@@ -118,7 +138,12 @@ func (p *Prepared) render(opts Options) (*manifest.Release, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.release(ch, rendered, caps, opts)
+	rel, err := p.release(ch, rendered, caps, opts)
+	if err != nil {
+		return nil, err
+	}
+	rel.CRDs = crds
+	return rel, nil
 }
 
 func (c *Capabilities) helm() (*chartutil.Capabilities, error) {
@@ -126,8 +151,23 @@ func (c *Capabilities) helm() (*chartutil.Capabilities, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes version %q: %w", c.KubeVersion, err)
 	}
-	return &chartutil.Capabilities{KubeVersion: *v, APIVersions: c.APIVersions, HelmVersion: chartutil.DefaultCapabilities.HelmVersion}, nil
+	caps := &chartutil.Capabilities{KubeVersion: *v, APIVersions: c.APIVersions, HelmVersion: chartutil.DefaultCapabilities.HelmVersion}
+	caps.HelmVersion.Version = cmp.Or(helmVersion(), caps.HelmVersion.Version)
+	return caps, nil
 }
+
+// helmVersion is the version of Helm's released program that charts are to see:
+// the library itself knows no patch level.
+var helmVersion = sync.OnceValue(func() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "helm.sh/helm/v3" {
+				return m.Version
+			}
+		}
+	}
+	return ""
+})
 
 // release sorts what was rendered into notes, objects and hooks, as Helm does.
 func (p *Prepared) release(ch *chart.Chart, rendered map[string]string, caps *chartutil.Capabilities, opts Options) (*manifest.Release, error) {
@@ -154,9 +194,6 @@ func (p *Prepared) release(ch *chart.Chart, rendered map[string]string, caps *ch
 		fmt.Fprintf(&b, "---\n# Source: %s\n%s\n", m.Name, m.Content)
 	}
 	rel.Manifest = b.String()
-	if rel.CRDs, err = p.definitions(ch, opts.Namespaced); err != nil {
-		return nil, err
-	}
 	if rel.Objects, err = manifest.Parse(rel.Manifest, p.spec.Namespace, opts.Namespaced); err != nil {
 		return nil, err
 	}
