@@ -13,6 +13,7 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
 )
 
 // source is a chart as it was read, with what it refers to by file://. It is not
@@ -141,6 +142,9 @@ func (r *Renderer) dependencies(ctx context.Context, files fs.FS, dir string, ch
 		dep, err := r.source(ctx, files, at, depth+1)
 		if err != nil {
 			return nil, fmt.Errorf("its dependency %s: %w", d.Name, err)
+		}
+		if v := dep.chart.Metadata.Version; !chartutil.IsCompatibleRange(d.Version, v) {
+			return nil, fmt.Errorf("its dependency %s (%s) is version %s, and Chart.yaml asks for %s", d.Name, d.Repository, v, d.Version)
 		}
 		out = append(out, dep)
 	}
