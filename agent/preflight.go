@@ -254,6 +254,7 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 	if j.release == nil {
 		return nil
 	}
+	coming = coming.Guarded(j.want...).Guarded(j.past...)
 	ids := idsOf(j.want)
 	e.clean(ids)
 	want, err := e.cluster.Yield(ctx, j.owner, j.want, j.past)

@@ -253,9 +253,7 @@ func TestRenderRefusesWhatHelmRefuses(t *testing.T) {
 
 // released puts the version of Helm's released program in the place of what it
 // calls itself when it is built from its module, without its patch level.
-func released(text string) string {
-	return strings.ReplaceAll(text, "helm: v3.22\n", "helm: v3.22.0\n")
-}
+var released = strings.NewReplacer("helm: v3.22\n", "helm: v3.22.0\n", `"helm": "v3.22"`, `"helm": "v3.22.0"`).Replace
 
 // kitchen is a repository with a chart that has all that charts have.
 func kitchen(t *testing.T) string {
