@@ -29,6 +29,7 @@ type job struct {
 	want     []manifest.Object // its objects as they are applied; nil once they were surveyed for a rollout
 	ids      []manifest.ID     // theirs
 	had      int               // how many objects the release may have in the cluster
+	needs    []*job            // the releases that it depends on, near ones
 	plan     apply.Plan
 	gate     bool  // releases that change wait for its health
 	waits    error // the trouble for which it waits until it is tried again

@@ -53,7 +53,7 @@ func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]
 		refusals = append(refusals, l.err.Error())
 	}
 	changing := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return !j.changes() })
-	wrong, err := e.describeAll(ctx, changing)
+	wrong, err := e.describeAll(ctx, rounds(jobs))
 	if err != nil {
 		return nil, err
 	}
@@ -87,13 +87,14 @@ func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]
 // as much memory until they are applied.
 const maxRendered = 64 << 20
 
-// describeAll describes the jobs, and returns what is wrong with them. The first one
-// that takes too much ends it: each other one might take as long.
-func (e *environment) describeAll(ctx context.Context, jobs []*job) ([]string, error) {
+// describeAll describes the jobs, one round after the other, and returns what is wrong
+// with them. The first one that takes too much ends it: each other one might take as
+// long.
+func (e *environment) describeAll(ctx context.Context, rounds [][]*job) ([]string, error) {
 	trying, enough := context.WithCancel(ctx)
 	defer enough()
 	var size atomic.Int64
-	errs := together(jobs, func(j *job) error {
+	describe := func(j *job) error {
 		err := e.describe(trying, j)
 		if err == nil && j.release != nil {
 			size.Add(int64(len(j.release.Manifest)))
@@ -102,21 +103,23 @@ func (e *environment) describeAll(ctx context.Context, jobs []*job) ([]string, e
 			enough()
 		}
 		return err
-	})
+	}
 	var wrong []string
+	for _, round := range rounds {
+		for _, err := range together(round, describe) {
+			var problem *render.RenderError
+			switch {
+			case errors.As(err, &problem):
+				wrong = append(wrong, err.Error())
+			case err != nil && trying.Err() != nil && ctx.Err() == nil:
+				// given up for the sake of another
+			case err != nil:
+				return nil, err
+			}
+		}
+	}
 	if size.Load() > maxRendered {
 		wrong = append(wrong, fmt.Sprintf("what the commit changes renders to more than %d MiB: bring it in several commits, or split the environment", maxRendered>>20))
-	}
-	for _, err := range errs {
-		var problem *render.RenderError
-		switch {
-		case errors.As(err, &problem):
-			wrong = append(wrong, err.Error())
-		case err != nil && trying.Err() != nil && ctx.Err() == nil:
-			// given up for the sake of another
-		case err != nil:
-			return nil, err
-		}
 	}
 	return wrong, nil
 }
@@ -209,7 +212,7 @@ func (e *environment) flesh(j *job) error {
 		return nil
 	}
 	var err error
-	if j.release.Objects, err = manifest.Parse(j.release.Manifest, j.release.Namespace, e.cluster.Namespaced); err == nil {
+	if j.release.Objects, err = manifest.Parse(j.release.Manifest, j.release.Namespace, manifest.Define(j.release.CRDs).Scope(e.cluster.Namespaced)); err == nil {
 		j.mark()
 	}
 	return err
@@ -228,9 +231,20 @@ func (e *environment) recorded(ctx context.Context, r *record.Record) (*manifest
 // not keep the chart's CRDs; the chart itself does.
 func (e *environment) interrupted(ctx context.Context, j *job) (*manifest.Release, error) {
 	p := j.state.History.Pending()
-	rel, err := e.recorded(ctx, p)
-	if err == nil && j.prepared != nil && j.prepared.Digest == p.Digest {
-		rel.CRDs, err = e.agent.renderer.CRDs(ctx, j.prepared, e.cluster.Namespaced)
+	if j.prepared == nil || j.prepared.Digest != p.Digest {
+		return e.recorded(ctx, p)
+	}
+	crds, err := e.agent.renderer.CRDs(ctx, j.prepared, e.cluster.Namespaced)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.cluster.Records.Load(ctx, p); err != nil {
+		return nil, err
+	}
+	defer p.Forget()
+	rel, err := p.Manifest(manifest.Define(crds).Scope(e.cluster.Namespaced))
+	if err == nil {
+		rel.CRDs = crds
 	}
 	return rel, err
 }
@@ -301,6 +315,8 @@ func (e *environment) render(ctx context.Context, j *job) (*manifest.Release, er
 		Revision:     j.state.History.Next(),
 		IsUpgrade:    j.decision.Act == Upgrade,
 		Namespaced:   e.cluster.Namespaced,
+		Installs:     true,
+		Coming:       j.coming(),
 	})
 }
 
@@ -333,6 +349,7 @@ func (e *environment) replan(ctx context.Context, j *job, coming apply.Coming) e
 		return err
 	}
 	j.had = len(past)
+	coming = coming.Guarded(j.want...).Guarded(past...)
 	want, err := e.cluster.Yield(ctx, j.owner, j.want, past)
 	if err != nil {
 		return err

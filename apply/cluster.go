@@ -124,9 +124,10 @@ type Capabilities struct {
 	APIVersions []string
 }
 
-// Capabilities returns what the API server can do. It is read once, and again
-// after Rediscover.
+// Capabilities returns what the API server can do. It is read anew after
+// Rediscover, and if that was not done just now.
 func (c *Cluster) Capabilities() (Capabilities, error) {
+	c.outdated()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.caps != nil {

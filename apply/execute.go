@@ -19,6 +19,9 @@ import (
 // at the first stage with an error, with what that stage could not write; all of
 // it can be repeated.
 func (c *Cluster) Apply(ctx context.Context, rel Owner, plan Plan) error {
+	if err := c.unguard(ctx, plan); err != nil {
+		return err
+	}
 	for stage := range stages {
 		changes := plan.stage(stage)
 		if len(changes) == 0 {

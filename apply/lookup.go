@@ -2,7 +2,9 @@ package apply
 
 import (
 	"context"
+	"fmt"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -11,25 +13,41 @@ import (
 
 // Lookup answers a chart's lookup function from the cluster
 // (https://helm.sh/docs/chart_template_guide/functions_and_pipelines/#using-the-lookup-function).
-// It reads and can do nothing else.
+// It reads and can do nothing else. What was asked once is answered from memory: a
+// render sees one state of each object, and costs a request for each at most. It is
+// for one render, and not safe for concurrent use.
 type Lookup struct {
 	cluster *Cluster
 	ctx     context.Context // bounds the render that asks: Helm's interface passes none
+	found   map[string]*unstructured.Unstructured
+	lists   map[string]*unstructured.UnstructuredList
+	failed  map[string]error
 }
 
 // Lookup returns the cluster's answers to one render, bounded by ctx.
-func (c *Cluster) Lookup(ctx context.Context) *Lookup { return &Lookup{cluster: c, ctx: ctx} }
+func (c *Cluster) Lookup(ctx context.Context) *Lookup {
+	return &Lookup{cluster: c, ctx: ctx, found: map[string]*unstructured.Unstructured{},
+		lists: map[string]*unstructured.UnstructuredList{}, failed: map[string]error{}}
+}
 
 // GetClientFor implements Helm's engine.ClientProvider.
 func (l *Lookup) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableResourceInterface, bool, error) {
 	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
 	m, err := l.cluster.mapping(gvk)
+	if meta.IsNoMatchError(err) {
+		// As for Helm, a kind that an API has not is one of which nothing is there; an
+		// API that the server has not is an error.
+		if _, err := l.cluster.discovery.ServerResourcesForGroupVersion(apiVersion); err != nil {
+			return nil, false, fmt.Errorf("look up a %s: find its API %s: %w", kind, apiVersion, err)
+		}
+		m, err = &meta.RESTMapping{Resource: gvk.GroupVersion().WithResource(""), Scope: meta.RESTScopeRoot}, nil
+	}
 	if err != nil {
 		return nil, false, err
 	}
-	namespaced, _ := l.cluster.Namespaced(gvk)
+	namespaced := m.Scope.Name() == meta.RESTScopeNameNamespace
 	all := l.cluster.dyn.Resource(m.Resource)
-	return everywhere{NamespaceableResourceInterface: all, within: within{all, l.ctx}}, namespaced, nil
+	return everywhere{all, within{all, l, m.Resource.String()}}, namespaced, nil
 }
 
 // everywhere reads objects of one kind in all namespaces.
@@ -39,7 +57,7 @@ type everywhere struct {
 }
 
 func (e everywhere) Namespace(ns string) dynamic.ResourceInterface {
-	return within{e.NamespaceableResourceInterface.Namespace(ns), e.within.ctx}
+	return within{e.NamespaceableResourceInterface.Namespace(ns), e.within.lookup, e.within.at + " in " + ns}
 }
 
 func (e everywhere) Get(ctx context.Context, name string, o metav1.GetOptions, sub ...string) (*unstructured.Unstructured, error) {
@@ -50,16 +68,32 @@ func (e everywhere) List(ctx context.Context, o metav1.ListOptions) (*unstructur
 	return e.within.List(ctx, o)
 }
 
-// within reads objects under the render's context instead of Helm's own.
+// within reads objects of one kind in one namespace, or in all, under the render's
+// context instead of Helm's own.
 type within struct {
 	dynamic.ResourceInterface
-	ctx context.Context
+	lookup *Lookup
+	at     string // names the kind and the namespace
 }
 
-func (w within) Get(_ context.Context, name string, o metav1.GetOptions, sub ...string) (*unstructured.Unstructured, error) {
-	return w.ResourceInterface.Get(w.ctx, name, o, sub...)
+func (w within) Get(_ context.Context, name string, o metav1.GetOptions, _ ...string) (*unstructured.Unstructured, error) {
+	l, at := w.lookup, w.at+" "+name
+	if l.found[at] == nil && l.failed[at] == nil {
+		l.found[at], l.failed[at] = w.ResourceInterface.Get(l.ctx, name, o)
+	}
+	if l.failed[at] != nil {
+		return nil, l.failed[at]
+	}
+	return l.found[at].DeepCopy(), nil // templates can change what they get
 }
 
 func (w within) List(_ context.Context, o metav1.ListOptions) (*unstructured.UnstructuredList, error) {
-	return w.ResourceInterface.List(w.ctx, o)
+	l := w.lookup
+	if l.lists[w.at] == nil && l.failed[w.at] == nil {
+		l.lists[w.at], l.failed[w.at] = w.ResourceInterface.List(l.ctx, o)
+	}
+	if l.failed[w.at] != nil {
+		return nil, l.failed[w.at]
+	}
+	return l.lists[w.at].DeepCopy(), nil
 }

@@ -48,6 +48,8 @@ type Change struct {
 
 	judged *unstructured.Unstructured // the dry-run's answer
 	valid  bool                       // deferred, with content that the server takes
+
+	guarded bool // deferred, because of a webhook that does not answer
 }
 
 // Plan is what a release's deploy does, as data. Its String is stable.
@@ -70,6 +72,8 @@ type Seen struct {
 	Deferred string
 	// Valid says that the content of a deferred object was dry-run all the same.
 	Valid bool
+	// Guarded says that the object is deferred because of an admission webhook.
+	Guarded bool
 	// Err is the refusal of the dry-run.
 	Err error
 }
@@ -108,7 +112,10 @@ func wantChange(rel Owner, o manifest.Object, s Seen) Change {
 	c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: s.Live, judged: s.Judged, valid: s.Valid}
 	switch {
 	case s.Deferred != "":
-		c.Action, c.Why = Deferred, s.Deferred
+		c.Action, c.Why, c.guarded = Deferred, s.Deferred, s.Guarded
+		if s.Guarded {
+			c.Stage = StageWebhooks // what brings the webhook up goes first
+		}
 	case s.Live != nil && !rel.owns(s.Live) && c.Stage != StageDefinitions:
 		c.Action, c.Why = Refused, rel.collision(s.Live)
 	case s.Err != nil:

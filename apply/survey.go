@@ -31,8 +31,9 @@ type Coming struct {
 	// Confirmed has what the commit takes away accepted.
 	Confirmed bool
 
-	absent map[string]bool // namespaces that are known not to exist yet
-	fresh  *fresh          // what is in them once they exist
+	absent   map[string]bool // namespaces that are known not to exist yet
+	fresh    *fresh          // what is in them once they exist
+	webhooks map[string]bool // admission webhooks, by name
 }
 
 var definitionKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
@@ -53,7 +54,7 @@ func Comes(objects []manifest.Object, namespaces ...string) Coming {
 			c.Kinds[schema.GroupKind{Group: group, Kind: kind}] = o.Unstructured
 		}
 	}
-	return c
+	return c.Guarded(objects...)
 }
 
 // placed is how an object was left: what was wanted, and a hash of the live
@@ -285,6 +286,9 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 		if why := deferral(u, err, coming); why != "" {
 			return c.probe(ctx, u, coming, why), nil
 		}
+		if why := coming.guard(err); why != "" {
+			return Seen{Live: live, Deferred: why, Guarded: true}, nil
+		}
 		if transient(err) {
 			return Seen{}, fmt.Errorf("dry-run %s: %w", id, err)
 		}
@@ -397,12 +401,6 @@ func transient(err error) bool {
 // errComing says that an object waits for what another release of the same
 // commit brings, and has not brought yet.
 var errComing = errors.New("it is not there yet")
-
-// webhookDown recognises an admission webhook that could not be reached: a 500
-// that is about the webhook's server, not about the object.
-func webhookDown(err error) bool {
-	return apierrors.IsInternalError(err) && strings.Contains(err.Error(), "failed calling webhook")
-}
 
 // Transient reports whether err, or what it wraps, is worth another try with the
 // same inputs: the API server was away, busy, or a webhook was down.

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chartutil"
 
 	"github.com/xetys/tether/render/fetch"
 )
@@ -52,7 +53,14 @@ func (r *reading) dependency(ctx context.Context, dir string, ch *chart.Chart, i
 		if !fs.ValidPath(at) {
 			return nil, fmt.Errorf("%s leaves the repository", d.Repository)
 		}
-		return r.source(ctx, at, depth+1)
+		dep, err := r.source(ctx, at, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		if v := dep.chart.Metadata.Version; !chartutil.IsCompatibleRange(d.Version, v) {
+			return nil, fmt.Errorf("%s is version %s, and Chart.yaml asks for %s", d.Repository, v, d.Version)
+		}
+		return dep, nil
 	}
 	version, err := locked(ch, i)
 	if err != nil {

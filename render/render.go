@@ -44,6 +44,11 @@ type Options struct {
 	IsUpgrade bool
 	// Namespaced tells the scope of kinds; nil for the well-known ones.
 	Namespaced manifest.Scope
+	// Installs has a chart see the APIs of its own crds/ folders, and of Coming, as
+	// if they were in the cluster already: helm install puts them there first.
+	Installs bool
+	// Coming are the CRDs that come before the release.
+	Coming manifest.Defined
 }
 
 // RenderError says that a release's templates can't be rendered: its inputs are
@@ -69,11 +74,14 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 		return nil, err
 	}
 	caps := worker.Capabilities(*opts.Capabilities)
+	if apis := opts.Coming.APIs(); opts.Installs && len(apis) > 0 {
+		caps.APIVersions = slices.Concat(caps.APIVersions, apis)
+	}
 	out, err := r.pool.Render(worker.For(ctx, p.environment), p.source.whole(), raw, &caps, answers(ctx, opts.Lookup))
 	if err != nil {
 		return nil, p.renderError(err)
 	}
-	rel, err := p.release(out, opts.Namespaced)
+	rel, err := p.release(out, opts)
 	if err != nil {
 		return nil, &RenderError{Release: p.spec.Name, err: p.hide(err)}
 	}
@@ -86,7 +94,8 @@ func (p *Prepared) inputs(opts Options) (worker.Release, error) {
 	if err != nil {
 		return worker.Release{}, fmt.Errorf("encode the values of release %s: %w", p.spec.Name, err)
 	}
-	return worker.Release{Name: p.spec.Name, Namespace: p.spec.Namespace, Values: values, Revision: opts.Revision, IsUpgrade: opts.IsUpgrade}, nil
+	return worker.Release{Name: p.spec.Name, Namespace: p.spec.Namespace, Values: values, Revision: opts.Revision, IsUpgrade: opts.IsUpgrade,
+		Installs: opts.Installs}, nil
 }
 
 // renderError tells what is wrong with the release from what keeps it from being
@@ -112,13 +121,14 @@ func Exceeds(err error) bool {
 }
 
 // release makes objects of what was rendered.
-func (p *Prepared) release(r *worker.Rendered, scope manifest.Scope) (*manifest.Release, error) {
+func (p *Prepared) release(r *worker.Rendered, opts Options) (*manifest.Release, error) {
 	rel := &manifest.Release{Name: p.spec.Name, Namespace: p.spec.Namespace, Digest: p.Digest, Values: p.values,
 		Chart: r.Chart, Notes: r.Notes, Manifest: r.Manifest}
 	var err error
-	if rel.CRDs, err = manifest.Objects(r.CRDs, p.spec.Namespace, scope); err != nil {
+	if rel.CRDs, err = manifest.Objects(r.CRDs, p.spec.Namespace, opts.Namespaced); err != nil {
 		return nil, err
 	}
+	scope := manifest.Define(rel.CRDs).Scope(opts.Coming.Scope(opts.Namespaced))
 	if rel.Objects, err = manifest.Objects(r.Objects, p.spec.Namespace, scope); err != nil {
 		return nil, err
 	}

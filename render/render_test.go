@@ -110,7 +110,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"a template that renders no YAML":    {environment(good) + "-- charts/web/templates/x.yaml --\na: [\n", "web/templates/x.yaml"},
 		"the same object from two templates": {environment(good) + "-- charts/web/templates/x.yaml --\n{apiVersion: v1, kind: ConfigMap, metadata: {name: web}}\n", "ConfigMap prod/web is rendered twice, by web/templates/c.yaml and by web/templates/x.yaml"},
 		"a hook that Helm would drop":        {environment(good) + "-- charts/web/templates/x.yaml --\n{apiVersion: batch/v1, kind: Job, metadata: {name: j, annotations: {helm.sh/hook: pre-instal}}}\n", `Job.batch j has the unknown hook "pre-instal"`},
-		"an object without a name":           {environment(good) + "-- charts/web/templates/x.yaml --\n{apiVersion: batch/v1, kind: Job, metadata: {generateName: j-}}\n", "Job has no metadata.name"},
+		"an object without a name":           {environment(good) + "-- charts/web/templates/x.yaml --\n{apiVersion: batch/v1, kind: Job, metadata: {}}\n", "Job has no metadata.name"},
 		"a document that is a list":          {"-- environments/prod/environment.yaml --\n- a\n", "environments/prod/environment.yaml:1"},
 		"a document that is empty":           {"-- environments/prod/environment.yaml --\n", "environments/prod/environment.yaml: is empty"},
 		"two documents":                      {environment(good) + "---\nkind: Environment\n", "environments/prod/environment.yaml:8: holds more than one document"},

@@ -3,6 +3,9 @@ package manifest
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +32,9 @@ type Document struct {
 // documents, each led by its "# Source:" line. Lists are expanded, documents
 // without content dropped. Objects that live in namespaces and name none get the
 // given one, and those that don't live in one lose theirs. scope may be nil; then,
-// and for kinds that it does not know, WellKnown decides.
+// and for kinds that it does not know, CRDs of the manifest itself and WellKnown
+// decide. Objects that leave their name to the API server (generateName) get one
+// after their content.
 func Parse(text, namespace string, scope Scope) ([]Object, error) {
 	documents, err := Documents(text)
 	if err != nil {
@@ -64,6 +69,7 @@ func Documents(text string) ([]Document, error) {
 // Objects reads the objects of documents, as Parse does.
 func Objects(documents []Document, namespace string, scope Scope) ([]Object, error) {
 	var out []Object
+	twins := map[string]int{}
 	for _, d := range documents {
 		objects, err := d.objects()
 		if err != nil {
@@ -73,14 +79,43 @@ func Objects(documents []Document, namespace string, scope Scope) ([]Object, err
 			if u.GetKind() == "" || u.GetAPIVersion() == "" {
 				return nil, fmt.Errorf("%s: an object has no kind or no apiVersion", d.Source)
 			}
-			if u.GetName() == "" {
-				return nil, fmt.Errorf("%s: %s has no metadata.name; an object that a release keeps needs one (generateName does not do)", d.Source, u.GetKind())
+			if err := generate(u, twins); err != nil {
+				return nil, fmt.Errorf("%s: %w", d.Source, err)
 			}
-			place(u, namespace, scope)
 			out = append(out, Object{Unstructured: u, Source: d.Source})
 		}
 	}
+	scope = Define(out).Scope(scope)
+	for _, o := range out {
+		place(o.Unstructured, namespace, scope)
+	}
 	return out, nil
+}
+
+// longestPrefix is how much of generateName the API server keeps before its own
+// five letters.
+const longestPrefix = 58
+
+// generate names an object that leaves it to the API server. The name follows from
+// the content: an object that stays as it is keeps its name, so that it is found
+// again, and one that changes becomes another. twins counts those that are the same.
+func generate(u *unstructured.Unstructured, twins map[string]int) error {
+	if u.GetName() != "" {
+		return nil
+	}
+	prefix := u.GetGenerateName()
+	if prefix == "" {
+		return fmt.Errorf("%s has no metadata.name, and no generateName either", u.GetKind())
+	}
+	raw, err := json.Marshal(u.Object) // keys are sorted
+	if err != nil {
+		return fmt.Errorf("name %s %s: %w", u.GetKind(), prefix, err)
+	}
+	sum := sha256.Sum256(fmt.Appendf(raw, "%d", twins[string(raw)]))
+	twins[string(raw)]++
+	u.SetName(prefix[:min(len(prefix), longestPrefix)] + hex.EncodeToString(sum[:])[:5])
+	u.SetGenerateName("")
+	return nil
 }
 
 func sourceOf(doc []byte) string {
@@ -112,10 +147,7 @@ func (d Document) objects() ([]*unstructured.Unstructured, error) {
 
 // place gives an object its namespace, or takes one that it can't have.
 func place(u *unstructured.Unstructured, namespace string, scope Scope) {
-	namespaced, known := false, false
-	if scope != nil {
-		namespaced, known = scope(u.GroupVersionKind())
-	}
+	namespaced, known := scope(u.GroupVersionKind())
 	if !known {
 		namespaced = !clusterScoped[u.GroupVersionKind().GroupKind()]
 	}

@@ -36,7 +36,23 @@ func TestParse(t *testing.T) {
 			text: "apiVersion: v1\r\nkind: ConfigMap\r\nmetadata:\r\n  name: a\r\n---\r\napiVersion: v1\r\nkind: ConfigMap\r\nmetadata:\r\n  name: b\r\n",
 			want: []string{"ConfigMap prod/a from ", "ConfigMap prod/b from "},
 		},
-		"an object without a name is refused":      {text: "# Source: x.yaml\n{apiVersion: batch/v1, kind: Job, metadata: {generateName: a-}}", err: "x.yaml: Job has no metadata.name"},
+		"a name that is left to the API server follows from the content": {
+			text: "{apiVersion: v1, kind: Secret, metadata: {generateName: a-}}",
+			want: []string{"Secret prod/a-fb59e from "},
+		},
+		"other content is another object": {
+			text: "{apiVersion: v1, kind: Secret, metadata: {generateName: a-}, data: {b: Yw==}}",
+			want: []string{"Secret prod/a-b8222 from "},
+		},
+		"twins are two": {
+			text: "{apiVersion: v1, kind: Secret, metadata: {generateName: a-}}\n---\n{kind: Secret, apiVersion: v1, metadata: {generateName: a-}}",
+			want: []string{"Secret prod/a-fb59e from ", "Secret prod/a-6072c from "},
+		},
+		"a long beginning of a name is cut as the API server does": {
+			text: "{apiVersion: v1, kind: Secret, metadata: {generateName: " + strings.Repeat("a", 70) + "}}",
+			want: []string{"Secret prod/" + strings.Repeat("a", 58) + "3443f from "},
+		},
+		"an object without a name is refused":      {text: "# Source: x.yaml\n{apiVersion: batch/v1, kind: Job, metadata: {labels: {a: b}}}", err: "x.yaml: Job has no metadata.name"},
 		"one without an apiVersion is refused":     {text: "{kind: Job, metadata: {name: a}}", err: "no kind or no apiVersion"},
 		"what is no object is refused":             {text: "# Source: x.yaml\njust a sentence", err: "x.yaml: not a Kubernetes object"},
 		"what is no YAML is refused with its file": {text: "# Source: x.yaml\na: [", err: "x.yaml: not valid YAML"},

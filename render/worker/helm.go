@@ -1,12 +1,15 @@
 package worker
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
+	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
@@ -151,8 +154,23 @@ func (c *Capabilities) helm() (*chartutil.Capabilities, error) {
 	if err != nil {
 		return nil, fmt.Errorf("kubernetes version %q: %w", c.KubeVersion, err)
 	}
-	return &chartutil.Capabilities{KubeVersion: *v, APIVersions: c.APIVersions, HelmVersion: chartutil.DefaultCapabilities.HelmVersion}, nil
+	caps := &chartutil.Capabilities{KubeVersion: *v, APIVersions: c.APIVersions, HelmVersion: chartutil.DefaultCapabilities.HelmVersion}
+	caps.HelmVersion.Version = cmp.Or(helmVersion(), caps.HelmVersion.Version)
+	return caps, nil
 }
+
+// helmVersion is the version of Helm's released program that charts are to see:
+// the library itself knows no patch level.
+var helmVersion = sync.OnceValue(func() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "helm.sh/helm/v3" {
+				return m.Version
+			}
+		}
+	}
+	return ""
+})
 
 // clone copies what rendering changes of a chart: its values, and which of its
 // dependencies are enabled under which name. Its files are shared.
@@ -205,15 +223,28 @@ func (h *helm) render(ch *chart.Chart, values map[string]any, rel Release) (*Ren
 	if h.caps == nil {
 		return nil, errors.New("capabilities were not sent")
 	}
+	if kind := ch.Metadata.Type; kind != "" && kind != "application" {
+		return nil, fmt.Errorf("%s charts are not installable", kind)
+	}
 	if v := ch.Metadata.KubeVersion; v != "" && !chartutil.IsCompatibleRange(v, h.caps.KubeVersion.String()) {
-		return nil, fmt.Errorf("chart requires kubeVersion: %s which is incompatible with Kubernetes %s", v, h.caps.KubeVersion)
+		return nil, fmt.Errorf("chart requires kubeVersion: %s which is incompatible with Kubernetes %s", v, h.caps.KubeVersion.String())
 	}
 	if err := chartutil.ProcessDependenciesWithMerge(ch, values); err != nil {
 		return nil, err
 	}
+	crds, err := definitions(ch)
+	if err != nil {
+		return nil, err
+	}
+	caps := *h.caps
+	if rel.Installs {
+		if caps.APIVersions, err = withOwn(caps.APIVersions, crds); err != nil {
+			return nil, err
+		}
+	}
 	all, err := chartutil.ToRenderValuesWithSchemaValidation(ch, values, chartutil.ReleaseOptions{
 		Name: rel.Name, Namespace: rel.Namespace, Revision: rel.Revision, IsInstall: !rel.IsUpgrade, IsUpgrade: rel.IsUpgrade,
-	}, h.caps, true)
+	}, &caps, true)
 	if err != nil {
 		return nil, err
 	}
@@ -221,11 +252,26 @@ func (h *helm) render(ch *chart.Chart, values map[string]any, rel Release) (*Ren
 	if err != nil {
 		return nil, err
 	}
-	return h.sort(ch, rendered)
+	out, err := sorted(ch, rendered, caps.APIVersions)
+	if err != nil {
+		return nil, err
+	}
+	out.CRDs = crds
+	return out, nil
 }
 
-// sort sorts what was rendered into notes, objects and hooks, as Helm does.
-func (h *helm) sort(ch *chart.Chart, rendered map[string]string) (*Rendered, error) {
+// withOwn adds to what a cluster serves what the chart's own CRDs will have it serve:
+// Helm installs them first.
+func withOwn(apis chartutil.VersionSet, crds []manifest.Document) (chartutil.VersionSet, error) {
+	objects, err := manifest.Objects(crds, "", nil)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(apis, manifest.Define(objects).APIs()), nil
+}
+
+// sorted sorts what was rendered into notes, objects and hooks, as Helm does.
+func sorted(ch *chart.Chart, rendered map[string]string, apis chartutil.VersionSet) (*Rendered, error) {
 	out := &Rendered{Chart: manifest.Chart{Name: ch.Name(), Version: ch.Metadata.Version, AppVersion: ch.AppVersion()}}
 	size := 0
 	for name, text := range rendered {
@@ -243,7 +289,7 @@ func (h *helm) sort(ch *chart.Chart, rendered map[string]string) (*Rendered, err
 			return nil, err
 		}
 	}
-	hooks, manifests, err := releaseutil.SortManifests(rendered, h.caps.APIVersions, releaseutil.InstallOrder)
+	hooks, manifests, err := releaseutil.SortManifests(rendered, apis, releaseutil.InstallOrder)
 	if err != nil {
 		return nil, err
 	}
@@ -252,9 +298,6 @@ func (h *helm) sort(ch *chart.Chart, rendered map[string]string) (*Rendered, err
 		fmt.Fprintf(&b, "---\n# Source: %s\n%s\n", m.Name, m.Content)
 	}
 	out.Manifest = b.String()
-	if out.CRDs, err = definitions(ch); err != nil {
-		return nil, err
-	}
 	if out.Objects, err = manifest.Documents(out.Manifest); err != nil {
 		return nil, err
 	}

@@ -49,6 +49,8 @@ type Release struct {
 	Values          []byte // JSON
 	Revision        int
 	IsUpgrade       bool
+	// Installs has charts see what their own CRDs define.
+	Installs bool
 }
 
 // Question asks what lookup asks of the cluster: one object, or without a name all

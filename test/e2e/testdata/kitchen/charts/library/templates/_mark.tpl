@@ -1,0 +1,1 @@
+{{- define "library.mark" -}}from the library, for {{ .Chart.Name }}{{- end -}}
