@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/xetys/tether/render"
 )
@@ -52,14 +51,10 @@ func TestWhatIsHostileIsRefused(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			files := repo(t, c.text)
-			start := time.Now()
 			var err error
 			took := peakOf(func() { _, _, err = prepareAll(files) })
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("have %.300v\nwant %s", err, c.want)
-			}
-			if d := time.Since(start); d > 20*time.Second {
-				t.Errorf("it took %s", d)
 			}
 			if took > 400<<20 {
 				t.Errorf("this process allocated %d MiB", took>>20)
@@ -93,13 +88,9 @@ func TestDependenciesThatMultiplyAreRefused(t *testing.T) {
 	}
 	files["charts/c9/Chart.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v2\nname: c9\nversion: 1.0.0\n")}
 	files["environments/prod/environment.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: tether.stytex.cloud/v1\nkind: Environment\nmetadata: {name: prod}\nspec:\n  namespace: prod\n  releases: [{name: web, chart: charts/c0}]\n")}
-	start := time.Now()
 	_, _, err := prepareAll(files)
 	if err == nil || !strings.Contains(err.Error(), "with its dependencies it has more than 100 charts or 100 MiB") {
 		t.Errorf("%.300v", err)
-	}
-	if d := time.Since(start); d > 20*time.Second {
-		t.Errorf("it took %s", d)
 	}
 }
 

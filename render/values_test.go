@@ -193,11 +193,11 @@ func TestWhatIsLeftOutIsSaid(t *testing.T) {
 // What a template or a schema says of a value that is secret is not repeated.
 func TestSecretValuesAreNotInErrors(t *testing.T) {
 	for sentence, more := range map[string]string{
-		"a template that fails":            "-- charts/web/templates/x.yaml --\n{{ fail (printf \"bad password %s, %s\" .Values.password (b64enc .Values.password)) }}\n",
-		"a schema that shows it":           "-- charts/web/values.schema.json --\n{\"properties\": {\"password\": {\"pattern\": \"^x\"}}}\n",
-		"a short one that a schema shows":  "-- charts/web/values.schema.json --\n{\"properties\": {\"pin\": {\"pattern\": \"^x\"}}}\n",
-		"a render that is no YAML":         "-- charts/web/templates/x.yaml --\n{{ .Values.password }}: [\n",
-		"an object that is named after it": "-- charts/web/templates/x.yaml --\n{apiVersion: v1, kind: ConfigMap, metadata: {generateName: {{ .Values.password }}}}\n",
+		"a template that fails":           "-- charts/web/templates/x.yaml --\n{{ fail (printf \"bad password %s, %s\" .Values.password (b64enc .Values.password)) }}\n",
+		"a schema that shows it":          "-- charts/web/values.schema.json --\n{\"properties\": {\"password\": {\"pattern\": \"^x\"}}}\n",
+		"a short one that a schema shows": "-- charts/web/values.schema.json --\n{\"properties\": {\"pin\": {\"pattern\": \"^x\"}}}\n",
+		"a render that is no YAML":        "-- charts/web/templates/x.yaml --\n{{ .Values.password }}: [\n",
+		"an object of a kind like it":     "-- charts/web/templates/x.yaml --\n{apiVersion: v1, kind: {{ .Values.password }}, metadata: {labels: {a: b}}}\n",
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			files, k := encrypted(t, "password: hunter2-hunter2\npin: '12'\n", more)
