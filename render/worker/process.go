@@ -101,6 +101,9 @@ func (w *process) call(ctx context.Context, r *request, c *Chart, caps *Capabili
 		return nil, w.why(ctx, r.Do)
 	}
 	w.calls, w.resident = w.calls+1, out.Resident
+	if out.Error == "" && caps != nil {
+		w.caps = caps
+	}
 	if out.Error == "" && c != nil && !w.sent[c.ID] {
 		w.sent[c.ID] = true
 		w.bytes += c.size()
@@ -118,7 +121,7 @@ func (w *process) complete(r *request, c *Chart, caps *Capabilities) *request {
 		}
 	}
 	if caps != nil && (w.caps == nil || w.caps.KubeVersion != caps.KubeVersion || !slices.Equal(w.caps.APIVersions, caps.APIVersions)) {
-		w.caps, out.Capabilities = caps, caps
+		out.Capabilities = caps
 	}
 	return &out
 }
