@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/exec"
@@ -29,7 +31,11 @@ const (
 func confine(memory int64) error {
 	debug.SetMemoryLimit(memory)
 	debug.SetMaxStack(maxStack)
-	space, err := addressSpace()
+	var err error
+	if statm, err = os.Open("/proc/self/statm"); err != nil {
+		return err
+	}
+	space, _, err := memoryNow()
 	if err != nil {
 		return err
 	}
@@ -73,25 +79,28 @@ func mayOpen(may bool) error {
 	return nil
 }
 
-func addressSpace() (int64, error) {
-	raw, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		return 0, err
+// statm is where the kernel says how much memory this process has. It stays open,
+// since it can't be opened later.
+var statm *os.File
+
+// memoryNow returns this process's address space and the memory that it has.
+func memoryNow() (space, resident int64, err error) {
+	raw := make([]byte, 128)
+	n, err := statm.ReadAt(raw, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, 0, err
 	}
-	var pages int64
-	if _, err := fmt.Sscan(string(raw), &pages); err != nil {
-		return 0, fmt.Errorf("read /proc/self/statm: %w", err)
+	if _, err := fmt.Sscan(string(raw[:n]), &space, &resident); err != nil {
+		return 0, 0, fmt.Errorf("read %s: %w", statm.Name(), err)
 	}
-	return pages * int64(os.Getpagesize()), nil
+	page := int64(os.Getpagesize())
+	return space * page, resident * page, nil
 }
 
-// peak is the most memory that this process ever had.
-func peak() int64 {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return u.Maxrss << 10
+// resident is the memory that this process has; zero if that can't be read.
+func resident() int64 {
+	_, n, _ := memoryNow()
+	return n
 }
 
 // parent is a thread that never ends: the kernel has a worker die with the thread

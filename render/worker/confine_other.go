@@ -20,6 +20,6 @@ func confine(memory int64) error {
 
 func mayOpen(bool) error { return nil }
 
-func peak() int64 { return 0 }
+func resident() int64 { return 0 }
 
 func start(cmd *exec.Cmd) error { return cmd.Start() }

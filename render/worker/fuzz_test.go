@@ -12,7 +12,7 @@ import (
 // taken for more than it is.
 func FuzzMessage(f *testing.F) {
 	for _, m := range []any{
-		&response{Peak: 1, Names: []string{"a"}, Outline: []byte("{}")},
+		&response{Resident: 1, Names: []string{"a"}, Outline: []byte("{}")},
 		&response{Rendered: &Rendered{Manifest: "a: b", Hooks: []Hook{{Path: "a"}}}},
 		&request{Do: execute, Chart: "a", NewChart: &Chart{ID: "a", Deps: []*Chart{{ID: "b", Files: []File{{"a", []byte("b")}}}}}},
 	} {

@@ -61,7 +61,7 @@ func serve(w *wire, exit func(int)) error {
 			in <- r
 		}
 	}()
-	if err := w.send(&response{Peak: peak()}); err != nil {
+	if err := w.send(&response{Resident: resident()}); err != nil {
 		return err
 	}
 	h := newHelm(func(q Question) ([]byte, error) {
@@ -76,7 +76,7 @@ func serve(w *wire, exit func(int)) error {
 	})
 	for r := range in {
 		out := h.do(r)
-		out.Peak = peak()
+		out.Resident = resident()
 		if err := w.send(out); err != nil {
 			return err
 		}

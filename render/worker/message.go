@@ -116,7 +116,7 @@ type response struct {
 	Names    []string
 	Outline  []byte // JSON
 	Rendered *Rendered
-	Peak     int64 // the most memory that it ever had, in bytes
+	Resident int64 // the memory that it has, in bytes
 }
 
 // outline is what is left of a chart without its files.

@@ -17,7 +17,7 @@ import (
 // After these a worker is replaced: it then has grown, or keeps much.
 const (
 	maxCalls  = 1000
-	maxPeak   = 192 << 20
+	maxMemory = 192 << 20
 	maxCharts = 64 << 20 // bytes that it was sent
 )
 
@@ -34,11 +34,11 @@ type process struct {
 	endErr  error
 	expires *time.Timer
 
-	sent  map[string]bool // charts
-	caps  *Capabilities
-	bytes int
-	calls int
-	peak  int64
+	sent     map[string]bool // charts
+	caps     *Capabilities
+	bytes    int
+	calls    int
+	resident int64
 }
 
 // start starts a worker and waits until it is there.
@@ -77,7 +77,7 @@ func (p *Pool) start(ctx context.Context) (*process, error) {
 		}
 		return nil, fmt.Errorf("%s does not answer as one, %w: %s", path, w.endErr, w.stderr.line())
 	}
-	w.peak = hello.Peak
+	w.resident = hello.Resident
 	return w, nil
 }
 
@@ -100,7 +100,10 @@ func (w *process) call(ctx context.Context, r *request, c *Chart, caps *Capabili
 		w.end()
 		return nil, w.why(ctx, r.Do)
 	}
-	w.calls, w.peak = w.calls+1, out.Peak
+	w.calls, w.resident = w.calls+1, out.Resident
+	if out.Error == "" && caps != nil {
+		w.caps = caps
+	}
 	if out.Error == "" && c != nil && !w.sent[c.ID] {
 		w.sent[c.ID] = true
 		w.bytes += c.size()
@@ -118,7 +121,7 @@ func (w *process) complete(r *request, c *Chart, caps *Capabilities) *request {
 		}
 	}
 	if caps != nil && (w.caps == nil || w.caps.KubeVersion != caps.KubeVersion || !slices.Equal(w.caps.APIVersions, caps.APIVersions)) {
-		w.caps, out.Capabilities = caps, caps
+		out.Capabilities = caps
 	}
 	return &out
 }
@@ -147,7 +150,7 @@ func (w *process) converse(r *request, lookup Lookup) (*response, error) {
 
 // worn reports whether the worker is to be replaced.
 func (w *process) worn() bool {
-	return w.calls >= maxCalls || w.peak > maxPeak || w.bytes > maxCharts
+	return w.calls >= maxCalls || w.resident > min(maxMemory, w.memory) || w.bytes > maxCharts
 }
 
 func (w *process) kill() { _ = w.cmd.Process.Kill() } // it may have ended by itself
@@ -160,9 +163,14 @@ func (w *process) end() {
 	})
 }
 
-// errUsed says that a worker had too little memory which had done other things
-// before.
-var errUsed = errors.New("the process ran out of memory, and had been used before")
+// outOfMemory are the ways in which Go's runtime ends for want of memory. Its
+// garbage collector does not always look whether it got what it asked for.
+var outOfMemory = []string{"out of memory", "cannot allocate memory", "cannot map pages", "failed to create new OS thread",
+	"pthread_create failed", "SIGSEGV: segmentation violation"}
+
+// errUsed says that a worker ended which had done other things before, so that it
+// may have been for want of memory that these took.
+var errUsed = errors.New("the process ended, and had been used before")
 
 // errKilled says that neither the worker nor who started it ended it.
 var errKilled = errors.New("something ended the process")
@@ -177,15 +185,17 @@ func (w *process) why(ctx context.Context, do operation) error {
 	switch {
 	case strings.Contains(text, "stack exceeds"):
 		return &Exceeded{do.tooDeep()}
-	case containsAny(text, "out of memory", "cannot allocate memory", "cannot map pages", "failed to create new OS thread"):
+	case containsAny(text, outOfMemory...):
 		if w.calls > 0 {
 			return errUsed
 		}
 		return &Exceeded{do.tooBig(w.memory)}
 	case errors.As(w.endErr, &exit) && exit.Sys().(syscall.WaitStatus).Signaled():
 		return errKilled
+	case w.calls > 0:
+		return errUsed
 	}
-	return fmt.Errorf("the process that renders ended, %w: %s", w.endErr, w.stderr.line())
+	return &Exceeded{fmt.Sprintf("%s ended the process that it happens in, %v: %s", do.subject(), w.endErr, w.stderr.line())}
 }
 
 func containsAny(text string, words ...string) bool {

@@ -95,8 +95,8 @@ func TestAWorkerRenders(t *testing.T) {
 func TestWhatTakesTooMuchIsEnded(t *testing.T) {
 	nest := func(n int, open, shut string) string { return strings.Repeat(open, n) + strings.Repeat(shut, n) }
 	for sentence, c := range map[string]struct{ template, want string }{
-		"a loop that calls nothing":               {`{{$l := until 100000}}{{range $l}}{{range $l}}{{range $l}}{{end}}{{end}}{{end}}`, "running its templates does not end within 2s"},
-		"a loop that allocates":                   {`{{range until 100000}}{{range until 100000}}{{end}}{{end}}`, "running its templates does not end within 2s"},
+		"a loop that calls nothing":               {`{{$l := until 100000}}{{range $l}}{{range $l}}{{range $l}}{{end}}{{end}}{{end}}`, "running its templates does not end within 1s"},
+		"a loop that allocates":                   {`{{range until 100000}}{{range until 100000}}{{end}}{{end}}`, "running its templates does not end within 1s"},
 		"a list that is too large":                {`{{$l := until 2000000000}}`, "running its templates needs more than 128 MiB of memory"},
 		"a text that is too long":                 {`{{$s := repeat 1000000000 "x"}}{{$s}}`, "running its templates needs more than 128 MiB of memory"},
 		"a text that doubles":                     {`{{$s := "x"}}{{range until 40}}{{$s = print $s $s}}{{end}}`, "running its templates needs more than 128 MiB of memory"},
@@ -110,13 +110,20 @@ func TestWhatTakesTooMuchIsEnded(t *testing.T) {
 		"an object of too many values":            {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: [{{range until 1100000}}1,{{end}}]}\n", ""},
 		"nesting":                                 {"a: " + nest(100_000, "[", "]"), "exceeded max depth"},
 		"nesting that a template reads":           {`{{ fromJson (printf "{\"a\":%s%s}" (repeat 100000 "[") (repeat 100000 "]")) | toYaml }}`, ""},
-		"nesting that a template makes":           {`{{$d := dict}}{{range until 1000000}}{{$d = dict "a" $d}}{{end}}{{ toYaml $d }}`, "running its templates n"},
+		"nesting that a template makes":           {`{{$d := dict}}{{range until 1000000}}{{$d = dict "a" $d}}{{end}}{{ toYaml $d }}`, "running its templates "},
 		"a map of itself":                         {`{{$d := dict}}{{$_ := set $d "a" $d}}{{ toYaml $d }}`, ""},
-		"a key that takes long to make":           {`{{range until 1000}}{{$_ := genPrivateKey "rsa"}}{{end}}`, "running its templates does not end within 2s"},
-		"a password that takes long to be hashed": {`{{range until 1000}}{{$_ := bcrypt "a"}}{{end}}`, "running its templates does not end within 2s"},
+		"a key that takes long to make":           {`{{range until 1000}}{{$_ := genPrivateKey "rsa"}}{{end}}`, "running its templates does not end within 1s"},
+		"a password that takes long to be hashed": {`{{range until 1000}}{{$_ := bcrypt "a"}}{{end}}`, "running its templates does not end within 1s"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			p := pool(t, worker.Limits{Time: 2 * time.Second})
+			limits := worker.Limits{Memory: 128 << 20}
+			if !strings.Contains(c.want, "128 MiB") {
+				limits.Memory = 256 << 20
+			}
+			if strings.Contains(c.want, "within 1s") {
+				limits.Time = time.Second
+			}
+			p := pool(t, limits)
 			start := time.Now()
 			out, err := p.Render(t.Context(), chart(c.template), plain, caps, nil)
 			if c.want == "" && err != nil && !strings.HasPrefix(err.Error(), "running its templates ") && !strings.HasPrefix(err.Error(), "its objects ") {
@@ -125,7 +132,7 @@ func TestWhatTakesTooMuchIsEnded(t *testing.T) {
 			if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("have %v, %v\nwant %s", out, err, c.want)
 			}
-			if d := time.Since(start); d > 10*time.Second {
+			if d := time.Since(start); d > 40*time.Second {
 				t.Errorf("it took %s", d)
 			}
 			if _, err := p.Render(t.Context(), chart(fmt.Sprintf(configMap, "b")), plain, caps, nil); err != nil {
@@ -191,7 +198,7 @@ func TestATemplateSeesNothingOfTheMachine(t *testing.T) {
 	}
 	for _, fd := range fds {
 		to, _ := os.Readlink(fd)
-		if !strings.HasPrefix(to, "pipe:") && !strings.HasPrefix(to, "anon_inode:") && !strings.HasPrefix(to, "/sys/fs/cgroup/") {
+		if !strings.HasPrefix(to, "pipe:") && !strings.HasPrefix(to, "anon_inode:") && !strings.HasPrefix(to, "/sys/fs/cgroup/") && !strings.HasSuffix(to, "/statm") {
 			t.Errorf("it has %s open: %s", fd, to)
 		}
 	}
