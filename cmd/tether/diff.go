@@ -45,8 +45,8 @@ agent would do if that were the branch's head now, by server-side dry-runs, drif
 included. Deploy windows, pauses and the prune budget are left out. Fields that
 people's tools added are shown and count as no difference, unless drift is strict.
 
-Charts from repositories and registries are fetched if they are not in the user's
-cache directory.
+Registries and chart repositories are asked for the charts that come from there, but
+for what is pinned by digest and was fetched before.
 
 Exit codes: 0 nothing would change; 1 there are differences; 2 bad usage, or what
 is compared would be refused.`,

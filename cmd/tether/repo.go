@@ -72,8 +72,8 @@ other in the order of environment.yaml.
 It reads the working tree of --repo as it stands, or a commit with --revision.
 No cluster is asked, as in helm template, unless --kubeconfig or --context is given:
 then charts see that cluster's version, APIs and objects, as with
-helm template --dry-run=server. Charts from repositories and registries are fetched
-if they are not in the user's cache directory.`,
+helm template --dry-run=server. Registries and chart repositories are asked for the
+charts that come from there, but for what is pinned by digest and was fetched before.`,
 		Example: `  tether render production
   tether render production --release xuangong-backend --revision HEAD~1`,
 		Args:              cobra.ExactArgs(1),
@@ -187,10 +187,11 @@ func newValidate(s *shared) *cobra.Command {
 		Long: `Check every environment of a config repository, or the named ones: what
 environment.yaml says, that charts and values exist and stay in the repository,
 that values fit the charts' schemas, and that everything renders. Nothing is
-asked of a cluster; charts from repositories and registries are fetched if they
-are not in the user's cache directory. All problems are printed, not only the first.
-Values that are encrypted with SOPS are checked with their key; without, and where
-values lie in the cluster, a note says what was not checked.
+asked of a cluster; registries and chart repositories are asked for the charts that
+come from there, but for what is pinned by digest and was fetched before. All
+problems are printed, not only the first. Values that are encrypted with SOPS are
+checked with their key; without, and where values lie in the cluster, a note says
+what was not checked.
 
 It reads the working tree of --repo as it stands, or a commit with --revision.`,
 		ValidArgsFunction: s.completeEnvironments,
