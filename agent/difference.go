@@ -193,17 +193,12 @@ func between(ctx context.Context, r *render.Renderer, key releaseKey, before, af
 }
 
 // mask hides the fields that hold a value which was encrypted, or comes from a
-// Secret, whatever object they are in.
+// Secret, whatever object they are in; what it was before is as secret.
 func (d *ReleaseDifference) mask(from ...*render.Prepared) {
-	for _, p := range from {
-		if p == nil {
-			continue
-		}
-		for _, o := range d.Objects {
-			for i, f := range o.Fields {
-				if p.Mask(f.From) != f.From || p.Mask(f.To) != f.To {
-					o.Fields[i].From, o.Fields[i].To = p.Mask(f.From), p.Mask(f.To)
-				}
+	for _, o := range d.Objects {
+		for i := range o.Fields {
+			for _, p := range from {
+				p.MaskBoth(&o.Fields[i].From, &o.Fields[i].To)
 			}
 		}
 	}

@@ -34,33 +34,34 @@ type environment struct {
 
 	mu        sync.Mutex
 	head      source.Head
-	gone      string                        // why there is no head, as it was told last
-	dirty     map[manifest.ID]bool          // objects that may have drifted since they were last surveyed
-	news      []news                        // what is to be told
-	scan      []releaseKey                  // what is left to do of a full scan
-	trusting  bool                          // what records say of the cluster is believed: until the first full scan
-	fights    fights                        // objects that are changed again each time they are put back
-	nudged    bool                          // a look is asked for soon
-	active    *active                       // what is being carried out, or nil
-	waitsFor  map[releaseKey]string         // what its rollouts wait for
-	published time.Time                     // when that was last put into the ledger
-	locks     map[releaseKey]*sync.Mutex    // held by who works on a release
-	ledger    *Ledger                       // what the last look left; nil before the first
-	doc       apply.Document                // where the ledger is stored
-	stored    string                        // the text that is stored
-	histories map[releaseKey]record.History // every release of the namespaces seen; nil before the first look
-	scopes    map[string]bool               // namespaces whose records were read
-	loaded    *loaded                       // the head's releases, prepared
-	held      map[releaseKey]*held          // what each release's objects were when last surveyed
-	behind    map[releaseKey]time.Time      // since when a release is not what git asks for
-	retries   map[releaseKey]*retry         // releases that are in trouble, and tried again
-	refusal   refusal                       // what the head was refused for
-	away      retry                         // what the head needs from elsewhere, and could not be had
-	control   Control                       // what people ask for
-	retried   map[releaseKey]string         // the request for which a release was tried again
-	blind     map[string]string             // kinds that can't be watched, and why
-	dirtyMost int                           // how large dirty may grow until it is tidied
-	stirred   map[string]bool               // what it refers to in the cluster that changed since it was read
+	gone      string                          // why there is no head, as it was told last
+	dirty     map[manifest.ID]bool            // objects that may have drifted since they were last surveyed
+	news      []news                          // what is to be told
+	scan      []releaseKey                    // what is left to do of a full scan
+	trusting  bool                            // what records say of the cluster is believed: until the first full scan
+	fights    fights                          // objects that are changed again each time they are put back
+	nudged    bool                            // a look is asked for soon
+	active    *active                         // what is being carried out, or nil
+	waitsFor  map[releaseKey]string           // what its rollouts wait for
+	published time.Time                       // when that was last put into the ledger
+	locks     map[releaseKey]*sync.Mutex      // held by who works on a release
+	ledger    *Ledger                         // what the last look left; nil before the first
+	doc       apply.Document                  // where the ledger is stored
+	stored    string                          // the text that is stored
+	histories map[releaseKey]record.History   // every release of the namespaces seen; nil before the first look
+	scopes    map[string]bool                 // namespaces whose records were read
+	loaded    *loaded                         // the head's releases, prepared
+	held      map[releaseKey]*held            // what each release's objects were when last surveyed
+	behind    map[releaseKey]time.Time        // since when a release is not what git asks for
+	retries   map[releaseKey]*retry           // releases that are in trouble, and tried again
+	refusal   refusal                         // what the head was refused for
+	away      retry                           // what the head needs from elsewhere, and could not be had
+	control   Control                         // what people ask for
+	retried   map[releaseKey]string           // the request for which a release was tried again
+	blind     map[string]string               // kinds that can't be watched, and why
+	dirtyMost int                             // how large dirty may grow until it is tidied
+	stirred   map[string]bool                 // what it refers to in the cluster that changed since it was read
+	secrets   map[releaseKey]*render.Prepared // what knows which values of a release are secret
 }
 
 // releaseKey identifies a release in the cluster, as in Helm.
@@ -110,6 +111,7 @@ func (e *environment) forget() {
 	e.behind = map[releaseKey]time.Time{}
 	e.trusting, e.fights, e.scan = true, fights{}, nil
 	e.active, e.locks = nil, map[releaseKey]*sync.Mutex{}
+	e.secrets = map[releaseKey]*render.Prepared{}
 	e.control, e.retried, e.stirred = Control{}, map[releaseKey]string{}, map[string]bool{}
 	e.retries, e.refusal, e.away = map[releaseKey]*retry{}, refusal{}, retry{}
 }

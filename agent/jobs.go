@@ -21,6 +21,7 @@ type job struct {
 	spec     render.ReleaseSpec
 	former   []string         // what it depended on when the ledger was last written
 	prepared *render.Prepared // nil for a release that is not listed
+	secrets  *render.Prepared // knows which values are secret; that of the last good commit if this one is refused
 	state    State
 	owner    apply.Owner
 	asked    string // the input digest that git asks for, refused or not
@@ -134,7 +135,9 @@ func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec,
 	}
 	if p != nil {
 		j.state.Want, j.asked = p.Digest, p.Digest
+		e.secrets[key] = p
 	}
+	j.secrets = e.secrets[key]
 	if r := e.retries[key]; r.pending(now) {
 		j.waits = &waitingError{r.err}
 	}
@@ -222,7 +225,7 @@ func releaseNames(keys []string) []string {
 func (j *job) refusals() []string {
 	var out []string
 	for _, c := range j.plan.Refusals() {
-		out = append(out, fmt.Sprintf("release %s: %s: %s", j.spec.Name, c.ID, c.Why))
+		out = append(out, fmt.Sprintf("release %s: %s: %s", j.spec.Name, c.ID, j.secrets.Mask(c.Why)))
 	}
 	return out
 }
@@ -230,7 +233,7 @@ func (j *job) refusals() []string {
 // refused returns the first refusal as an error.
 func (j *job) refused() error {
 	if r := j.plan.Refusals(); len(r) > 0 {
-		return fmt.Errorf("%s: %s", r[0].ID, r[0].Why)
+		return fmt.Errorf("%s: %s", r[0].ID, j.secrets.Mask(r[0].Why))
 	}
 	return nil
 }

@@ -334,6 +334,11 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 		return nil
 	}
 	found := &held{revision: j.state.History.Current().Revision, ids: j.ids, drift: driftOf(j), foreign: foreignOf(j)}
+	for _, list := range [][]ObjectDrift{found.drift, found.foreign} {
+		for i := range list {
+			j.secrets.MaskBoth(&list[i].Want, &list[i].Have)
+		}
+	}
 	e.note(j, e.heldOf(j.key), found)
 	e.hold(j.key, found)
 	j.plan = e.leaveFights(j.plan)

@@ -62,7 +62,7 @@ func TestPatches(t *testing.T) {
 				t.Fatal(err)
 			}
 			patches := string(golden.Files[0].Data)
-			_, have, err := prepared(t, render.Config{}, repo(t, workload+release("patches:\n"+strings.TrimSpace(patches))))
+			_, have, err := prepared(t, render.Config{}, repo(t, workload+release("patches:\n"+strings.TrimRight(patches, "\n"))))
 			if err != nil {
 				have = err.Error() + "\n"
 			}

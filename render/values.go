@@ -12,6 +12,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -354,6 +355,9 @@ const (
 
 // Mask takes values that are secret out of a message, as they are and as base64.
 func (p *Prepared) Mask(text string) string {
+	if p == nil {
+		return text
+	}
 	secrets := slices.Clone(p.secrets)
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
 	for _, s := range slices.Compact(secrets) {
@@ -370,6 +374,23 @@ func (p *Prepared) Mask(text string) string {
 		}
 	}
 	return text
+}
+
+// MaskBoth hides both states of a field, if one of them holds what is secret: what
+// it was before, or became by hand, is as secret. No release hides nothing.
+func (p *Prepared) MaskBoth(a, b *string) {
+	if p != nil && (p.shows(*a) || p.shows(*b)) {
+		*a, *b = masked, masked
+	}
+}
+
+// shows reports whether a text, which may be cut off, holds what is secret.
+func (p *Prepared) shows(text string) bool {
+	const telling = 24
+	return p.Mask(text) != text || slices.ContainsFunc(p.secrets, func(s string) bool {
+		quoted := strings.Trim(strconv.Quote(s), `"`)
+		return len(quoted) > telling && strings.Contains(text, quoted[:telling])
+	})
 }
 
 // hidden is an error of which secret values are taken out of the text.

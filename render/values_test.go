@@ -233,3 +233,27 @@ func TestTheDigestIsWhatItWas(t *testing.T) {
 		t.Errorf("a patch does not count: %v", err)
 	}
 }
+
+// Of a field neither state is shown when one of them is secret, cut off or not.
+func TestAFieldThatHoldsWhatIsSecretIsMasked(t *testing.T) {
+	long := strings.Repeat("0123456789", 30)
+	files, k := encrypted(t, "password: hunter2-hunter2\nlong: "+long+"x\n", "")
+	p, _, err := prepared(t, render.Config{Keys: withKey(t, k)}, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sentence, c := range map[string]struct {
+		a, b string
+		show bool
+	}{
+		"what became secret":     {`"before"`, `"user:hunter2-hunter2@db"`, false},
+		"what was secret":        {`"hunter2-hunter2"`, "(absent)", false},
+		"what is cut off":        {`"` + long[:60] + `…`, "(absent)", false},
+		"what is something else": {`"before"`, `"hunter"`, true},
+	} {
+		a, b := c.a, c.b
+		if p.MaskBoth(&a, &b); (a == c.a) != c.show || (b == c.b) != c.show {
+			t.Errorf("%s: %s, %s", sentence, a, b)
+		}
+	}
+}
