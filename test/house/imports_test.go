@@ -45,6 +45,9 @@ var libraries = []struct {
 	{"k8s.io/client-go/kubernetes", "a Kubernetes client", []string{"apply", "apply/record", "cmd/tether/demo", "test/cluster", "test/controlplane"}},
 	{"sigs.k8s.io/controller-runtime", "a Kubernetes client", []string{"apply"}},
 	{"github.com/go-git/go-git", "git", []string{"source"}},
+	{"github.com/hiddeco/sshsig", "signatures", []string{"source"}},
+	{"github.com/ProtonMail/go-crypto", "signatures", []string{"source"}},
+	{"github.com/golang-jwt/jwt", "a GitHub App", []string{"source"}},
 	{"log/slog", "a log", []string{"agent", "cmd/tether"}},
 	{"github.com/prometheus/", "metrics", []string{"agent", "cmd/tether"}},
 }
