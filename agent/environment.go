@@ -131,13 +131,13 @@ func (e *environment) hear(head source.Head) {
 	}
 }
 
-// arrive takes note of the ref's head. A new one ends the waits for the old; so
-// does one that is not trusted any more, or is now.
+// arrive takes note of the ref's head. A new one ends the waits for the old, but
+// for one that is not trusted: what is under way goes on.
 func (e *environment) arrive(head source.Head) {
 	e.mu.Lock()
 	isNew := head.SHA != e.head.SHA || reason(head.Untrusted) != reason(e.head.Untrusted)
 	e.head = head
-	if isNew && e.active != nil {
+	if isNew && e.active != nil && head.Untrusted == nil {
 		e.active.stop(errSuperseded)
 	}
 	e.mu.Unlock()

@@ -106,15 +106,18 @@ func (r *Repository) fetch(ctx context.Context) (Heads, error) {
 
 // refresh opens the clone, and reads the credentials and the trusted keys anew.
 func (r *Repository) refresh() error {
-	var err error
-	if r.remote, err = r.newRemote(r.remote); err != nil {
+	remote, err := r.newRemote(r.remote)
+	if err != nil {
 		return err
 	}
+	r.remote = remote
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.signers, err = r.readTrust(r.signers); err != nil {
-		return err
+	signers, err := r.readTrust(r.signers)
+	if err != nil {
+		return err // those of before stay in force
 	}
+	r.signers = signers
 	return r.open()
 }
 
@@ -265,12 +268,20 @@ func (r *Repository) take(at map[Ref]pointer) (Heads, error) {
 			heads[ref] = head
 			continue
 		}
-		if err := r.git.Storer.SetReference(plumbing.NewHashReference(plumbing.ReferenceName(p.name), p.hash)); err != nil {
+		if err := r.point(plumbing.NewHashReference(plumbing.ReferenceName(p.name), p.hash)); err != nil {
 			return nil, err
 		}
 		heads[ref] = head
 	}
 	return heads, r.dropTags(at)
+}
+
+// point writes a ref, if it is not what is written already.
+func (r *Repository) point(to *plumbing.Reference) error {
+	if now, err := r.git.Storer.Reference(to.Name()); err == nil && now.Hash() == to.Hash() {
+		return nil
+	}
+	return r.git.Storer.SetReference(to)
 }
 
 // dropTags forgets tags that are followed no more: one that was taken back must

@@ -206,6 +206,13 @@ func TestTrustedKeysAreReadAnewAndChecked(t *testing.T) {
 	judged(t, repo, "with the key", sha, "")
 	now = source.Trust{SSH: []byte(allowed(dave, ""))}
 	judged(t, repo, "once it is taken away", sha, "not among the trusted ones")
+	now = source.Trust{}
+	if _, err := repo.Fetch(t.Context()); err == nil || !strings.Contains(err.Error(), "hold none") {
+		t.Errorf("once all are taken away: %v", err)
+	}
+	if last, err := repo.Last("main"); err != nil || last.Untrusted == nil {
+		t.Errorf("once all are taken away, the last head is trusted: %v", err)
+	}
 
 	_, public := newPGP(t)
 	for why, bad := range map[string]source.Trust{

@@ -101,6 +101,9 @@ func parseEnvironments(given []string, branch string) (names []string, refs map[
 		if !found {
 			at = branch
 		}
+		if name == "" {
+			return nil, nil, fmt.Errorf("--environment %q: it has no name", text)
+		}
 		if slices.Contains(names, name) {
 			return nil, nil, fmt.Errorf("--environment: %s is given twice", name)
 		}

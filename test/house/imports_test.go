@@ -53,6 +53,9 @@ var libraries = []struct {
 	{"github.com/getsops/", "SOPS", []string{"render/sops", "test/sops"}},
 	{"sigs.k8s.io/kustomize", "kustomize", []string{"render"}},
 	{"oras.land/oras-go", "registries", []string{"render/fetch"}},
+	{"github.com/hiddeco/sshsig", "signatures", []string{"source"}},
+	{"github.com/ProtonMail/go-crypto", "signatures", []string{"source"}},
+	{"github.com/golang-jwt/jwt", "a GitHub App", []string{"source"}},
 	{"log/slog", "a log", []string{"agent", "cmd/tether"}},
 	{"github.com/prometheus/", "metrics", []string{"agent", "cmd/tether"}},
 }
