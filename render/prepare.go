@@ -198,6 +198,9 @@ func (r *Renderer) checkSchema(ctx context.Context, p *Prepared) error {
 		return err
 	}
 	p.size = len(raw.Values)
+	if !p.source.constrains() {
+		return nil // what else is wrong shows when it is rendered
+	}
 	err = r.pool.Check(ctx, p.source.whole(), raw)
 	if err == nil || !isFault(err) {
 		return err

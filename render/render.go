@@ -170,6 +170,14 @@ func (s *source) defines() bool {
 	}) || slices.ContainsFunc(s.deps, (*source).defines)
 }
 
+// constrains reports whether a chart, or one that it depends on, may have a schema for
+// its values.
+func (s *source) constrains() bool {
+	return slices.ContainsFunc(s.files, func(f *loader.BufferedFile) bool {
+		return strings.HasSuffix(f.Name, "values.schema.json") || strings.HasSuffix(f.Name, ".tgz")
+	}) || slices.ContainsFunc(s.deps, (*source).constrains)
+}
+
 func (p *Prepared) hook(h worker.Hook, scope manifest.Scope) (manifest.Hook, error) {
 	objects, err := manifest.Objects(h.Documents, p.spec.Namespace, scope)
 	if err != nil {

@@ -54,7 +54,7 @@ var libraries = []struct {
 	{"sigs.k8s.io/kustomize", "kustomize", []string{"render"}},
 	{"oras.land/oras-go", "registries", []string{"render/fetch"}},
 	{"github.com/hiddeco/sshsig", "signatures", []string{"source"}},
-	{"github.com/ProtonMail/go-crypto", "signatures", []string{"source"}},
+	{"github.com/ProtonMail/go-crypto", "OpenPGP", []string{"source", "render/sops", "test/sops"}},
 	{"github.com/golang-jwt/jwt", "a GitHub App", []string{"source"}},
 	{"log/slog", "a log", []string{"agent", "cmd/tether"}},
 	{"github.com/prometheus/", "metrics", []string{"agent", "cmd/tether"}},
