@@ -152,7 +152,7 @@ func (e *environment) keep(ctx context.Context, l *loaded, j *job) error {
 	if err == nil && j.release != nil {
 		err = e.survey(ctx, j, e.coming(l, []*job{j})) // somebody may have deleted a CRD with all that is of its kind
 	}
-	if err != nil && (apply.Transient(err) || ctx.Err() != nil) {
+	if err != nil && (apply.Transient(err) && !apply.WebhookDown(err) || ctx.Err() != nil) {
 		return err
 	}
 	if j.err = err; err != nil {

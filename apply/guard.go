@@ -17,6 +17,11 @@ import (
 // that is about the webhook's server, not about the object.
 func webhookDown(err error) bool { return webhookOf(err) != "" }
 
+// WebhookDown reports whether err, or what it wraps, says that an admission webhook
+// could not be reached: that is about the objects that it guards, not about the API
+// server.
+func WebhookDown(err error) bool { return webhookDown(err) }
+
 var callFailed = regexp.MustCompile(`failed calling webhook "([^"]+)"`)
 
 // webhookOf names the webhook that could not be reached.

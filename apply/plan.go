@@ -47,6 +47,7 @@ type Change struct {
 	Adopt bool
 
 	judged *unstructured.Unstructured // the dry-run's answer
+	slim   bool                       // an update without Live and the dry-run's answer
 	valid  bool                       // deferred, with content that the server takes
 
 	guarded bool // deferred, because of a webhook that does not answer
@@ -142,7 +143,7 @@ func wantChange(rel Owner, o manifest.Object, s Seen) Change {
 
 // differs reports whether an update changes what is ours of an object.
 func (c Change) differs() bool {
-	return c.Adopt || c.judged != nil && !settled(c.Live, c.judged, c.Drift)
+	return c.Adopt || c.slim || c.judged != nil && !settled(c.Live, c.judged, c.Drift)
 }
 
 // settled reports whether an object that does not differ is ours as it would be
@@ -216,13 +217,17 @@ func (p Plan) Pending() bool {
 
 func (a Action) writes() bool { return a != Unchanged && a != Keep && a != Refused }
 
-// Slim returns the plan without the objects that it leaves as they are; what is said
-// of them stays.
+// Slim returns the plan without what is not needed to carry it out: the objects that
+// it leaves as they are, and what those that it updates are and will be like. What is
+// said of them stays.
 func (p Plan) Slim() Plan {
 	p.Changes = slices.Clone(p.Changes)
-	for i, c := range p.Changes {
-		if c.Action == Unchanged {
-			p.Changes[i].Object, p.Changes[i].Live, p.Changes[i].judged = nil, nil, nil
+	for i := range p.Changes {
+		switch c := &p.Changes[i]; {
+		case c.Action == Unchanged:
+			c.Object, c.Live, c.judged = nil, nil, nil
+		case c.Action == Update && !c.Adopt && c.differs():
+			c.Live, c.judged, c.slim = nil, nil, true
 		}
 	}
 	return p

@@ -67,9 +67,13 @@ func (w *oneWrite) Patch(ctx context.Context, obj client.Object, patch client.Pa
 // write applies one object by server-side apply and remembers how it was left.
 func (c *Cluster) write(ctx context.Context, ch Change) error {
 	w := &oneWrite{Client: c.direct, live: ch.Live, judged: ch.judged}
-	if ch.Adopt {
+	switch {
+	case ch.Adopt:
 		// Moving Helm's ownership makes the preflight's answer stale.
 		w.judged = nil
+	case ch.slim:
+		w.live, _ = c.Live.Get(ch.ID)
+		w.judged = ch.Object // all that counts is that it differs
 	}
 	m := ssa.NewResourceManager(w, nil, ssa.Owner{Field: FieldManager, Group: Group})
 	opts := ssa.ApplyOptions{}
@@ -86,6 +90,10 @@ func (c *Cluster) write(ctx context.Context, ch Change) error {
 		if w.answer, err = c.send(ctx, ch.Object); err != nil {
 			return fmt.Errorf("apply %s: %w", ch.ID, err)
 		}
+	}
+	if want := ch.Object.GetLabels()[LabelEnvironment]; w.answer.GetLabels()[LabelEnvironment] != want {
+		return fmt.Errorf("apply %s: the API server took away its label %s=%s, by which it is watched: exempt the label from what mutates such objects",
+			ch.ID, LabelEnvironment, want)
 	}
 	if managed, shared := drift.Disown(w.answer, FieldManager, tools); shared {
 		if w.answer, err = c.manage(ctx, w.answer, managed); err != nil {

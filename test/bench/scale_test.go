@@ -2,7 +2,12 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -80,26 +85,33 @@ type scale struct {
 	dyn      dynamic.Interface
 }
 
-// BenchmarkScale takes an environment of many releases (TETHER_BENCH_RELEASES,
-// 100) through its life, each step beside the same objects sent raw, 16 at a
-// time, and prints one table.
+// BenchmarkScale takes environments of many releases (TETHER_BENCH_RELEASES, 100 and
+// 1,000) through their life, each step beside the same objects sent raw, 16 at a
+// time, and prints a table for each, and what the size adds to the cost of a release.
+// Pushes are announced, as a git host does it.
 func BenchmarkScale(b *testing.B) {
-	n := 100
-	if text := os.Getenv("TETHER_BENCH_RELEASES"); text != "" {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil {
-			b.Fatal(err)
-		}
-	}
 	for range b.N {
-		s := newScale(b, n)
-		s.life()
-		s.print()
+		perRelease := map[string][]time.Duration{}
+		for text := range strings.SplitSeq(cmp.Or(os.Getenv("TETHER_BENCH_RELEASES"), "100,1000"), ",") {
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s := newScale(b, n)
+			s.life()
+			s.print()
+			for _, r := range s.rows[:2] {
+				perRelease[r.what] = append(perRelease[r.what], r.took/time.Duration(n))
+			}
+		}
+		for what, each := range perRelease {
+			fmt.Printf("%s, for each release: %v, the last %.2f times the first\n", what, each, float64(each[len(each)-1])/float64(each[0]))
+		}
 	}
 }
 
 func newScale(b *testing.B, n int) *scale {
-	s := &scale{site: newSite(b, "scale"), n: n, interval: "500ms"}
+	s := &scale{site: newSite(b, "scale"), n: n, interval: "30s"}
 	l, err := net.Listen("tcp", "127.0.0.1:0") // an address that is free
 	if err != nil {
 		b.Fatal(err)
@@ -135,10 +147,16 @@ func (s *scale) life() {
 	s.measure("20 hand edits, the slowest", one, "", nil)
 	s.rows[len(s.rows)-1].took = s.edits(20)
 	s.stop()
-	s.interval = "30s" // the default
 	s.measure("restart until in sync", s.rows[0].took, s.bump("v3", 1), s.start)
-	time.Sleep(5 * time.Second)                                                   // until it is at rest
-	s.measure("at rest for 60 s", 0, "", func() { time.Sleep(60 * time.Second) }) // what is measured is that time
+	time.Sleep(5 * time.Second) // until it is at rest
+	rest := time.Minute
+	if text := os.Getenv("TETHER_BENCH_REST"); text != "" {
+		var err error
+		if rest, err = time.ParseDuration(text); err != nil {
+			s.b.Fatal(err)
+		}
+	}
+	s.measure("at rest for "+rest.String(), 0, "", func() { time.Sleep(rest) }) // what is measured is that time
 	s.stop()
 }
 
@@ -150,6 +168,7 @@ func (s *scale) bump(tag string, n int) string {
 	s.git("-C", s.work, "add", "--all")
 	s.git("-C", s.work, "commit", "--quiet", "--allow-empty", "--message", tag)
 	s.git("-C", s.work, "push", "--quiet", s.bare, "HEAD:main")
+	s.announce()
 	out, err := exec.Command("git", "-C", s.work, "rev-parse", "HEAD").Output()
 	if err != nil {
 		s.b.Fatal(err)
@@ -157,8 +176,37 @@ func (s *scale) bump(tag string, n int) string {
 	return strings.TrimSpace(string(out))
 }
 
+const webhookSecret = "known-to-both"
+
+// announce tells the agent, if there is one, of a push.
+func (s *scale) announce() {
+	if s.agent == nil {
+		return
+	}
+	body := []byte("{}")
+	mac := hmac.New(sha256.New, []byte(webhookSecret))
+	mac.Write(body)
+	r, err := http.NewRequest(http.MethodPost, "http://"+s.address+"/webhook", bytes.NewReader(body))
+	if err != nil {
+		s.b.Fatal(err)
+	}
+	r.Header.Set("X-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.b.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusAccepted {
+		s.b.Fatalf("the webhook answers %s", answer.Status)
+	}
+}
+
 func (s *scale) start() {
-	s.agent = s.site.agent("--interval", s.interval, "--listen", s.address, "--profiling")
+	secret := filepath.Join(s.dir, "secret")
+	if err := os.WriteFile(secret, []byte(webhookSecret), 0o600); err != nil {
+		s.b.Fatal(err)
+	}
+	s.agent = s.site.agent("--interval", s.interval, "--listen", s.address, "--profiling", "--webhook-secret-file", secret)
 	if err := s.agent.Start(); err != nil {
 		s.b.Fatal(err)
 	}
@@ -257,22 +305,37 @@ func (s *scale) fetch(file, path string) {
 // ticks is the unit of /proc/PID/stat on every Linux that Go runs on.
 const ticks = 10 * time.Millisecond
 
+// cpu is what the agent has used so far, with the processes that render for it: those
+// that ended, and those that run.
 func (s *scale) cpu() time.Duration {
 	if s.agent == nil {
 		return 0
 	}
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.agent.Process.Pid))
+	all, parent := time.Duration(0), s.agent.Process.Pid
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
 		s.b.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(raw), ") ")
-	f := strings.Fields(rest)
-	user, err1 := strconv.Atoi(f[11])
-	system, err2 := strconv.Atoi(f[12])
-	if err1 != nil || err2 != nil {
-		s.b.Fatal(err1, err2)
+	for _, name := range stats {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			continue // it ended
+		}
+		pid, rest, _ := strings.Cut(string(raw), " ")
+		_, rest, _ = strings.Cut(rest, ") ")
+		f := strings.Fields(rest)
+		if pid != strconv.Itoa(parent) && f[1] != strconv.Itoa(parent) {
+			continue
+		}
+		for _, text := range f[11:15] { // user, system, and those of children that ended
+			n, err := strconv.Atoi(text)
+			if err != nil {
+				s.b.Fatal(err)
+			}
+			all += time.Duration(n) * ticks
+		}
 	}
-	return time.Duration(user+system) * ticks
+	return all
 }
 
 func (s *scale) peak() int {
