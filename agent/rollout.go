@@ -327,6 +327,9 @@ func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record
 		return err
 	}
 	rec.Forget()
+	if j.prepared != nil {
+		e.renderer.Deployed(j.prepared)
+	}
 	e.holdNew(j, rec.Revision)
 	history := j.state.History
 	surplus := history.Surplus(e.agent.opts.HistoryMax)

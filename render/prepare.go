@@ -31,6 +31,7 @@ type memory struct {
 	mu       sync.Mutex
 	charts   charts
 	prepared map[string]keyed // by environment and release
+	outputs  outputs
 }
 
 // keyed is a prepared release, and what it was prepared from.

@@ -69,15 +69,11 @@ func (e *RenderError) Unwrap() error { return e.err }
 // Render runs a release's templates, in a process of their own: a render that
 // takes too long or too much is ended.
 func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*manifest.Release, error) {
-	raw, err := p.inputs(opts)
-	if err != nil {
-		return nil, err
-	}
 	caps := worker.Capabilities(*opts.Capabilities)
 	if apis := opts.Coming.APIs(); opts.Installs && len(apis) > 0 {
 		caps.APIVersions = slices.Concat(caps.APIVersions, apis)
 	}
-	out, err := r.pool.Render(worker.For(ctx, p.environment), p.source.whole(), raw, &caps, answers(ctx, opts.Lookup))
+	out, err := r.run(ctx, p, opts, &caps)
 	if err != nil {
 		return nil, p.renderError(err)
 	}

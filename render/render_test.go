@@ -209,3 +209,40 @@ func TestLaterValuesWin(t *testing.T) {
 		t.Errorf("%v\n%s", err, text)
 	}
 }
+
+// What was rendered is kept until it is deployed, so that looking again costs nothing
+// and changes no password.
+func TestWhatWasRenderedIsKeptUntilItIsDeployed(t *testing.T) {
+	files := repo(t, environment("  namespace: prod\n  releases: [{name: web, chart: charts/web}]")+
+		"-- charts/web/templates/x.yaml --\napiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {a: {{ randAlphaNum 20 }}}\n")
+	env, err := render.LoadEnvironment(files, "prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := render.NewRenderer(render.Config{})
+	p, err := r.Prepare(t.Context(), files, env, env.Releases[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(o render.Options) string {
+		t.Helper()
+		o.Capabilities = render.OfflineCapabilities("", nil)
+		rel, err := r.Render(t.Context(), p, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rel.Manifest
+	}
+	first := text(render.Options{Revision: 1})
+	if text(render.Options{Revision: 1}) != first {
+		t.Error("it was rendered anew")
+	}
+	if text(render.Options{Revision: 2}) == first {
+		t.Error("another revision is what the first one was")
+	}
+	again := text(render.Options{Revision: 1})
+	r.Deployed(p)
+	if text(render.Options{Revision: 1}) == again {
+		t.Error("what is deployed is kept")
+	}
+}

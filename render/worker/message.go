@@ -69,6 +69,18 @@ type Rendered struct {
 	Hooks           []Hook
 }
 
+// Size is how many bytes it takes, roughly.
+func (r *Rendered) Size() int {
+	n := len(r.Notes) + len(r.Manifest)
+	for _, d := range r.documents() {
+		n += len(d.JSON)
+	}
+	for _, h := range r.Hooks {
+		n += len(h.Text)
+	}
+	return n
+}
+
 // Hook is a hook as it was rendered; Documents are those of Text.
 type Hook struct {
 	Path, Text             string

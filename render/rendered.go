@@ -1,0 +1,106 @@
+package render
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/xetys/tether/render/worker"
+)
+
+// outputs keeps what was rendered by what it was rendered from, until it is deployed: a
+// commit that is refused, or an API server that is away for a moment, has a thousand
+// releases looked at again, and their generated passwords stay what they were. What
+// was rendered first is dropped first.
+type outputs struct {
+	byDigest map[string]output
+	order    []string // digests
+	size     int
+}
+
+type output struct {
+	key string // names all that it depends on, but for what is looked up
+	*worker.Rendered
+}
+
+const keptOutputs = 32 << 20
+
+func (o *outputs) get(digest, key string) *worker.Rendered {
+	if known, ok := o.byDigest[digest]; ok && known.key == key {
+		return known.Rendered
+	}
+	return nil
+}
+
+func (o *outputs) put(digest, key string, r *worker.Rendered) {
+	if o.byDigest == nil {
+		o.byDigest = map[string]output{}
+	}
+	o.drop(digest)
+	o.byDigest[digest], o.order, o.size = output{key, r}, append(o.order, digest), o.size+r.Size()
+	for o.size > keptOutputs && len(o.order) > 0 {
+		o.drop(o.order[0])
+	}
+}
+
+func (o *outputs) drop(digest string) {
+	known, ok := o.byDigest[digest]
+	if !ok {
+		return
+	}
+	o.size -= known.Size()
+	delete(o.byDigest, digest)
+	i := slices.Index(o.order, digest)
+	o.order = slices.Delete(o.order, i, i+1)
+}
+
+// run renders, unless that was done with the very same inputs, and nothing of the
+// cluster was looked up.
+func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *worker.Capabilities) (*worker.Rendered, error) {
+	key := outputKey(opts, caps)
+	r.mu.Lock()
+	known := r.outputs.get(p.Digest, key)
+	r.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	raw, err := p.inputs(opts)
+	if err != nil {
+		return nil, err
+	}
+	looked := false
+	out, err := r.pool.Render(worker.For(ctx, p.environment), p.source.whole(), raw, caps, noted(answers(ctx, opts.Lookup), &looked))
+	if err == nil && !looked {
+		r.mu.Lock()
+		r.outputs.put(p.Digest, key, out)
+		r.mu.Unlock()
+	}
+	return out, err
+}
+
+// noted notes whether anything is looked up.
+func noted(answer worker.Lookup, looked *bool) worker.Lookup {
+	if answer == nil {
+		return nil
+	}
+	return func(q worker.Question) ([]byte, error) {
+		*looked = true
+		return answer(q)
+	}
+}
+
+// outputKey names what a render depends on besides the inputs.
+func outputKey(opts Options, caps *worker.Capabilities) string {
+	sum := sha256.Sum256([]byte(strings.Join(caps.APIVersions, "\n")))
+	return fmt.Sprintf("%d %t %t %s %s", opts.Revision, opts.IsUpgrade, opts.Installs, caps.KubeVersion, hex.EncodeToString(sum[:]))
+}
+
+// Deployed has what was rendered of a release forgotten: it is in its record now.
+func (r *Renderer) Deployed(p *Prepared) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outputs.drop(p.Digest)
+}
