@@ -1,0 +1,97 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+)
+
+// held takes turns until none is left, and returns how many it got.
+func held(t *testing.T, p *Pace) (n int, release func()) {
+	t.Helper()
+	var ends []func()
+	for {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errBusy) // who has to wait gives up at once
+		end, err := p.acquire(ctx)
+		if err != nil {
+			return len(ends), func() {
+				for _, end := range ends {
+					end()
+				}
+			}
+		}
+		ends = append(ends, end)
+	}
+}
+
+var errBusy = errors.New("no turn")
+
+func TestPaceHalvesWhenThereIsTooMuchAndGrowsAgain(t *testing.T) {
+	p := NewPace(8, nil)
+	now := time.Now()
+	slots := func() int {
+		t.Helper()
+		n, release := held(t, p)
+		release()
+		return n
+	}
+	if n := slots(); n != 8 {
+		t.Fatalf("it begins with %d requests at once, not 8", n)
+	}
+	for i, want := range []int{4, 2, 1, 1} {
+		now = now.Add(between)
+		p.answered(http.StatusTooManyRequests, now)
+		p.answered(http.StatusTooManyRequests, now) // sent before it was halved
+		if n := slots(); n != want {
+			t.Errorf("after %d times too many: %d at once, not %d", i+1, n, want)
+		}
+	}
+	for want := 2; want <= 8; want++ {
+		for range want - 1 { // a round that goes well
+			p.answered(http.StatusOK, now)
+		}
+		if n := slots(); n != want {
+			t.Errorf("%d at once, not %d", n, want)
+		}
+	}
+	for range 100 {
+		p.answered(http.StatusOK, now)
+	}
+	if n := slots(); n != 8 {
+		t.Errorf("it grew beyond its bound: %d", n)
+	}
+}
+
+func TestPaceLetsInWhoWaitsInOrder(t *testing.T) {
+	p := NewPace(1, nil)
+	end, err := p.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := p.acquire(gone); err == nil {
+			t.Error("who left got a turn")
+		}
+	})
+	leave()
+	wg.Wait()
+	got := make(chan func())
+	go func() {
+		end, err := p.acquire(context.WithoutCancel(gone))
+		if err != nil {
+			t.Error(err)
+		}
+		got <- end
+	}()
+	end()
+	(<-got)()
+	if n, _ := held(t, p); n != 1 {
+		t.Errorf("a turn was lost or doubled: %d", n)
+	}
+}
