@@ -85,16 +85,8 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	}
 	// client-go's own messages are ours to word; its errors reach us as values.
 	klog.SetLogger(logr.Discard())
-	if len(f.environments) == 0 {
-		return usageError{errors.New("--environment is missing: name one or more folders below environments/")}
-	}
-	if f.concurrency < 1 {
-		return usageError{fmt.Errorf("--concurrency %d: use 1 or more", f.concurrency)}
-	}
-	if f.webhookSecret != "" {
-		if _, err := agent.ReadWebhookSecret(f.webhookSecret); err != nil {
-			return usageError{fmt.Errorf("--webhook-secret-file: %w", err)}
-		}
+	if err := f.check(); err != nil {
+		return usageError{err}
 	}
 	config, err := f.config()
 	if err != nil {
@@ -144,6 +136,22 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	}
 	log.Info("tether", "version", version, "repository", repo.String(), "environments", f.environments, "cluster", config.Host)
 	return f.serve(ctx, a, registry, func(at net.Addr) { log.Info("listening", "address", at.String()) })
+}
+
+// check says what is wrong with the flags, as far as they are known to be.
+func (f *agentFlags) check() error {
+	if len(f.environments) == 0 {
+		return errors.New("--environment is missing: name one or more folders below environments/")
+	}
+	if f.concurrency < 1 {
+		return fmt.Errorf("--concurrency %d: use 1 or more", f.concurrency)
+	}
+	if f.webhookSecret != "" {
+		if _, err := agent.ReadWebhookSecret(f.webhookSecret); err != nil {
+			return fmt.Errorf("--webhook-secret-file: %w", err)
+		}
+	}
+	return nil
 }
 
 // serve runs the agent and its HTTP server until ctx ends or one of them fails.
