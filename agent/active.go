@@ -66,9 +66,13 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 	e.mu.Lock()
 	e.active, e.waitsFor = a, map[releaseKey]string{}
 	superseded := e.head.SHA != l.commit && e.head.Untrusted == nil
+	moved := len(e.stirred) > 0
 	e.mu.Unlock()
-	if superseded {
+	switch {
+	case superseded:
 		a.stop(errSuperseded)
+	case moved: // while it was decided
+		a.stop(&interruption{"what it refers to in the cluster changed"})
 	}
 	go func() {
 		defer e.trigger()

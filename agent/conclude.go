@@ -170,10 +170,10 @@ func (e *environment) judge(head *Entry, jobs []*job, refusals []string, again e
 		return Refused, strings.Join(slices.Compact(refusals), "; ")
 	case errors.Is(again, errInterrupted):
 		return "", ""
+	case errors.Is(again, errAway) && !head.Verdict.stands():
+		return Pending, e.away.err.Error()
 	case again != nil && head.Verdict.Final():
 		return "", "" // drift that can't be put back yet is no new verdict
-	case errors.Is(again, errAway):
-		return Pending, e.away.err.Error()
 	case again != nil:
 		return Progressing, again.Error()
 	}

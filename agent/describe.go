@@ -52,7 +52,7 @@ func (j *job) slim() {
 
 // flesh reads the objects that slim let go of.
 func (e *environment) flesh(j *job) error {
-	if j.want != nil || j.release.Manifest == "" {
+	if j.want != nil || j.release.Manifest == "" && len(j.release.CRDs) == 0 {
 		return nil
 	}
 	var err error

@@ -195,9 +195,11 @@ func between(ctx context.Context, r *render.Renderer, key releaseKey, before, af
 // mask hides the fields that hold a value which was encrypted, or comes from a
 // Secret, whatever object they are in; what it was before is as secret.
 func (d *ReleaseDifference) mask(from ...*render.Prepared) {
-	for _, o := range d.Objects {
-		for i := range o.Fields {
-			for _, p := range from {
+	for n := range d.Objects {
+		o := &d.Objects[n]
+		for _, p := range from {
+			o.Why = p.Mask(o.Why)
+			for i := range o.Fields {
 				p.MaskBoth(&o.Fields[i].From, &o.Fields[i].To)
 			}
 		}
@@ -264,6 +266,6 @@ func (j *job) difference() *ReleaseDifference {
 	if d.Action == string(None) && len(d.Objects) == 0 {
 		return nil
 	}
-	d.mask(j.prepared)
+	d.mask(j.secrets)
 	return d
 }

@@ -60,6 +60,7 @@ type environment struct {
 	retried   map[releaseKey]string           // the request for which a release was tried again
 	blind     map[string]string               // kinds that can't be watched, and why
 	dirtyMost int                             // how large dirty may grow until it is tidied
+	moves     []string                        // what of that is not in the ledger yet
 	stirred   map[string]bool                 // what it refers to in the cluster that changed since it was read
 	secrets   map[releaseKey]*render.Prepared // what knows which values of a release are secret
 }
@@ -333,7 +334,7 @@ func (e *environment) once(ctx context.Context) error {
 			continue
 		case ctx.Err() != nil:
 			return fmt.Errorf("environment %s: interrupted; another run goes on with it", e.name)
-		case try == tries:
+		case try >= tries:
 			return fmt.Errorf("environment %s: %w", e.name, err)
 		}
 		select {

@@ -137,7 +137,9 @@ func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec,
 		j.state.Want, j.asked = p.Digest, p.Digest
 		e.secrets[key] = p
 	}
-	j.secrets = e.secrets[key]
+	if j.secrets = e.secrets[key]; j.secrets == nil && l.unread() != nil {
+		j.secrets = render.Unknown() // this process never read what is in force
+	}
 	if r := e.retries[key]; r.pending(now) {
 		j.waits = &waitingError{r.err}
 	}

@@ -185,10 +185,10 @@ func (e *environment) load(ctx context.Context, head source.Head) (*loaded, erro
 		e.stir(moved)
 		return nil, err
 	}
-	if l.away != nil {
-		e.stir(moved) // what its inputs are is not known yet
-	} else {
-		e.reopen(l, moved)
+	e.moves = append(e.moves, moved...)
+	if l.away == nil { // else it is not known yet what its inputs are
+		e.reopen(l, e.moves)
+		e.moves = nil
 	}
 	e.retain(l)
 	if e.loaded == nil || !sameTerms(e.loaded.inForce, l.inForce) {
@@ -262,7 +262,7 @@ func (e *environment) postponeRead(l *loaded) {
 // before anything is done with it: after a restart, here or elsewhere, they are the
 // same.
 func (e *environment) keepResolved(ctx context.Context, l *loaded) error {
-	if l.env == nil || l.gone {
+	if l.env == nil || l.gone || l.unread() != nil { // what was resolved is not all there is to resolve
 		return nil
 	}
 	head, used := e.ledger.Head(), l.env.Pins.Used()

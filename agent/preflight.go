@@ -154,7 +154,7 @@ func (e *environment) keep(ctx context.Context, l *loaded, j *job) error {
 	if err != nil && (apply.Transient(err) && !apply.WebhookDown(err) || ctx.Err() != nil) {
 		return err
 	}
-	if j.err = err; err != nil {
+	if j.err = j.secrets.Hide(err); err != nil {
 		j.decision = Decision{Act: None}
 		return nil
 	}

@@ -145,7 +145,7 @@ func (l *loaded) fingerprint() string {
 	for _, t := range l.targets {
 		fmt.Fprintf(h, "%s/%s %s\n", t.spec.Namespace, t.spec.Name, t.prepared.Digest)
 	}
-	fmt.Fprintf(h, "%t %v", l.gone, l.err)
+	fmt.Fprintf(h, "%t %t", l.gone, l.err != nil) // what is wrong may be told in other words each time
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
@@ -159,7 +159,10 @@ func (e *environment) reopen(l *loaded, moved []string) {
 		return
 	}
 	why := "values from outside of git changed"
-	if len(moved) > 0 {
+	switch {
+	case l.untrusted != "":
+		why = "it is not trusted any more"
+	case len(moved) > 0:
 		why = strings.Join(moved, ", ") + " changed"
 	}
 	e.ledger.Again(why, e.agent.opts.Now())

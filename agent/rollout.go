@@ -104,7 +104,7 @@ func (e *environment) attempt(ctx, waits context.Context, l *loaded, j *job) err
 	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(rec.Action), Revision: rec.Revision, Outcome: string(Progressing)}
 	log := e.log.With("release", j.spec.Name, "revision", rec.Revision)
 	log.Info(string(rec.Action), "reason", j.decision.Reason, "chart", j.release.Chart.Name+"-"+j.release.Chart.Version)
-	err = e.execute(ctx, waits, j, rec)
+	err = j.secrets.Hide(e.execute(ctx, waits, j, rec))
 	took := e.agent.opts.Now().Sub(started)
 	e.agent.metrics.duration.WithLabelValues(e.name, j.spec.Name).Observe(took.Seconds())
 	if err == nil {

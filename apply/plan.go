@@ -133,7 +133,9 @@ func wantChange(rel Owner, o manifest.Object, s Seen) Change {
 		}
 	}
 	if c.Action == Update || c.Action == Unchanged {
-		c.Foreign = rel.foreign(c.ID, s.Live)
+		c.Foreign = slices.DeleteFunc(rel.foreign(c.ID, s.Live), func(f drift.Field) bool {
+			return slices.ContainsFunc(c.Drift, func(d drift.Field) bool { return d.Path == f.Path }) // it is ours, changed
+		})
 	}
 	if rel.Strict && len(c.Foreign) > 0 {
 		c.Action = Update

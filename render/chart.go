@@ -202,7 +202,7 @@ func newSource(files []*loader.BufferedFile) *source {
 func (r *reading) folder(ctx context.Context, dir string) (*source, error) {
 	tmp, err := os.MkdirTemp("", "tether-chart-")
 	if err != nil {
-		return nil, err
+		return nil, onDisk(err)
 	}
 	defer os.RemoveAll(tmp)
 	data, err := writeFiles(r.files, dir, tmp)
@@ -222,6 +222,14 @@ func (r *reading) folder(ctx context.Context, dir string) (*source, error) {
 	return s, nil
 }
 
+// onDisk tells trouble with this machine's disk from what is wrong with a chart.
+func onDisk(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &AwayError{fmt.Errorf("write it to disk: %w", err)}
+}
+
 // writeFiles writes a folder to disk and returns its files.
 func writeFiles(files fs.FS, dir, tmp string) (map[string][]byte, error) {
 	data, size, inner := map[string][]byte{}, int64(0), newUnpacked()
@@ -232,7 +240,7 @@ func writeFiles(files fs.FS, dir, tmp string) (map[string][]byte, error) {
 		rel, _ := filepath.Rel(dir, name) // name lies below dir
 		to := filepath.Join(tmp, rel)
 		if e.IsDir() {
-			return os.MkdirAll(to, 0o700)
+			return onDisk(os.MkdirAll(to, 0o700))
 		}
 		if !e.Type().IsRegular() {
 			return fmt.Errorf("%s is a symbolic link or no regular file: put a copy in its place", name)
@@ -254,7 +262,7 @@ func writeFiles(files fs.FS, dir, tmp string) (map[string][]byte, error) {
 		}
 		size += int64(len(raw))
 		data[filepath.ToSlash(rel)] = raw
-		return os.WriteFile(to, raw, 0o600)
+		return onDisk(os.WriteFile(to, raw, 0o600))
 	})
 }
 

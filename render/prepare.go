@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 
@@ -81,6 +82,7 @@ type Prepared struct {
 	size        int      // of values, as JSON
 	secrets     []string // values that must not be shown
 	blind       []string // what was left out, by its hash
+	opaque      bool     // nothing is known of it
 }
 
 // Prepare reads a release's chart and values and checks the values against the
@@ -210,7 +212,22 @@ func (r *Renderer) checkSchema(ctx context.Context, p *Prepared) error {
 	if n := len(p.spec.Values); n > 0 {
 		file = cmp.Or(p.spec.Values[n-1].File, file)
 	}
-	return Problems{{File: file, Message: fmt.Sprintf("release %s: %s", p.spec.Name, p.Mask(strings.Join(strings.Fields(err.Error()), " "))), cause: p.hide(err)}}
+	return Problems{{File: file, Message: fmt.Sprintf("release %s: %s", p.spec.Name, p.Mask(strings.Join(strings.Fields(inOrder(err.Error())), " "))), cause: p.Hide(err)}}
+}
+
+// inOrder sorts what a validator lists: it goes through maps, and a message has to be
+// the same each time.
+func inOrder(text string) string {
+	lines := strings.Split(text, "\n")
+	for from := 0; from < len(lines); {
+		to := from + 1
+		for to < len(lines) && strings.HasPrefix(strings.TrimSpace(lines[to]), "-") {
+			to++
+		}
+		slices.Sort(lines[min(from+1, to):to])
+		from = to
+	}
+	return strings.Join(lines, "\n")
 }
 
 // digest hashes the inputs: every part with its length before it, so that no two

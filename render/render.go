@@ -79,7 +79,7 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 	}
 	rel, err := p.release(out, opts)
 	if err != nil {
-		return nil, &RenderError{Release: p.spec.Name, err: p.hide(err)}
+		return nil, &RenderError{Release: p.spec.Name, err: p.Hide(err)}
 	}
 	return rel, nil
 }
@@ -100,7 +100,7 @@ func (p *Prepared) renderError(err error) error {
 	if !isFault(err) {
 		return fmt.Errorf("release %s: %w", p.spec.Name, err)
 	}
-	return &RenderError{Release: p.spec.Name, err: p.hide(err)}
+	return &RenderError{Release: p.spec.Name, err: p.Hide(err)}
 }
 
 // isFault reports whether an error is about what the repository holds.

@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/xetys/tether/render/worker"
 )
@@ -71,9 +75,12 @@ func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *wor
 	if err != nil {
 		return nil, err
 	}
-	looked := false
-	out, err := r.pool.Render(worker.For(ctx, p.environment), p.source.whole(), raw, caps, noted(answers(ctx, opts.Lookup), &looked))
-	if err == nil && !looked {
+	var seen looks
+	out, err := r.pool.Render(worker.For(ctx, p.environment), p.source.whole(), raw, caps, seen.note(answers(ctx, opts.Lookup)))
+	if err != nil && seen.trouble != nil {
+		return nil, fmt.Errorf("look up: %w", seen.trouble) // it says nothing about the templates
+	}
+	if err == nil && !seen.any {
 		r.mu.Lock()
 		r.outputs.put(p.Digest, key, out)
 		r.mu.Unlock()
@@ -81,15 +88,33 @@ func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *wor
 	return out, err
 }
 
-// noted notes whether anything is looked up.
-func noted(answer worker.Lookup, looked *bool) worker.Lookup {
+// looks is what came of the lookups of a render.
+type looks struct {
+	any     bool
+	trouble error // the first that another try may not have
+}
+
+// note takes note of what is looked up.
+func (l *looks) note(answer worker.Lookup) worker.Lookup {
 	if answer == nil {
 		return nil
 	}
 	return func(q worker.Question) ([]byte, error) {
-		*looked = true
-		return answer(q)
+		raw, err := answer(q)
+		l.any = true
+		if l.trouble == nil && passing(err) {
+			l.trouble = err
+		}
+		return raw, err
 	}
+}
+
+// passing reports whether an error is the network's, or of a server that has too much
+// to do.
+func passing(err error) bool {
+	var transport *url.Error
+	return errors.As(err, &transport) || apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsInternalError(err)
 }
 
 // outputKey names what a render depends on besides the inputs.

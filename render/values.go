@@ -162,14 +162,14 @@ func (r *Renderer) gather(ctx context.Context, spec ReleaseSpec) (*inputs, error
 			one.err = errors.New("there is no cluster to read it from")
 		}
 		if one.err != nil && !answered(one.err) && r.config.References != nil {
-			return nil, fmt.Errorf("release %s: read %s: %w", spec.Name, v.Reference, one.err)
+			return nil, &AwayError{fmt.Errorf("release %s: read %s: %w", spec.Name, v.Reference, one.err)}
 		}
 		in.refs = append(in.refs, one)
 	}
 	if r.config.Keys != nil {
 		keys, err := r.config.Keys(ctx)
 		if err != nil && !answered(err) {
-			return nil, fmt.Errorf("release %s: read the keys for SOPS: %w", spec.Name, err)
+			return nil, &AwayError{fmt.Errorf("release %s: read the keys for SOPS: %w", spec.Name, err)}
 		}
 		if in.lack = err; keys != nil {
 			in.keys = keys
@@ -295,7 +295,7 @@ func (r *Renderer) file(ctx context.Context, files fs.FS, p *Prepared, name stri
 	switch {
 	case errors.As(err, &away), ctx.Err() != nil:
 		if !r.config.Lenient {
-			return layer{}, fmt.Errorf("%s can't be decrypted yet: %w", name, err)
+			return layer{}, &AwayError{fmt.Errorf("%s can't be decrypted yet: %w", name, err)}
 		}
 		fallthrough
 	case errors.Is(err, sops.ErrKeys) && r.config.Lenient:
@@ -376,10 +376,14 @@ func (p *Prepared) Mask(text string) string {
 	return text
 }
 
+// Unknown returns what stands for a release of which it is not known what is secret:
+// all of it may be.
+func Unknown() *Prepared { return &Prepared{opaque: true} }
+
 // MaskBoth hides both states of a field, if one of them holds what is secret: what
 // it was before, or became by hand, is as secret. No release hides nothing.
 func (p *Prepared) MaskBoth(a, b *string) {
-	if p != nil && (p.shows(*a) || p.shows(*b)) {
+	if p != nil && (p.opaque || p.shows(*a) || p.shows(*b)) {
 		*a, *b = masked, masked
 	}
 }
@@ -405,9 +409,9 @@ func (h hidden) Error() string { return h.mask(h.error.Error()) }
 // Unwrap returns the error as it is.
 func (h hidden) Unwrap() error { return h.error }
 
-// hide returns an error that does not show secret values.
-func (p *Prepared) hide(err error) error {
-	if err == nil || len(p.secrets) == 0 {
+// Hide returns an error that does not show secret values.
+func (p *Prepared) Hide(err error) error {
+	if p == nil || err == nil || len(p.secrets) == 0 {
 		return err
 	}
 	return hidden{err, p.Mask}
