@@ -252,6 +252,7 @@ func (e *environment) describeReleases(jobs []*job) {
 		if j.err != nil {
 			s.Healthy, s.Reason = false, j.err.Error()
 		}
+		s.Reason = shortened(s.Reason)
 		states = append(states, s)
 		e.meter(j, s, now.Sub(e.behindSince(j.key, now)).Seconds())
 	}

@@ -82,7 +82,10 @@ func rivalOf(j *job, c apply.Change) string {
 			return f.Manager
 		}
 	}
-	return "somebody who deletes it"
+	if c.Live == nil {
+		return "somebody who deletes it"
+	}
+	return "somebody"
 }
 
 type fights = map[manifest.ID]*fight

@@ -198,6 +198,7 @@ func (l *Ledger) Again(trigger string, now time.Time) {
 // conclude gives the entry a verdict. The same one again changes nothing, so that
 // looking again leaves no trace.
 func (e *Entry) conclude(v Verdict, reason string, now time.Time) {
+	reason = shortened(reason)
 	if e.Verdict == v && e.Reason == reason {
 		return
 	}
@@ -213,6 +214,7 @@ func (e *Entry) conclude(v Verdict, reason string, now time.Time) {
 // drift that is put back does not wipe out what the commit did before.
 func (e *Entry) Merge(outcomes []ReleaseOutcome) {
 	for _, o := range outcomes {
+		o.Reason = shortened(o.Reason)
 		i := slices.IndexFunc(e.Releases, func(r ReleaseOutcome) bool { return r.Name == o.Name })
 		switch {
 		case i < 0:
@@ -221,6 +223,17 @@ func (e *Entry) Merge(outcomes []ReleaseOutcome) {
 			e.Releases[i] = o
 		}
 	}
+}
+
+// longestReason bounds a reason in bytes: it may quote what a repository holds, and
+// the ledger has to be written whatever that is.
+const longestReason = 4 << 10
+
+func shortened(reason string) string {
+	if len(reason) <= longestReason {
+		return reason
+	}
+	return strings.ToValidUTF8(reason[:longestReason], "") + "… (cut off; tether validate says it all)"
 }
 
 func (l *Ledger) trim() {

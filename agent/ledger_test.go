@@ -154,3 +154,25 @@ func TestSecondsBehindCountFromTheOldestCommitThatIsNotLive(t *testing.T) {
 		t.Errorf("%d seconds behind", s)
 	}
 }
+
+// Whatever a repository has a reason quote, the ledger can be written.
+func TestALongReasonIsCutOff(t *testing.T) {
+	l := &Ledger{}
+	long := strings.Repeat("<ä", 500_000)
+	for i := range maxEntries {
+		l.Arrive([]source.Commit{{SHA: fmt.Sprintf("%040d", i)}}, noon)
+		l.Head().Merge([]ReleaseOutcome{{Name: "web", Outcome: string(Failed), Reason: long}})
+		l.Head().conclude(Refused, long, noon)
+		l.Head().conclude(Refused, long, noon.Add(time.Hour))
+	}
+	text, err := l.Text()
+	if err != nil || len(text) > maxBytes {
+		t.Errorf("%d bytes: %v", len(text), err)
+	}
+	if at := l.Head().Finished; at == nil || !at.Equal(noon) {
+		t.Errorf("the same reason again is told as another one, at %v", at)
+	}
+	if _, err := ParseLedger(text); err != nil {
+		t.Error(err)
+	}
+}

@@ -240,9 +240,16 @@ func (e *environment) coming(l *loaded, jobs []*job) apply.Coming {
 	return c
 }
 
-// duplicates finds objects that two releases would both own.
+const agentsOwn = "the agent's own"
+
+// duplicates finds objects that two releases would both own, or that are the agent's.
 func (e *environment) duplicates(jobs []*job) []string {
 	owner := map[manifest.ID]string{}
+	for _, name := range e.agent.opts.Environments { // what people are told of, and ask by
+		for _, own := range []string{LedgerName(name), controlOf(name, "").Name} {
+			owner[manifest.ID{Kind: "ConfigMap", Namespace: e.agent.opts.Namespace, Name: own}] = agentsOwn
+		}
+	}
 	var out []string
 	for _, j := range jobs {
 		ids := j.ids
@@ -251,9 +258,20 @@ func (e *environment) duplicates(jobs []*job) []string {
 		}
 		for _, id := range ids {
 			if other, taken := owner[id]; taken && apply.StageOf(id.GroupKind()) != apply.StageDefinitions {
-				out = append(out, fmt.Sprintf("%s is in release %s and in release %s: take it out of one", id, other, j.spec.Name))
+				if other != agentsOwn {
+					other = "in release " + other
+				}
+				out = append(out, fmt.Sprintf("%s of release %s is also %s: take it out of one", id, j.spec.Name, other))
 			}
 			owner[id] = j.spec.Name
+		}
+		if j.release == nil {
+			continue
+		}
+		for _, h := range j.release.Hooks {
+			if owner[h.ID()] == agentsOwn {
+				out = append(out, fmt.Sprintf("%s, a hook of release %s, is %s: take it out", h.ID(), j.spec.Name, agentsOwn))
+			}
 		}
 	}
 	return out

@@ -56,7 +56,7 @@ type Cluster struct {
 	discovery discovery.CachedDiscoveryInterface
 	mapper    meta.ResettableRESTMapper
 	direct    client.Client
-	pace      *Pace
+	turns     *queue
 	scalers   *autoscalers
 
 	mu      sync.Mutex
@@ -92,11 +92,12 @@ func Connect(config *rest.Config, environment string, changed Changed, pace *Pac
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
 	}
 	cached := memory.NewMemCacheClient(kube.Discovery())
+	turns := pace.queue()
 	c := &Cluster{
-		Environment: environment, Records: record.NewStore(kube, pace.acquire),
+		Environment: environment, Records: record.NewStore(kube, turns.acquire),
 		config: config, kube: kube, dyn: dyn, discovery: cached,
 		mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached),
-		pace:   pace, inPlace: map[manifest.ID]placed{}, judged: map[manifest.ID]judged{}, pods: map[string]*podCache{},
+		turns:  turns, inPlace: map[manifest.ID]placed{}, judged: map[manifest.ID]judged{}, pods: map[string]*podCache{},
 	}
 	if c.direct, err = client.New(config, client.Options{Mapper: c.mapper}); err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)

@@ -53,7 +53,7 @@ func (c *Cluster) applyStage(ctx context.Context, rel Owner, changes []Change, c
 	var wg sync.WaitGroup
 	errs := make([]error, len(changes))
 	for i, ch := range changes {
-		release, err := c.pace.acquire(ctx)
+		release, err := c.turns.acquire(ctx)
 		if err != nil {
 			errs[i] = err
 			break

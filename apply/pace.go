@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,13 +20,29 @@ const DefaultConcurrency = 16
 type Pace struct {
 	observe func(verb string, code int)
 
-	mu      sync.Mutex
-	most    int
-	limit   int
-	active  int
-	good    int       // answers since the limit last changed
-	halved  time.Time // when it was last halved
+	mu     sync.Mutex
+	most   int
+	limit  int
+	active int
+	good   int       // answers since the limit last changed
+	halved time.Time // when it was last halved
+	queues []*queue
+	last   int // the queue that was last let in
+}
+
+// queue is where one cluster's requests wait: each queue has its turn, so that an
+// environment with ten thousand requests keeps none of the others waiting.
+type queue struct {
+	pace    *Pace
 	waiting []chan struct{}
+}
+
+func (p *Pace) queue() *queue {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	q := &queue{pace: p}
+	p.queues = append(p.queues, q)
+	return q
 }
 
 // NewPace returns a Pace of at most so many requests, DefaultConcurrency if zero.
@@ -41,7 +58,8 @@ func NewPace(most int, observe func(verb string, code int)) *Pace {
 func (p *Pace) Most() int { return p.most }
 
 // acquire waits for its turn; the returned function ends it.
-func (p *Pace) acquire(ctx context.Context) (func(), error) {
+func (q *queue) acquire(ctx context.Context) (func(), error) {
+	p := q.pace
 	p.mu.Lock()
 	if p.active < p.limit {
 		p.active++
@@ -49,26 +67,25 @@ func (p *Pace) acquire(ctx context.Context) (func(), error) {
 		return p.release, nil
 	}
 	turn := make(chan struct{})
-	p.waiting = append(p.waiting, turn)
+	q.waiting = append(q.waiting, turn)
 	p.mu.Unlock()
 	select {
 	case <-turn:
 		return p.release, nil
 	case <-ctx.Done():
-		p.leave(turn)
+		q.leave(turn)
 		return nil, context.Cause(ctx)
 	}
 }
 
 // leave gives up waiting; if the turn has come meanwhile, the next one gets it.
-func (p *Pace) leave(turn chan struct{}) {
+func (q *queue) leave(turn chan struct{}) {
+	p := q.pace
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i, w := range p.waiting {
-		if w == turn {
-			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
-			return
-		}
+	if i := slices.Index(q.waiting, turn); i >= 0 {
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+		return
 	}
 	p.active--
 	p.next()
@@ -81,13 +98,27 @@ func (p *Pace) release() {
 	p.next()
 }
 
-// next lets in who waits; p.mu is held.
+// next lets in who waits, one queue after the other; p.mu is held.
 func (p *Pace) next() {
-	for p.active < p.limit && len(p.waiting) > 0 {
-		close(p.waiting[0])
-		p.waiting = p.waiting[1:]
+	for p.active < p.limit {
+		q := p.nextQueue()
+		if q == nil {
+			return
+		}
+		close(q.waiting[0])
+		q.waiting = q.waiting[1:]
 		p.active++
 	}
+}
+
+func (p *Pace) nextQueue() *queue {
+	for range p.queues {
+		p.last = (p.last + 1) % len(p.queues)
+		if q := p.queues[p.last]; len(q.waiting) > 0 {
+			return q
+		}
+	}
+	return nil
 }
 
 // between is the time between two halvings: answers to what was sent before the

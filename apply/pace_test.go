@@ -10,7 +10,7 @@ import (
 )
 
 // held takes turns until none is left, and returns how many it got.
-func held(t *testing.T, p *Pace) (n int, release func()) {
+func held(t *testing.T, p *queue) (n int, release func()) {
 	t.Helper()
 	var ends []func()
 	for {
@@ -32,10 +32,11 @@ var errBusy = errors.New("no turn")
 
 func TestPaceHalvesWhenThereIsTooMuchAndGrowsAgain(t *testing.T) {
 	p := NewPace(8, nil)
+	q := p.queue()
 	now := time.Now()
 	slots := func() int {
 		t.Helper()
-		n, release := held(t, p)
+		n, release := held(t, q)
 		release()
 		return n
 	}
@@ -67,7 +68,7 @@ func TestPaceHalvesWhenThereIsTooMuchAndGrowsAgain(t *testing.T) {
 }
 
 func TestPaceLetsInWhoWaitsInOrder(t *testing.T) {
-	p := NewPace(1, nil)
+	p := NewPace(1, nil).queue()
 	end, err := p.acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -93,5 +94,51 @@ func TestPaceLetsInWhoWaitsInOrder(t *testing.T) {
 	(<-got)()
 	if n, _ := held(t, p); n != 1 {
 		t.Errorf("a turn was lost or doubled: %d", n)
+	}
+}
+
+func TestPaceLetsEachQueueHaveItsTurn(t *testing.T) {
+	p := NewPace(1, nil)
+	crowd, one := p.queue(), p.queue()
+	end, err := crowd.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := make(chan string, 101)
+	var wg sync.WaitGroup
+	wait := func(q *queue, name string) {
+		wg.Go(func() {
+			end, err := q.acquire(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			order <- name
+			end()
+		})
+	}
+	waiting := func(q *queue) int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(q.waiting)
+	}
+	for range 100 {
+		wait(crowd, "crowd")
+	}
+	wait(one, "one")
+	for waiting(crowd) < 100 || waiting(one) < 1 {
+		time.Sleep(time.Millisecond) // between two looks at a condition
+	}
+	end()
+	wg.Wait()
+	close(order)
+	n := 0
+	for name := range order {
+		if n++; name == "one" {
+			break
+		}
+	}
+	if n > 2 {
+		t.Errorf("the only one of its queue came as number %d", n)
 	}
 }

@@ -303,7 +303,7 @@ func (c *Cluster) each(ctx context.Context, objects []manifest.Object, do func(c
 	var once sync.Once
 	var first error
 	for _, o := range objects {
-		release, err := c.pace.acquire(ctx)
+		release, err := c.turns.acquire(ctx)
 		if err != nil {
 			once.Do(func() { first = err })
 			break

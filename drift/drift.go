@@ -51,7 +51,7 @@ func Compare(live, applied *unstructured.Unstructured) []Field {
 	}
 	c := comparer{secret: live.GetKind() == "Secret" && live.GroupVersionKind().Group == ""}
 	c.value(nil, applied.Object, live.Object)
-	owners := ownersOf(live)
+	owners := writersOf(live)
 	out := make([]Field, 0, len(c.found))
 	for _, f := range c.found {
 		out = append(out, owners.attribute(f))

@@ -158,3 +158,21 @@ func FuzzCompare(f *testing.F) {
 		_, _ = drift.Projection(&x, "x") // an error is fine; a panic is not
 	})
 }
+
+// kubectl scale writes through a subresource, and is who did it all the same; what is
+// written to the status changes no field of the spec.
+func TestWhoScalesIsNamed(t *testing.T) {
+	const live = `
+kind: Deployment
+apiVersion: apps/v1
+metadata:
+  name: app
+  managedFields:
+  - {manager: kubectl, operation: Update, subresource: scale, time: "2026-02-01T00:00:00Z", fieldsV1: {"f:spec": {"f:replicas": {}}}}
+  - {manager: kube-controller-manager, operation: Update, subresource: status, time: "2026-04-01T00:00:00Z", fieldsV1: {"f:spec": {"f:replicas": {}}}}
+spec: {replicas: 4}`
+	got := drift.Compare(object(t, live), object(t, `{kind: Deployment, apiVersion: apps/v1, metadata: {name: app}, spec: {replicas: 2}}`))
+	if len(got) != 1 || got[0].Manager != "kubectl" {
+		t.Errorf("%+v", got)
+	}
+}

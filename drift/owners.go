@@ -20,9 +20,14 @@ type owner struct {
 
 type managed = metav1.ManagedFieldsEntry
 
-// ownersOf leaves out what was written through subresources.
+// ownersOf leaves out what was written through subresources. writersOf leaves out the
+// status alone: kubectl scale writes replicas through one.
 func ownersOf(u *unstructured.Unstructured) owners {
 	return owning(u, func(m managed) bool { return m.Subresource == "" })
+}
+
+func writersOf(u *unstructured.Unstructured) owners {
+	return owning(u, func(m managed) bool { return m.Subresource != "status" })
 }
 
 func allOwnersOf(u *unstructured.Unstructured) owners {

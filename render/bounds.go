@@ -13,6 +13,9 @@ const (
 	maxYAML         = 1 << 20  // environment.yaml, and each file of values
 	maxValues       = 16 << 20 // the values of all releases of an environment, as JSON
 	maxEnvironments = 1000
+	maxReleases     = 2000 // of an environment: the ledger has a line for each
+	maxPatches      = 100  // of a release
+	maxPattern      = 256  // bytes of a regular expression in a patch's target
 )
 
 var errTooLarge = errors.New("it is too large")

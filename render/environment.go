@@ -202,6 +202,10 @@ func (l *checker) environment(name string, doc document) *Environment {
 	if env.Drift != "correct" && env.Drift != "report" && env.Drift != "strict" {
 		l.refuse(l.line("spec", "drift"), "spec.drift is %q: use correct, report or strict", env.Drift)
 	}
+	if len(s.Releases) > maxReleases {
+		l.refuse(l.line("spec", "releases"), "the environment has %d releases, more than %d: split it", len(s.Releases), maxReleases)
+		return env
+	}
 	for i, r := range s.Releases {
 		env.Releases = append(env.Releases, l.release(env, i, r))
 	}

@@ -45,6 +45,20 @@ type targetDocument struct {
 	AnnotationSelector string `yaml:"annotationSelector" json:"annotationSelector,omitempty"`
 }
 
+// bounded refuses regular expressions that take much memory to compile: a counted
+// repetition is written out by the library.
+func (t targetDocument) bounded() error {
+	for _, pattern := range []string{t.Group, t.Version, t.Kind, t.Name, t.Namespace} {
+		if len(pattern) > maxPattern {
+			return fmt.Errorf("a pattern of its target has more than %d characters: use a shorter one", maxPattern)
+		}
+		if strings.ContainsAny(pattern, "{}") {
+			return fmt.Errorf("the pattern %q of its target has a counted repetition, which is not taken: write it out, or use * and +", pattern)
+		}
+	}
+	return nil
+}
+
 func (t targetDocument) selector() types.Selector {
 	id := resid.ResId{Gvk: resid.Gvk{Group: t.Group, Version: t.Version, Kind: t.Kind}, Name: t.Name, Namespace: t.Namespace}
 	return types.Selector{ResId: id, LabelSelector: t.LabelSelector, AnnotationSelector: t.AnnotationSelector}
@@ -52,6 +66,10 @@ func (t targetDocument) selector() types.Selector {
 
 func (l *checker) patches(release int, docs []patchDocument) []PatchSpec {
 	var out []PatchSpec
+	if len(docs) > maxPatches {
+		l.refuse(l.line("spec", "releases", release, "patches"), "a release has %d patches, more than %d: change the chart", len(docs), maxPatches)
+		return nil
+	}
 	for i, d := range docs {
 		at := func(field string) int { return l.line("spec", "releases", release, "patches", i, field) }
 		p := PatchSpec{Patch: strings.TrimSpace(d.Patch), line: at("patch")}
@@ -99,6 +117,9 @@ func (p *PatchSpec) check(targeted bool) error {
 		}
 	default:
 		return errors.New("it is neither an object nor a list of operations")
+	}
+	if err := p.Target.bounded(); err != nil {
+		return err
 	}
 	selector := p.Target.selector()
 	if _, err := types.NewSelectorRegex(&selector); err != nil {
