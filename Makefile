@@ -11,7 +11,7 @@ help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## build bin/tether
-	@echo "building bin/tether; the first time takes about 3 minutes on two cores"
+	@echo "building bin/tether; the first time takes some minutes on two cores"
 	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tether ./cmd/tether
 
 controlplane: bin/controlplane bin/kwok ## build bin/controlplane and bin/kwok
