@@ -1,6 +1,7 @@
 package render
 
 import (
+	"errors"
 	"io/fs"
 	"path"
 	"regexp"
@@ -31,8 +32,11 @@ func (l *checker) chart(at func(string) int, r releaseDocument) (string, *fetch.
 		file = p
 	}
 	if ok {
-		if _, err := fs.Stat(l.files, file); err != nil {
+		switch _, err := fs.Stat(l.files, file); {
+		case errors.Is(err, fs.ErrNotExist):
 			l.refuse(at("chart"), "chart %s of release %s does not exist: there is no %s", r.Chart, r.Name, file)
+		case err != nil: // it lies in a submodule, perhaps
+			l.refuse(at("chart"), "chart %s of release %s can't be read: %v", r.Chart, r.Name, cause(err))
 		}
 	}
 	return p, nil

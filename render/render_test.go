@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"strings"
@@ -247,5 +248,23 @@ func TestWhatWasRenderedIsKeptUntilItIsDeployed(t *testing.T) {
 	r.Deployed(p)
 	if text(render.Options{Revision: 1}) == again {
 		t.Error("what is deployed is kept")
+	}
+}
+
+// inSubmodule is a repository in which a folder can't be looked into, as a submodule.
+type inSubmodule struct{ fs.FS }
+
+func (s inSubmodule) Open(name string) (fs.File, error) {
+	if strings.HasPrefix(name, "charts/") {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errors.New("charts is a submodule")}
+	}
+	return s.FS.Open(name)
+}
+
+// Why a chart can't be read is told, and not that it does not exist.
+func TestAChartInASubmoduleIsTold(t *testing.T) {
+	_, _, err := prepareAll(inSubmodule{repo(t, environment("  namespace: prod\n  releases: [{name: web, chart: charts/web}]"))})
+	if err == nil || !strings.Contains(err.Error(), "chart charts/web of release web can't be read: charts is a submodule") {
+		t.Error(err)
 	}
 }
