@@ -23,7 +23,7 @@ func TestATriggerDuringAFetchBringsAnother(t *testing.T) {
 			asked <- struct{}{}
 			<-goOn
 		}
-		smartHTTP(r.bare, "").ServeHTTP(w, req)
+		smartHTTP(t, r.bare, "").ServeHTTP(w, req)
 	}))
 	defer server.Close()
 	poller, fetched := polls(t, source.Options{URL: server.URL + "/repo.git", Refs: main})
@@ -53,7 +53,7 @@ func TestATriggerWhileTheRepositoryIsAwayIsHeard(t *testing.T) {
 			http.Error(w, "later", http.StatusBadGateway)
 			return
 		}
-		smartHTTP(r.bare, "").ServeHTTP(w, req)
+		smartHTTP(t, r.bare, "").ServeHTTP(w, req)
 	}))
 	defer server.Close()
 	poller, fetched := polls(t, source.Options{URL: server.URL + "/repo.git", Refs: main})

@@ -12,8 +12,10 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strings"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/plumbing/transport/file"
@@ -159,6 +161,8 @@ var errSHA256 = errors.New("it is a SHA-256 repository, which is not supported: 
 func (m *remote) advertised(ctx context.Context, s transport.UploadPackSession) (*packp.AdvRefs, error) {
 	refs, err := s.AdvertisedReferencesContext(ctx)
 	var odd *packp.ErrUnexpectedData
+	var unexpected *plumbing.UnexpectedError
+	var stranger x509.UnknownAuthorityError
 	switch {
 	case err == nil:
 		return refs, nil
@@ -170,7 +174,36 @@ func (m *remote) advertised(ctx context.Context, s transport.UploadPackSession) 
 		if m.app != nil {
 			m.app.reject()
 		}
-		return nil, fmt.Errorf("%w: the server does not take the credentials, or wants some", err)
+		return nil, fmt.Errorf("the server does not take the credentials, or wants some: %s", brief(err))
+	case errors.Is(err, transport.ErrRepositoryNotFound):
+		return nil, fmt.Errorf("%s: check the URL, and that the credentials may read it", brief(err))
+	case errors.As(err, &stranger):
+		return nil, fmt.Errorf("%w: give the certificate of the authority, if it is a private one", err)
+	case errors.As(err, &unexpected):
+		return nil, errors.New(answered(unexpected.Err))
 	}
 	return nil, err
+}
+
+// answered says what a web server answered, if that is what is wrong.
+func answered(err error) string {
+	var answer *githttp.Err
+	if errors.As(err, &answer) {
+		return "the server answered " + answer.Response.Status
+	}
+	return brief(err)
+}
+
+// maxAnswer bounds what is told of a server's answer, which may be a page.
+const maxAnswer = 200
+
+// brief puts an error that a server may have had a hand in on one line: without its
+// page, if it sent one.
+func brief(err error) string {
+	text, _, _ := strings.Cut(err.Error(), "<")
+	text = strings.TrimSuffix(strings.Join(strings.Fields(text), " "), ":")
+	if len(text) > maxAnswer {
+		text = strings.ToValidUTF8(text[:maxAnswer], "") + "…"
+	}
+	return text
 }

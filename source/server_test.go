@@ -1,18 +1,10 @@
 package source_test
 
 import (
-	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/pem"
-	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,44 +14,28 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 
 	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/test/hosts"
 )
 
-// smartHTTP serves a bare repository by git's own upload-pack, to who gives the
-// token.
-func smartHTTP(bare, token string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if _, password, _ := req.BasicAuth(); password != token {
-			w.Header().Set("WWW-Authenticate", "Basic")
-			http.Error(w, "who are you?", http.StatusUnauthorized)
-			return
-		}
-		args := []string{"upload-pack", "--stateless-rpc"}
-		var head string
-		switch {
-		case strings.HasSuffix(req.URL.Path, "/info/refs"):
-			w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
-			args, head = append(args, "--advertise-refs"), "001e# service=git-upload-pack\n0000"
-		case strings.HasSuffix(req.URL.Path, "/git-upload-pack"):
-			w.Header().Set("Content-Type", "application/x-git-upload-pack-result")
-		default:
-			http.NotFound(w, req)
-			return
-		}
-		cmd := exec.Command("git", append(args, bare)...)
-		cmd.Stdin = req.Body
-		out, err := cmd.Output()
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		fmt.Fprint(w, head, string(out))
-	})
+// smartHTTP serves a bare repository to who gives the token.
+func smartHTTP(t *testing.T, bare, token string) http.Handler {
+	t.Helper()
+	return gitHTTP(t, bare, func(_, password string) bool { return password == token })
+}
+
+func gitHTTP(t *testing.T, bare string, knows func(user, password string) bool) http.Handler {
+	t.Helper()
+	h, err := hosts.GitHTTP(bare, knows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 func TestFollowsOverHTTPSWithATokenAndACertificateOfItsOwn(t *testing.T) {
 	r := newRemote(t)
 	head := r.commit("a", "1", "one")
-	server := httptest.NewTLSServer(smartHTTP(r.bare, "s3cret"))
+	server := httptest.NewTLSServer(smartHTTP(t, r.bare, "s3cret"))
 	defer server.Close()
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	good := source.Options{URL: server.URL + "/repo.git", Refs: main, Auth: given(source.Auth{CA: ca, Password: "s3cret"})}
@@ -106,6 +82,29 @@ func refuses(t *testing.T, o source.Options, why, secret string) {
 	}
 }
 
+func TestWhatAServerAnswersIsToldOnOneLine(t *testing.T) {
+	for _, c := range []struct {
+		name, body, want string
+		code             int
+	}{
+		{"a page instead of a reason", "<!DOCTYPE html>\n<html>Sign in</html>", "the server does not take the credentials, or wants some: authentication required", 401},
+		{"a reason of two lines", "remote: Invalid username.\nremote: Use a token.\n", "or wants some: authentication required: remote: Invalid username. remote: Use a token.", 401},
+		{"a token that may not", "", "the server does not take the credentials, or wants some: authorization failed", 403},
+		{"no such repository", "Not Found", "repository not found: Not Found: check the URL, and that the credentials may read it", 404},
+		{"a reason without an end", strings.Repeat("ä", 1000), strings.Repeat("ä", 88) + "…: check the URL", 404},
+		{"a gateway that is down", "<html>", "the server answered 503 Service Unavailable", 503},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, c.body, c.code) }))
+			defer server.Close()
+			_, err := with(t, source.Options{URL: server.URL + "/repo.git", Refs: main}).Fetch(context.Background())
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.ContainsAny(err.Error(), "\n<") {
+				t.Errorf("%v; want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func TestAServerThatHangsIsGivenUp(t *testing.T) {
 	hang := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hang }))
@@ -125,80 +124,24 @@ func TestATokenIsNotSentInTheClear(t *testing.T) {
 	}
 }
 
-// sshServer serves a bare repository by git's own upload-pack, to one key.
+// sshServer serves a bare repository to one key.
 func sshServer(t *testing.T, bare string, host xssh.Signer, client xssh.PublicKey) string {
 	t.Helper()
-	config := &xssh.ServerConfig{PublicKeyCallback: func(_ xssh.ConnMetadata, key xssh.PublicKey) (*xssh.Permissions, error) {
-		if bytes.Equal(key.Marshal(), client.Marshal()) {
-			return nil, nil
-		}
-		return nil, errors.New("unknown key")
-	}}
-	config.AddHostKey(host)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := hosts.GitSSH(bare, host, client)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serveSSH(conn, config, bare)
-		}
-	}()
 	return l.Addr().String()
-}
-
-func serveSSH(conn net.Conn, config *xssh.ServerConfig, bare string) {
-	defer conn.Close()
-	_, channels, requests, err := xssh.NewServerConn(conn, config)
-	if err != nil {
-		return
-	}
-	go xssh.DiscardRequests(requests)
-	for c := range channels {
-		channel, in, err := c.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			for req := range in {
-				_ = req.Reply(req.Type == "exec", nil)
-				if req.Type != "exec" {
-					continue
-				}
-				cmd := exec.Command("git", "upload-pack", bare)
-				cmd.Stdout, cmd.Stderr = channel, channel.Stderr()
-				stdin, err := cmd.StdinPipe()
-				if err == nil && cmd.Start() == nil {
-					go func() { _, _ = io.Copy(stdin, channel); stdin.Close() }()
-					_ = cmd.Wait()
-				}
-				_, _ = channel.SendRequest("exit-status", false, xssh.Marshal(struct{ Status uint32 }{0}))
-				channel.Close()
-			}
-		}()
-	}
 }
 
 func newKey(t *testing.T) (xssh.Signer, []byte) {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
+	signer, private, err := hosts.SSHKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	signer, err := xssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block, err := xssh.MarshalPrivateKey(private, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, pem.EncodeToMemory(block)
+	return signer, private
 }
 
 func TestFollowsOverSSHWithAKeyAndKnownHosts(t *testing.T) {

@@ -115,6 +115,17 @@ func snapshot(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out+namespaces), 0o600))
 }
 
+// runs holds the Deployment web to run a tag now: runs TAG.
+func runs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: runs TAG")
+	}
+	out, err := output(ts, "kubectl", "get", "deployment", "web", "--namespace", ts.Getenv("NS"), "--output", "jsonpath={.spec.template.spec.containers[0].image}")
+	if err != nil || !strings.HasSuffix(out, ":"+args[0]) {
+		ts.Fatalf("web runs %s, %v; want %s", out, err, args[0])
+	}
+}
+
 // exits runs a command that has to end with an exit code: exits CODE COMMAND… Its
 // output is in the file "output".
 func exits(ts *testscript.TestScript, neg bool, args []string) {

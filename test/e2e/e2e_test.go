@@ -33,10 +33,13 @@ func TestScripts(t *testing.T) {
 		Setup:               func(env *testscript.Env) error { return setup(env, c, bin) },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"agekey":   agekey,
+			"bump":     bump,
+			"runs":     runs,
 			"commit":   commit,
 			"encrypt":  encrypt,
 			"push":     push,
 			"exits":    exits,
+			"githost":  githost,
 			"serve":    serve,
 			"await":    await,
 			"until":    until,
@@ -123,6 +126,15 @@ func commit(ts *testscript.TestScript, neg bool, args []string) {
 	git(ts, "-C", dir, "add", "--all")
 	git(ts, "-C", dir, "commit", "--quiet", "--allow-empty", "--message", args[0])
 	push(ts, false, nil)
+}
+
+// bump commits another tag of the release web in environment prod: bump TAG.
+func bump(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: bump TAG")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("repo/environments/prod/web.yaml"), []byte("tag: "+args[0]+"\n"), 0o600))
+	commit(ts, false, []string{"Web " + args[0]})
 }
 
 // push pushes what was committed by other means. HEAD is then the commit.

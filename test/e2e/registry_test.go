@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -34,15 +33,11 @@ func registry(ts *testscript.TestScript, neg bool, args []string) {
 	case r != nil:
 		ts.Check(r.Start())
 	default:
-		ts.Check(os.Mkdir(dir, 0o700))
-		site, err := hosts.New(dir)
-		ts.Check(err)
-		r, err := site.Registry()
+		r, err := newSite(ts).Registry()
 		ts.Check(err)
 		ts.Defer(r.Stop)
 		registries.Store(dir, r)
 		ts.Setenv("REGISTRY", r.Host)
-		ts.Setenv("SITE", dir)
 	}
 }
 

@@ -1,5 +1,6 @@
-// Package hosts starts what charts come from, for tests: a real registry, and a
-// chart repository, on this machine's loopback with TLS and passwords.
+// Package hosts starts what charts and commits come from, for tests: a real
+// registry, a chart repository, git over https and ssh, and proxies, on this
+// machine's loopback with TLS, passwords and keys.
 //
 // It does not know Tether.
 package hosts
@@ -49,7 +50,7 @@ func New(dir string) (*Site, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		DNSNames: []string{"localhost", "example.com"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

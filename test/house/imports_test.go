@@ -55,7 +55,7 @@ var libraries = []struct {
 	{"oras.land/oras-go", "registries", []string{"render/fetch"}},
 	{"github.com/hiddeco/sshsig", "signatures", []string{"source"}},
 	{"github.com/ProtonMail/go-crypto", "OpenPGP", []string{"source", "render/sops", "test/sops"}},
-	{"github.com/golang-jwt/jwt", "a GitHub App", []string{"source"}},
+	{"github.com/golang-jwt/jwt", "a GitHub App", []string{"source", "test/hosts"}},
 	{"log/slog", "a log", []string{"agent", "cmd/tether"}},
 	{"github.com/prometheus/", "metrics", []string{"agent", "cmd/tether"}},
 }
