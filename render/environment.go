@@ -248,11 +248,17 @@ func (l *checker) within(line int, what, name, base string) (string, bool) {
 		l.refuse(line, "%s %s leaves the repository: use a path within it", what, name)
 		return "", false
 	}
-	if _, err := fs.Stat(l.files, p); err != nil && what != "chart" {
-		l.refuse(line, "%s %s does not exist (looked for %s): %v", what, name, p, cause(err))
-		return "", false
+	if what == "chart" {
+		return p, true
 	}
-	return p, true
+	_, err := fs.Stat(l.files, p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		l.refuse(line, "%s %s does not exist (looked for %s)", what, name, p)
+	case err != nil:
+		l.refuse(line, "%s %s (%s) can't be read: %v", what, name, p, cause(err))
+	}
+	return p, err == nil
 }
 
 // relations checks what concerns several releases: names, dependencies, cycles.

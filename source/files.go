@@ -90,18 +90,22 @@ func (t *treeFS) Open(name string) (fs.File, error) {
 		}
 		return t.dir(path.Base(name), tree)
 	case filemode.Symlink:
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("it is a symbolic link, which is not followed: put a copy in its place")}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errSymlink}
 	case filemode.Submodule:
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("it is a submodule, which is not followed: vendor its files")}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errSubmodule}
 	}
 	return t.file(name)
 }
 
-// absent says why a path is not there: it may lie in a submodule.
+// absent says why a path is not there: it may lie in a submodule, or behind a link.
 func (t *treeFS) absent(name string) error {
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if e, err := t.tree.FindEntry(dir); err == nil && e.Mode == filemode.Submodule {
-			return fmt.Errorf("%s is a submodule, which is not followed: vendor its files", dir)
+		e, err := t.tree.FindEntry(dir)
+		switch {
+		case err == nil && e.Mode == filemode.Submodule:
+			return fmt.Errorf("%s: %w", dir, errSubmodule)
+		case err == nil && e.Mode == filemode.Symlink:
+			return fmt.Errorf("%s: %w", dir, errSymlink)
 		}
 	}
 	return fs.ErrNotExist
@@ -121,8 +125,8 @@ func (t *treeFS) file(name string) (fs.File, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
-	if bytes.HasPrefix(raw, []byte("version https://git-lfs.github.com/spec/")) {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("it is a Git LFS pointer, and LFS is not supported: commit the file itself")}
+	if isPointer(raw) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: errPointer}
 	}
 	return &treeFile{info: info{name: path.Base(name), size: int64(len(raw))}, Reader: bytes.NewReader(raw)}, nil
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -172,16 +171,6 @@ func OpenLocal(dir, rev string) (*Revision, error) {
 		return nil, fmt.Errorf("open the git repository at %s: %w", dir, err)
 	}
 	return revision(func() *git.Repository { return repo }, &sync.RWMutex{}, rev)
-}
-
-// WorkingTree returns a folder's files as they stand. No symbolic link leads out
-// of it.
-func WorkingTree(dir string) (fs.FS, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	return root.FS(), nil
 }
 
 // Between returns the commits after from up to to, oldest first, by first
