@@ -14,25 +14,92 @@ import (
 
 var listensOn = regexp.MustCompile(`listening.* address=(\S+)`)
 
-// announce tells an agent of a push to main, as GitHub does, and returns the
+// announcement is a push to main as one provider tells of it.
+type announcement struct {
+	body    string
+	headers map[string]string // one that is empty, or sha256= alone, is followed by what proves that the secret is known
+	token   bool              // the proof is the secret itself
+}
+
+// Bodies are what the providers' documentation shows, without what nobody reads.
+const (
+	bodyOfGitHub    = `{"ref": "refs/heads/main", "before": "0000", "after": "1111", "repository": {"full_name": "ann/config"}, "commits": []}`
+	bodyOfGitLab    = `{"object_kind": "push", "event_name": "push", "ref": "refs/heads/main", "project": {"id": 15}, "total_commits_count": 1}`
+	bodyOfBitbucket = `{"push": {"changes": [{"new": {"type": "branch", "name": "main"}, "old": {"type": "branch", "name": "main"}, "forced": false}]}}`
+	bodyOfServer    = `{"eventKey": "repo:refs_changed", "changes": [{"ref": {"id": "refs/heads/main", "displayId": "main", "type": "BRANCH"}, "type": "UPDATE"}]}`
+)
+
+var announcements = map[string]announcement{
+	"GitHub":           {bodyOfGitHub, map[string]string{"X-GitHub-Event": "push", "X-Hub-Signature-256": "sha256="}, false},
+	"GitLab":           {bodyOfGitLab, map[string]string{"X-Gitlab-Event": "Push Hook", "X-Gitlab-Token": ""}, true},
+	"Gitea":            {bodyOfGitHub, map[string]string{"X-Gitea-Event": "push", "X-GitHub-Event": "push", "X-Gitea-Signature": ""}, false},
+	"Forgejo":          {bodyOfGitHub, map[string]string{"X-Forgejo-Event": "push", "X-Forgejo-Signature": ""}, false},
+	"Bitbucket Cloud":  {bodyOfBitbucket, map[string]string{"X-Event-Key": "repo:push", "X-Hub-Signature": "sha256="}, false},
+	"Bitbucket Server": {bodyOfServer, map[string]string{"X-Event-Key": "repo:refs_changed", "X-Hub-Signature": "sha256="}, false},
+	"anybody":          {"", map[string]string{"X-Signature-256": "sha256="}, false},
+}
+
+// announce tells an agent of a push to main, as a provider does, and returns the
 // answer's status.
-func (w *world) announce(p *process, secret string) int {
+func (w *world) announce(p *process, provider, secret string) int {
 	w.t.Helper()
-	const body = `{"ref": "refs/heads/main"}`
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(body))
-	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, "http://"+listensOn.FindStringSubmatch(p.text())[1]+"/webhook", strings.NewReader(body))
+	told := announcements[provider]
+	proof := secret
+	if !told.token {
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(told.body))
+		proof = hex.EncodeToString(mac.Sum(nil))
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodPost, "http://"+listensOn.FindStringSubmatch(p.text())[1]+"/webhook", strings.NewReader(told.body))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	req.Header.Set("X-GitHub-Event", "push")
-	req.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	for name, value := range told.headers {
+		if value == "" || value == "sha256=" {
+			value += proof
+		}
+		req.Header.Set(name, value)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	resp.Body.Close()
 	return resp.StatusCode
+}
+
+// Each provider's push is live long before the interval is over, if it proves that
+// it knows the secret.
+func TestAPushThatAProviderAnnouncesIsLiveAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "announced")
+	w.environment("{name: web, chart: charts/web, values: [web.yaml]}")
+	w.write("environments/prod/web.yaml", "tag: v0\n")
+	head := w.commit("First")
+	secret := filepath.Join(w.dir, "secret")
+	if err := os.WriteFile(secret, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	agent := w.agent("a", "--interval", "1h", "--listen", "127.0.0.1:0", "--webhook-secret-file", secret)
+	w.await(head, "applied")
+	for provider := range announcements {
+		tag := "v-" + strings.ReplaceAll(strings.ToLower(provider), " ", "-")
+		w.write("environments/prod/web.yaml", "tag: "+tag+"\n")
+		head = w.commit(provider)
+		if code := w.announce(agent, provider, "wrong"); code != http.StatusUnauthorized {
+			t.Errorf("%s, who does not know the secret: %d", provider, code)
+		}
+		if code := w.announce(agent, provider, "s3cret"); code != http.StatusAccepted {
+			t.Errorf("%s: %d", provider, code)
+		}
+		w.await(head, "applied")
+		if image := w.images()["web"]; image != "example.com/web:"+tag {
+			t.Errorf("%s: %s runs", provider, image)
+		}
+	}
+	if strings.Contains(agent.text(), "s3cret") {
+		t.Error("the secret is in the log")
+	}
 }
 
 // A push that is announced is live long before the interval is over, whichever of
@@ -57,24 +124,24 @@ func TestAnAnnouncedPushIsLiveAtOnce(t *testing.T) {
 
 	w.write("environments/prod/web.yaml", "tag: v2\n")
 	head = w.commit("Told to who leads")
-	if code := w.announce(leader, "wrong"); code != http.StatusUnauthorized {
+	if code := w.announce(leader, "GitHub", "wrong"); code != http.StatusUnauthorized {
 		t.Errorf("a wrong signature: %d", code)
 	}
-	if code := w.announce(leader, "s3cret"); code != http.StatusAccepted {
+	if code := w.announce(leader, "GitHub", "s3cret"); code != http.StatusAccepted {
 		t.Errorf("a right signature: %d", code)
 	}
 	w.await(head, "applied")
 
 	w.write("environments/prod/web.yaml", "tag: v3\n")
 	head = w.commit("Told to who stands by")
-	if code := w.announce(other, "s3cret"); code != http.StatusAccepted {
+	if code := w.announce(other, "GitHub", "s3cret"); code != http.StatusAccepted {
 		t.Errorf("a right signature: %d", code)
 	}
 	w.await(head, "applied")
 
 	w.write("environments/prod/web.yaml", "tag: v4\n")
 	head = w.commit("Known to who leads alone")
-	w.announce(leader, "s3cret")
+	w.announce(leader, "GitHub", "s3cret")
 	w.await(head, "applied")
 	if err := leader.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
@@ -82,7 +149,7 @@ func TestAnAnnouncedPushIsLiveAtOnce(t *testing.T) {
 	<-leader.done
 	w.write("environments/prod/web.yaml", "tag: v5\n")
 	head = w.commit("Told to who took over")
-	w.announce(other, "s3cret")
+	w.announce(other, "GitHub", "s3cret")
 	w.await(head, "applied")
 	if strings.Contains(other.text(), "Told to who stands by") {
 		t.Error("who took over looked at an old head")
