@@ -39,10 +39,10 @@ type Heads map[Ref]Head
 
 var errDamaged = errors.New("the clone is damaged")
 
-// Fetch brings the refs' heads, with their whole history, and returns them once
-// their commits and trees are known to be there. A clone that is damaged is made
-// afresh. On an error all stays what it was; a ref that is not there any more is
-// said in its Head.
+// Fetch brings the refs' heads, with their history (an empty clone gets the newest
+// of it), and returns them once their commits and trees are known to be there. A
+// clone that is damaged is made afresh. On an error all stays what it was; a ref
+// that is not there any more is said in its Head.
 func (r *Repository) Fetch(ctx context.Context) (Heads, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
 	defer cancel()
@@ -167,54 +167,15 @@ func (r *Repository) wants(at map[Ref]pointer) []plumbing.Hash {
 	return out
 }
 
-// maxHaves is how many commits of each ref's history the server is told of: it
-// finds the newest that it knows, if the branch was reset.
-const maxHaves = 64
-
-// haves returns commits that are in the clone.
-func (r *Repository) haves() ([]plumbing.Hash, error) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	refs, err := r.git.References()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
-	}
-	var out []plumbing.Hash
-	return out, refs.ForEach(func(ref *plumbing.Reference) error {
-		if ref.Type() != plumbing.HashReference {
-			return nil
-		}
-		c, _, err := r.resolve(ref.Hash())
-		for n := 0; err == nil && n < maxHaves; n++ {
-			out = append(out, c.Hash)
-			if c.NumParents() == 0 {
-				break
-			}
-			c, err = c.Parent(0)
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", errDamaged, err)
-		}
-		return nil
-	})
-}
-
 // download brings what is wanted. The clone is locked only once it is all here.
 func (r *Repository) download(ctx context.Context, s transport.UploadPackSession, refs *packp.AdvRefs, wants []plumbing.Hash) error {
-	req := packp.NewUploadPackRequestFromCapabilities(refs.Capabilities)
-	if refs.Capabilities.Supports(capability.NoProgress) {
-		if err := req.Capabilities.Set(capability.NoProgress); err != nil {
-			return err
-		}
-	}
-	req.Wants = wants
-	var err error
-	if req.Haves, err = r.haves(); err != nil {
+	req, err := r.request(refs, wants)
+	if err != nil {
 		return err
 	}
 	answer, err := s.UploadPack(ctx, req)
 	if err != nil {
-		return err
+		return r.remote.explain(err)
 	}
 	defer answer.Close()
 	file, err := os.CreateTemp(r.opts.Dir, fetchedPack)
@@ -231,6 +192,12 @@ func (r *Repository) download(ctx context.Context, s transport.UploadPackSession
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	// First where history ends: a pack without that would look damaged.
+	if len(answer.Shallows) > 0 {
+		if err := r.git.Storer.SetShallow(append(req.Shallows, answer.Shallows...)); err != nil {
+			return fmt.Errorf("store where the history ends: %w", err)
+		}
+	}
 	if err := packfile.UpdateObjectStorage(r.git.Storer, file); err != nil {
 		return fmt.Errorf("store the commits: %w", err)
 	}

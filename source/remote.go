@@ -157,32 +157,37 @@ func (m *remote) connect(ctx context.Context) (transport.UploadPackSession, erro
 
 var errSHA256 = errors.New("it is a SHA-256 repository, which is not supported: use one with SHA-1, git's default")
 
-// advertised asks for the refs. It says what is wrong in words that help.
+// advertised asks for the refs.
 func (m *remote) advertised(ctx context.Context, s transport.UploadPackSession) (*packp.AdvRefs, error) {
 	refs, err := s.AdvertisedReferencesContext(ctx)
+	return refs, m.explain(err)
+}
+
+// explain says what is wrong in words that help.
+func (m *remote) explain(err error) error {
 	var odd *packp.ErrUnexpectedData
 	var unexpected *plumbing.UnexpectedError
 	var stranger x509.UnknownAuthorityError
 	switch {
 	case err == nil:
-		return refs, nil
+		return nil
 	case errors.Is(err, transport.ErrEmptyRemoteRepository):
-		return nil, errors.New("the repository is empty: push a commit first")
+		return errors.New("the repository is empty: push a commit first")
 	case errors.As(err, &odd) && bytes.Contains(odd.Data, []byte("object-format=sha256")):
-		return nil, errSHA256
+		return errSHA256
 	case errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed):
 		if m.app != nil {
 			m.app.reject()
 		}
-		return nil, fmt.Errorf("the server does not take the credentials, or wants some: %s", brief(err))
+		return fmt.Errorf("the server does not take the credentials, or wants some: %s", brief(err))
 	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return nil, fmt.Errorf("%s: check the URL, and that the credentials may read it", brief(err))
+		return fmt.Errorf("%s: check the URL, and that the credentials may read it", brief(err))
 	case errors.As(err, &stranger):
-		return nil, fmt.Errorf("%w: give the certificate of the authority, if it is a private one", err)
+		return fmt.Errorf("%w: give the certificate of the authority, if it is a private one", err)
 	case errors.As(err, &unexpected):
-		return nil, errors.New(answered(unexpected.Err))
+		return errors.New(answered(unexpected.Err))
 	}
-	return nil, err
+	return err
 }
 
 // answered says what a web server answered, if that is what is wrong.

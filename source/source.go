@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -175,7 +176,7 @@ func OpenLocal(dir, rev string) (*Revision, error) {
 
 // Between returns the commits after from up to to, oldest first, by first
 // parents; at the most limit, of which the oldest are left out. If from is not
-// among to's ancestors (a force-push), only to itself is returned.
+// among to's ancestors that are here (a force-push), only to itself is returned.
 func (r *Repository) Between(from, to string, limit int) ([]Commit, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -186,18 +187,23 @@ func (r *Repository) Between(from, to string, limit int) ([]Commit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read commit %s: %w", to, err)
 	}
+	h, err := readHistory(r.git)
+	if err != nil {
+		return nil, fmt.Errorf("read the history of %s: %w", to, err)
+	}
 	head := commitOf(c)
 	var out []Commit
 	for c.Hash.String() != from {
 		if len(out) < limit {
-			out = append([]Commit{commitOf(c)}, out...)
+			out = append(out, commitOf(c))
 		}
-		if c.NumParents() == 0 {
-			return []Commit{head}, nil
-		}
-		if c, err = c.Parent(0); err != nil {
+		if c, err = h.parent(c); err != nil {
 			return nil, fmt.Errorf("read the history of %s: %w", to, err)
 		}
+		if c == nil {
+			return []Commit{head}, nil
+		}
 	}
+	slices.Reverse(out)
 	return out, nil
 }
