@@ -1,29 +1,83 @@
 package e2e_test
 
 import (
-	"crypto/ed25519"
-	"crypto/rand"
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/hiddeco/sshsig"
 	"golang.org/x/crypto/ssh"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/xetys/tether/test/hosts"
 )
 
-// sign has the newest commit signed with an ssh key, as git commit -S does, and
-// pushes it.
-func (w *world) sign(key ssh.Signer) string {
+// signer is a key, the file in which it is trusted, and the flag that names it.
+type signer struct {
+	sign         func(payload string) string
+	trusted      []byte
+	flag, reason string // the reason is what is told of another key's signature
+}
+
+func sshSigner(t *testing.T) signer {
+	t.Helper()
+	key, _, err := hosts.SSHKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer{
+		sign: func(payload string) string {
+			s, err := sshsig.Sign(strings.NewReader(payload), key, sshsig.HashSHA512, "git")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(sshsig.Armor(s))
+		},
+		trusted: append([]byte("ann@example.com "), ssh.MarshalAuthorizedKey(key.PublicKey())...),
+		flag:    "--verify-ssh-file", reason: "it is signed with the SSH key SHA256:",
+	}
+}
+
+func openPGPSigner(t *testing.T) signer {
+	t.Helper()
+	key, err := openpgp.NewEntity("Ann", "", "ann@example.com", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var public bytes.Buffer
+	w, err := armor.Encode(&public, openpgp.PublicKeyType, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := key.Serialize(w); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return signer{
+		sign: func(payload string) string {
+			var out bytes.Buffer
+			if err := openpgp.ArmoredDetachSign(&out, key, strings.NewReader(payload), nil); err != nil {
+				t.Fatal(err)
+			}
+			return out.String()
+		},
+		trusted: append(public.Bytes(), '\n'),
+		flag:    "--verify-openpgp-file", reason: "it is signed with the OpenPGP key ",
+	}
+}
+
+// signed has the newest commit signed, as git commit -S does, and pushes it.
+func (w *world) signed(by signer) string {
 	w.t.Helper()
 	raw := w.git("-C", w.work, "cat-file", "commit", "HEAD") + "\n"
-	s, err := sshsig.Sign(strings.NewReader(raw), key, sshsig.HashSHA512, "git")
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	header, message, _ := strings.Cut(raw, "\n\n")
-	text := strings.ReplaceAll(strings.TrimSpace(string(sshsig.Armor(s))), "\n", "\n ")
+	text := strings.ReplaceAll(strings.TrimSpace(by.sign(raw)), "\n", "\n ")
 	file := filepath.Join(w.dir, "object")
 	if err := os.WriteFile(file, []byte(header+"\ngpgsig "+text+"\n\n"+message), 0o600); err != nil {
 		w.t.Fatal(err)
@@ -37,29 +91,30 @@ func (w *world) sign(key ssh.Signer) string {
 // A head that nobody signed who is trusted is refused, and the last one that was
 // stays in force: its drift is put back.
 func TestOnlySignedHeadsAreDeployed(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, "signed")
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
+	for name, kind := range map[string]func(*testing.T) signer{"ssh": sshSigner, "openpgp": openPGPSigner} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			onlySigned(t, newWorld(t, "signed-"+name), kind(t), kind(t))
+		})
 	}
-	key, err := ssh.NewSignerFromKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signers := filepath.Join(w.dir, "allowed_signers")
-	if err := os.WriteFile(signers, append([]byte("ann@example.com "), ssh.MarshalAuthorizedKey(key.PublicKey())...), 0o600); err != nil {
+}
+
+func onlySigned(t *testing.T, w *world, ann, mallory signer) {
+	t.Helper()
+	trusted := filepath.Join(w.dir, "trusted")
+	if err := os.WriteFile(trusted, ann.trusted, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	w.environment("{name: web, chart: charts/web, values: [web.yaml]}")
 	w.write("environments/prod/web.yaml", "tag: v1\n")
 	w.commit("First")
-	head := w.sign(key)
-	agent := w.agent("a", "--verify-ssh-file", signers)
+	head := w.signed(ann)
+	agent := w.agent("a", ann.flag, trusted)
 	w.await(head, "applied")
 
 	w.write("environments/prod/web.yaml", "tag: v2\n")
 	w.refused(w.commit("Unsigned"), "it is not signed")
+	w.refused(w.signed(mallory), mallory.reason)
 	w.git("-C", w.work, "reset", "--quiet", "--hard", "HEAD~1")
 	w.keeps("example.com/web:v1")
 
@@ -68,7 +123,7 @@ func TestOnlySignedHeadsAreDeployed(t *testing.T) {
 	if err := os.Rename(w.bare, w.bare+".away"); err != nil {
 		t.Fatal(err)
 	}
-	w.agent("a", "--verify-ssh-file", signers)
+	w.agent("a", ann.flag, trusted)
 	w.keeps("example.com/web:v1")
 	if err := os.Rename(w.bare+".away", w.bare); err != nil {
 		t.Fatal(err)
@@ -76,7 +131,7 @@ func TestOnlySignedHeadsAreDeployed(t *testing.T) {
 
 	w.write("environments/prod/web.yaml", "tag: v3\n")
 	w.git("-C", w.work, "commit", "--quiet", "--all", "--message", "Signed")
-	w.await(w.sign(key), "applied")
+	w.await(w.signed(ann), "applied")
 	if image := w.images()["web"]; image != "example.com/web:v3" {
 		t.Errorf("%s runs", image)
 	}
