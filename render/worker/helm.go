@@ -59,7 +59,7 @@ func (h *helm) do(r *request) (out *response) {
 		}
 	}()
 	if err := h.act(r, out); err != nil {
-		return &response{Error: err.Error(), Exceeded: errors.As(err, &tooMuch{})}
+		return &response{Error: once(err.Error()), Exceeded: errors.As(err, &tooMuch{})}
 	}
 	return out
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
 
@@ -181,4 +183,13 @@ func (w *wire) send(m any) error { return w.encoder.Encode(m) }
 func (w *wire) receive(m any) error {
 	w.reader.N = maxMessage
 	return w.decoder.Decode(m)
+}
+
+// nestedCall stands between the calls of templates in an error of theirs.
+const nestedCall = ": error calling "
+
+// once says of calls in calls what is new: a template that includes itself says the
+// same a thousand times.
+func once(text string) string {
+	return strings.Join(slices.Compact(strings.Split(text, nestedCall)), nestedCall)
 }

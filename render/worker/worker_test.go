@@ -132,6 +132,9 @@ func TestWhatTakesTooMuchIsEnded(t *testing.T) {
 			if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("have %v, %v\nwant %s", out, err, c.want)
 			}
+			if err != nil && len(err.Error()) > 500 {
+				t.Errorf("it takes %d bytes to say: %.500s…", len(err.Error()), err)
+			}
 			if d := time.Since(start); d > 40*time.Second {
 				t.Errorf("it took %s", d)
 			}
