@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"path"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (s *service) Decrypt(_ context.Context, r *keyservice.DecryptRequest) (*key
 	case *keyservice.Key_HckmsKey:
 		return s.cloud("Huawei Cloud KMS key "+k.HckmsKey.KeyId, r, nil)
 	case *keyservice.Key_VaultKey:
-		return s.cloud("Vault key "+k.VaultKey.VaultAddress+"/v1/"+k.VaultKey.EnginePath+"/keys/"+k.VaultKey.KeyName, r, vault(k.VaultKey.VaultAddress))
+		return s.cloud("Vault key "+k.VaultKey.VaultAddress+"/v1/"+k.VaultKey.EnginePath+"/keys/"+k.VaultKey.KeyName, r, vault(k.VaultKey))
 	}
 	return nil, s.lacks("a key of a kind that is not known")
 }
@@ -137,10 +138,15 @@ func azure(vaultURL string) error {
 	return errors.New("it is no vault of Azure's")
 }
 
-// vault keeps a file from having the process's token sent to a server of its choice.
-func vault(address string) error {
-	if own := os.Getenv("VAULT_ADDR"); own == "" || strings.TrimSuffix(own, "/") != strings.TrimSuffix(address, "/") {
+// vault keeps a file from having the process's token sent to a server of its choice,
+// or anything else done with it than to decrypt.
+func vault(k *keyservice.VaultKey) error {
+	own := os.Getenv("VAULT_ADDR")
+	if own == "" || strings.TrimSuffix(own, "/") != strings.TrimSuffix(k.VaultAddress, "/") {
 		return errors.New("it is not the server of VAULT_ADDR")
+	}
+	if strings.Contains(k.KeyName, "/") || path.Join(k.EnginePath, "decrypt", k.KeyName) != strings.Trim(k.EnginePath, "/")+"/decrypt/"+k.KeyName {
+		return errors.New("its engine and name lead elsewhere than to a key")
 	}
 	return nil
 }
