@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 			"encrypt":  encrypt,
 			"push":     push,
 			"exits":    exits,
+			"kms":      kms,
 			"serve":    serve,
 			"await":    await,
 			"until":    until,
