@@ -25,10 +25,11 @@ const (
 	vault  = "VAULT_TOKEN, or the file .vault-token in the home directory"
 )
 
-// patience bounds the requests to key services, to which sops gives no context.
+// patience bounds the requests to key services, to which sops gives no context: what
+// else there is to do in the environment waits for them.
 type patience struct{ one, file time.Duration }
 
-var usual = patience{one: 30 * time.Second, file: time.Minute}
+var usual = patience{one: 15 * time.Second, file: 30 * time.Second}
 
 // cloud asks a key service, unless it is refused to.
 func (s *service) cloud(with, name string, r *keyservice.DecryptRequest, refused error) (*keyservice.DecryptResponse, error) {
