@@ -62,8 +62,13 @@ func ask(ctx context.Context, r *keyservice.DecryptRequest) (*keyservice.Decrypt
 	}
 	answered := make(chan answer, 1)
 	go func() {
-		response, err := keyservice.Server{}.Decrypt(ctx, r)
-		answered <- answer{response, err}
+		var a answer
+		if k := r.GetKey().GetKmsKey(); k != nil {
+			a.response, a.err = askAWS(ctx, k, r.Ciphertext)
+		} else {
+			a.response, a.err = keyservice.Server{}.Decrypt(ctx, r)
+		}
+		answered <- a
 	}()
 	select {
 	case a := <-answered:

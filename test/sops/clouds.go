@@ -10,13 +10,13 @@ import (
 	"github.com/getsops/sops/v3/kms"
 )
 
-// AWSKey is a key of AWS KMS. The server at a host is asked in Amazon's place, and
-// has to do without a signature.
+// AWSKey is a key of AWS KMS, with a context that has to be told as well. The server
+// at a host is asked in Amazon's place, and has to do without a signature.
 func AWSKey(arn, host string) *Key {
 	client := awskms.New(awskms.Options{BaseEndpoint: aws.String("http://" + host), Region: "eu-west-2", Credentials: aws.AnonymousCredentials{}})
 	return &Key{Name: arn, encrypt: func(dataKey []byte) (keys.MasterKey, error) {
-		master := kms.NewMasterKey(arn, "", nil)
-		out, err := client.Encrypt(context.Background(), &awskms.EncryptInput{KeyId: &arn, Plaintext: dataKey})
+		master := kms.NewMasterKey(arn, "", map[string]*string{"for": aws.String("tests"), "of": aws.String("tether")})
+		out, err := client.Encrypt(context.Background(), &awskms.EncryptInput{KeyId: &arn, Plaintext: dataKey, EncryptionContext: aws.ToStringMap(master.EncryptionContext)})
 		if err != nil {
 			return nil, err
 		}
