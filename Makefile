@@ -24,11 +24,11 @@ bin/kwok: test/controlplane/go.mod
 	@echo "building bin/kwok, which plays the nodes"
 	cd test/controlplane && go build -ldflags "-s -w" -o ../../bin/kwok sigs.k8s.io/kwok/cmd/kwok
 
-tools: bin/helm bin/staticcheck bin/registry ## build the tools that tests and lint use: helm, staticcheck, a registry
+tools: bin/helm bin/staticcheck bin/registry bin/local-kms ## build the tools that tests and lint use: helm, staticcheck, a registry, a key service
 
-bin/helm bin/staticcheck bin/registry: test/tools/go.mod
-	@echo "building bin/helm, bin/staticcheck and bin/registry"
-	cd test/tools && go build -o ../../bin/ helm.sh/helm/v3/cmd/helm honnef.co/go/tools/cmd/staticcheck github.com/distribution/distribution/v3/cmd/registry
+bin/helm bin/staticcheck bin/registry bin/local-kms: test/tools/go.mod
+	@echo "building bin/helm, bin/staticcheck, bin/registry and bin/local-kms"
+	cd test/tools && go build -o ../../bin/ helm.sh/helm/v3/cmd/helm honnef.co/go/tools/cmd/staticcheck github.com/distribution/distribution/v3/cmd/registry github.com/nsmithuk/local-kms
 
 test: build controlplane tools ## run all tests, on a real control plane
 	go test -p 2 -timeout 20m ./...

@@ -291,11 +291,16 @@ type refusal struct {
 // askedOf tells a commit that somebody asked to be looked at again from the same
 // before.
 func (e *environment) askedOf(l *loaded) string {
-	asked := l.commit + " " + l.inputs
+	return l.commit + " " + l.inputs + " " + e.requestNow()
+}
+
+// requestNow tells the last request to look at once from those before; empty without
+// one.
+func (e *environment) requestNow() string {
 	if s := e.controlNow().Sync; s != nil {
-		asked += " " + s.ID
+		return s.ID
 	}
-	return asked
+	return ""
 }
 
 // known returns what the commit was refused for, until it is worth another try:

@@ -32,6 +32,7 @@ type loaded struct {
 	err       error               // the commit is refused for it
 	inputs    string              // its fingerprint
 	away      error               // what it needs from elsewhere can't be had now; the commit is neither good nor refused
+	asked     string              // the last request of a person when it was begun to be read
 
 	namespaces ensured // in the rollouts of the last look
 }
@@ -199,12 +200,12 @@ func (e *environment) load(ctx context.Context, head source.Head) (*loaded, erro
 }
 
 // worthReading reports whether a commit that was not good may be by now: somebody
-// publishes a chart, or corrects a login.
+// publishes a chart, or corrects a login; or says so.
 func (e *environment) worthReading(l *loaded) bool {
 	now := e.agent.opts.Now()
 	switch {
 	case l.away != nil:
-		return !e.away.pending(now)
+		return l.asked != e.requestNow() || !e.away.pending(now)
 	case l.err != nil:
 		return e.refusal.known(e.askedOf(l), now) == nil
 	}
@@ -235,10 +236,12 @@ func (e *environment) read(ctx context.Context, head source.Head) (*loaded, erro
 	if err != nil {
 		return nil, err
 	}
+	asked := e.requestNow()
 	l, err := e.readTree(ctx, rev.Files, head.SHA)
 	if err != nil {
 		return nil, err
 	}
+	l.asked = asked
 	if l.unread() != nil {
 		l.inForce = e.lastGood()
 	}

@@ -293,13 +293,13 @@ func (r *Renderer) file(ctx context.Context, files fs.FS, p *Prepared, name stri
 	values, err = in.keys.Decrypt(ctx, raw)
 	var away *sops.UnavailableError
 	switch {
+	case errors.As(err, &away) && r.config.Lenient:
+		p.leaveOut(name, raw, "can't be decrypted here: "+away.Error())
+		return layer{}, nil
 	case errors.As(err, &away), ctx.Err() != nil:
-		if !r.config.Lenient {
-			return layer{}, &AwayError{fmt.Errorf("%s can't be decrypted yet: %w", name, err)}
-		}
-		fallthrough
+		return layer{}, &AwayError{fmt.Errorf("%s can't be decrypted yet: %w", name, err)}
 	case errors.Is(err, sops.ErrKeys) && r.config.Lenient:
-		p.leaveOut(name, raw)
+		p.leaveOut(name, raw, "its key is not here")
 		return layer{}, nil
 	case errors.Is(err, sops.ErrKeys) && in.lack != nil:
 		return refuse("can't be decrypted: %v", in.lack)
@@ -311,10 +311,10 @@ func (r *Renderer) file(ctx context.Context, files fs.FS, p *Prepared, name stri
 
 // leaveOut goes on without what a file holds. Its text counts all the same, so that
 // a change of it is one.
-func (p *Prepared) leaveOut(name string, raw []byte) {
+func (p *Prepared) leaveOut(name string, raw []byte, why string) {
 	sum := sha256.Sum256(raw)
 	p.blind = append(p.blind, name+"@"+hex.EncodeToString(sum[:]))
-	p.Unread = append(p.Unread, fmt.Sprintf("%s is encrypted and its key is not here: its values are left out", name))
+	p.Unread = append(p.Unread, fmt.Sprintf("%s is encrypted and %s: its values are left out", name, why))
 }
 
 func isSOPSName(name string) bool {

@@ -4,12 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"net/url"
-	"os"
-	"strings"
-	"time"
 
 	"filippo.io/age"
 	agearmor "filippo.io/age/armor"
@@ -22,10 +17,11 @@ import (
 // the keys that were handed over and nothing else that lies around, the clouds
 // with what the process is allowed there. It notes what it was asked for.
 type service struct {
-	ctx   context.Context
-	keys  *Keys
-	names []string // the keys that it does not have
-	away  []string // the services that did not answer
+	ctx      context.Context
+	keys     *Keys
+	patience patience
+	names    []string // the keys that it does not have
+	away     []string // the services that did not answer
 }
 
 // Encrypt is not what it is for.
@@ -41,15 +37,15 @@ func (s *service) Decrypt(_ context.Context, r *keyservice.DecryptRequest) (*key
 	case *keyservice.Key_PgpKey:
 		return s.own("PGP key "+k.PgpKey.Fingerprint, r.Ciphertext, s.keys.withPGP)
 	case *keyservice.Key_KmsKey:
-		return s.cloud("AWS KMS key "+k.KmsKey.Arn, r, nil)
+		return s.cloud(aws, "AWS KMS key "+k.KmsKey.Arn, r, nil)
 	case *keyservice.Key_GcpKmsKey:
-		return s.cloud("GCP KMS key "+k.GcpKmsKey.ResourceId, r, nil)
+		return s.cloud(gcp, "GCP KMS key "+k.GcpKmsKey.ResourceId, r, nil)
 	case *keyservice.Key_AzureKeyvaultKey:
-		return s.cloud("Azure Key Vault key "+k.AzureKeyvaultKey.VaultUrl+"/keys/"+k.AzureKeyvaultKey.Name, r, azure(k.AzureKeyvaultKey.VaultUrl))
+		return s.cloud(azure, "Azure Key Vault key "+k.AzureKeyvaultKey.VaultUrl+"/keys/"+k.AzureKeyvaultKey.Name, r, notAzure(k.AzureKeyvaultKey.VaultUrl))
 	case *keyservice.Key_HckmsKey:
-		return s.cloud("Huawei Cloud KMS key "+k.HckmsKey.KeyId, r, nil)
+		return s.cloud(huawei, "Huawei Cloud KMS key "+k.HckmsKey.KeyId, r, nil)
 	case *keyservice.Key_VaultKey:
-		return s.cloud("Vault key "+k.VaultKey.VaultAddress+"/v1/"+k.VaultKey.EnginePath+"/keys/"+k.VaultKey.KeyName, r, vault(k.VaultKey.VaultAddress))
+		return s.cloud(vault, "Vault key "+k.VaultKey.VaultAddress+"/v1/"+k.VaultKey.EnginePath+"/keys/"+k.VaultKey.KeyName, r, notVault(k.VaultKey))
 	}
 	return nil, s.lacks("a key of a kind that is not known")
 }
@@ -88,59 +84,4 @@ func (k *Keys) withPGP(ciphertext []byte) ([]byte, error) {
 		return nil, err
 	}
 	return io.ReadAll(message.UnverifiedBody)
-}
-
-// cloudTimeout bounds the request to a key service: sops gives it no context.
-const cloudTimeout = 30 * time.Second
-
-func (s *service) cloud(name string, r *keyservice.DecryptRequest, refused error) (*keyservice.DecryptResponse, error) {
-	if refused != nil {
-		s.lacks(fmt.Sprintf("%s (not asked: %v)", name, refused))
-		return nil, refused
-	}
-	ctx, cancel := context.WithTimeoutCause(s.ctx, cloudTimeout, fmt.Errorf("no answer within %s", cloudTimeout))
-	defer cancel()
-	type answer struct {
-		response *keyservice.DecryptResponse
-		err      error
-	}
-	answered := make(chan answer, 1)
-	go func() {
-		response, err := keyservice.Server{}.Decrypt(ctx, r)
-		answered <- answer{response, err}
-	}()
-	var a answer
-	select {
-	case a = <-answered:
-	case <-ctx.Done():
-		a.err = context.Cause(ctx)
-	}
-	if a.err != nil {
-		s.away = append(s.away, fmt.Sprintf("%s: %s", name, strings.Join(strings.Fields(a.err.Error()), " ")))
-	}
-	return a.response, a.err
-}
-
-// The hosts of Azure's vaults, in all of its clouds.
-var azureHosts = []string{".vault.azure.net", ".managedhsm.azure.net", ".vault.azure.cn", ".managedhsm.azure.cn", ".vault.usgovcloudapi.net", ".managedhsm.usgovcloudapi.net"}
-
-// azure keeps a file from having any server of its choice asked.
-func azure(vaultURL string) error {
-	u, err := url.Parse(vaultURL)
-	if err == nil && u.Scheme == "https" && u.Port() == "" {
-		for _, h := range azureHosts {
-			if strings.HasSuffix(u.Hostname(), h) {
-				return nil
-			}
-		}
-	}
-	return errors.New("it is no vault of Azure's")
-}
-
-// vault keeps a file from having the process's token sent to a server of its choice.
-func vault(address string) error {
-	if own := os.Getenv("VAULT_ADDR"); own == "" || strings.TrimSuffix(own, "/") != strings.TrimSuffix(address, "/") {
-		return errors.New("it is not the server of VAULT_ADDR")
-	}
-	return nil
 }

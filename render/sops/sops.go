@@ -95,7 +95,9 @@ func valuesOf(raw []byte, t sops.Tree) (map[string]any, error) {
 
 // dataKey asks every key of the file until enough of them answer.
 func (k *Keys) dataKey(ctx context.Context, tree *sops.Tree) ([]byte, error) {
-	asked := &service{ctx: ctx, keys: k}
+	limited, cancel := context.WithTimeoutCause(ctx, usual.file, fmt.Errorf("no answer within %s", usual.file))
+	defer cancel()
+	asked := &service{ctx: limited, keys: k, patience: usual}
 	key, err := tree.Metadata.GetDataKeyWithKeyServices([]keyservice.KeyServiceClient{keyservice.NewCustomLocalClient(asked)}, sops.DefaultDecryptionOrder)
 	switch {
 	case err == nil:

@@ -40,6 +40,7 @@ func TestScripts(t *testing.T) {
 			"push":     push,
 			"exits":    exits,
 			"githost":  githost,
+			"kms":      kms,
 			"serve":    serve,
 			"await":    await,
 			"until":    until,

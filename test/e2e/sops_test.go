@@ -19,20 +19,28 @@ func agekey(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), k.Private, 0o600))
 }
 
-// encrypt encrypts a file of values in its place for a key: encrypt FILE KEYFILE.
+// encrypt encrypts a file of values in its place for a key, an age key's file or the
+// ARN of the key service's: encrypt FILE KEYFILE|ARN.
 func encrypt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: encrypt FILE KEYFILE")
+		ts.Fatalf("usage: encrypt FILE KEYFILE|ARN")
+	}
+	raw, err := sops.Encrypt([]byte(ts.ReadFile(args[0])), "yaml", nil, keyOf(ts, args[1]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o600))
+}
+
+func keyOf(ts *testscript.TestScript, name string) *sops.Key {
+	if strings.HasPrefix(name, "arn:") {
+		return sops.AWSKey(name, ts.Getenv("KMS_HOST"))
 	}
 	var private string
-	for line := range strings.Lines(ts.ReadFile(args[1])) {
+	for line := range strings.Lines(ts.ReadFile(name)) {
 		if strings.HasPrefix(line, "AGE-SECRET-KEY-") {
 			private = strings.TrimSpace(line)
 		}
 	}
 	k, err := sops.AgeKeyOf(private)
 	ts.Check(err)
-	raw, err := sops.Encrypt([]byte(ts.ReadFile(args[0])), "yaml", nil, k)
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o600))
+	return k
 }

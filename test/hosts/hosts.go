@@ -1,6 +1,6 @@
-// Package hosts starts what charts and commits come from, for tests: a real
-// registry, a chart repository, git over https and ssh, and proxies, on this
-// machine's loopback with TLS, passwords and keys.
+// Package hosts starts what an agent talks to besides its cluster, for tests: a real
+// registry, a chart repository, git over https and ssh, proxies, and a real key
+// service, on this machine's loopback with TLS, passwords and keys.
 //
 // It does not know Tether.
 package hosts
@@ -112,7 +112,7 @@ type Registry struct {
 	// Host is its address, the same after it was stopped and started again.
 	Host string
 	site *Site
-	cmd  *exec.Cmd
+	server
 }
 
 // Registry starts a registry. Only User may read it.
@@ -124,14 +124,11 @@ func (s *Site) Registry() (*Registry, error) {
 	if err := os.WriteFile(s.Path("htpasswd"), []byte(User+":"+string(hash)+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	host, err := free()
 	if err != nil {
 		return nil, err
 	}
-	r := &Registry{Host: free.Addr().String(), site: s}
-	if err := free.Close(); err != nil {
-		return nil, err
-	}
+	r := &Registry{Host: host, site: s}
 	config := fmt.Sprintf(`version: 0.1
 log: {level: error, accesslog: {disabled: true}}
 storage:
@@ -149,46 +146,9 @@ auth:
 	return r, r.Start()
 }
 
-// patience is how long a registry may take to come up.
-const patience = 30 * time.Second
-
 // Start starts a registry that was stopped, with all that was pushed to it.
 func (r *Registry) Start() error {
-	binary, err := cluster.Binary("registry")
-	if err != nil {
-		return err
-	}
-	r.cmd = exec.Command(binary, "serve", r.site.Path("registry.yaml"))
-	r.cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
-	log, err := os.Create(r.site.Path("registry.log"))
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	r.cmd.Stdout, r.cmd.Stderr = log, log
-	if err := r.cmd.Start(); err != nil {
-		return err
-	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // between two looks at a condition
-		c, err := net.Dial("tcp", r.Host)
-		if err == nil {
-			return c.Close()
-		}
-		if time.Now().After(deadline) {
-			r.Stop()
-			text, _ := os.ReadFile(log.Name())
-			return fmt.Errorf("the registry did not come up: %w\n%s", err, text)
-		}
-	}
-}
-
-// Stop kills the registry; one that is stopped stays so.
-func (r *Registry) Stop() {
-	if r.cmd != nil {
-		_ = r.cmd.Process.Kill() // it may be gone
-		_ = r.cmd.Wait()
-		r.cmd = nil
-	}
+	return r.start(r.Host, r.site.Path("registry.log"), []string{"OTEL_TRACES_EXPORTER=none"}, "registry", "serve", r.site.Path("registry.yaml"))
 }
 
 var digest = regexp.MustCompile(`Digest: (sha256:[0-9a-f]{64})`)
