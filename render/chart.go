@@ -227,7 +227,7 @@ func onDisk(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &AwayError{fmt.Errorf("write it to disk: %w", err)}
+	return &AwayError{fmt.Errorf("write it to %s: %w", os.TempDir(), cause(err))} // the file has another name each time
 }
 
 // writeFiles writes a folder to disk and returns its files.
