@@ -66,6 +66,9 @@ func (e *environment) look(ctx context.Context) error {
 		return err
 	}
 	load, jobs, refusals, err := e.see(ctx, head)
+	if errors.Is(err, errInterrupted) {
+		return err
+	}
 	if err != nil {
 		e.undecided(ctx, err)
 		return err
@@ -76,21 +79,45 @@ func (e *environment) look(ctx context.Context) error {
 	return nil
 }
 
-// see reads and decides; it writes nothing.
+// see reads and decides; it writes nothing. A newer head ends the reading and rendering
+// of an older one, which may take long.
 func (e *environment) see(ctx context.Context, head source.Head) (*loaded, []*job, []string, error) {
-	load, err := e.load(ctx, head)
+	reading, done := e.reading(ctx, head)
+	defer done(nil)
+	load, err := e.load(reading, head)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, superseded(reading, err)
 	}
 	jobs, err := e.jobs(ctx, load)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	refusals, err := e.prepare(ctx, load, jobs)
+	refusals, err := e.prepare(ctx, reading, load, jobs)
 	if err == nil {
 		err = e.giveUpBlocked(ctx, load, jobs)
 	}
-	return load, jobs, refusals, err
+	return load, jobs, refusals, superseded(reading, err)
+}
+
+// reading returns a context that ends when the head is not the newest any more, and
+// what ends it.
+func (e *environment) reading(ctx context.Context, head source.Head) (context.Context, context.CancelCauseFunc) {
+	ctx, stop := context.WithCancelCause(ctx)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopReading = stop
+	if e.head.SHA != head.SHA && e.head.Untrusted == nil {
+		stop(errSuperseded)
+	}
+	return ctx, stop
+}
+
+// superseded tells an error that is there since the reading was ended from others.
+func superseded(reading context.Context, err error) error {
+	if cause := context.Cause(reading); err != nil && errors.Is(cause, errInterrupted) {
+		return cause
+	}
+	return err
 }
 
 // giveUpBlocked takes back what was begun and can't be gone on with, since a
@@ -293,6 +320,9 @@ func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) 
 	var problems []error
 	for _, spec := range l.env.Releases {
 		p, err := e.renderer.Prepare(ctx, files, l.env, spec)
+		if err != nil && ctx.Err() != nil {
+			return nil, err
+		}
 		var away *render.AwayError
 		if errors.As(err, &away) {
 			l.away = err // the others would wait for the same host
