@@ -65,8 +65,9 @@ type Entry struct {
 	Started  time.Time        `json:"started"`
 	Finished *time.Time       `json:"finished"` // null until the verdict is final
 	Releases []ReleaseOutcome `json:"releases"`
-	// Trigger is why the commit is carried out, if it is not for its coming: its inputs
-	// changed, or somebody asked for it. It then has an entry before this one.
+	// Trigger is why the commit is carried out, if it is not for its coming alone: its
+	// inputs changed or somebody asked for it, and it has an entry before this one; or
+	// another repository is followed.
 	Trigger string `json:"trigger,omitempty"`
 	// Charts are what the commit's charts that lie elsewhere were resolved to.
 	Charts []render.Pin `json:"charts,omitempty"`

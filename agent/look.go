@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"reflect"
 	"slices"
@@ -155,6 +156,7 @@ func (e *environment) underWay() *active {
 // enter reads the ledger, if it was not read yet, and enters the head and what
 // lies between it and the last commit seen.
 func (e *environment) enter(ctx context.Context, head source.Commit) error {
+	moved := ""
 	if e.ledger == nil {
 		doc, err := e.cluster.ReadDocument(ctx, ledgerOf(e.name, e.agent.opts.Namespace))
 		if err != nil {
@@ -171,8 +173,8 @@ func (e *environment) enter(ctx context.Context, head source.Commit) error {
 		e.mu.Lock()
 		e.control = control
 		e.mu.Unlock()
-		ledger.Environment, ledger.Repository, ledger.Branch = e.name, e.agent.opts.Repository, string(e.ref)
 		e.ledger, e.doc, e.stored = ledger, doc, doc.Text
+		moved = e.follow(ctx)
 	}
 	last := e.ledger.Head()
 	if last != nil && last.Commit.Commit == head.SHA {
@@ -186,9 +188,24 @@ func (e *environment) enter(ctx context.Context, head source.Commit) error {
 		}
 	}
 	e.ledger.Arrive(commits, e.agent.opts.Now())
+	e.ledger.Head().Trigger = moved
 	e.retries = map[releaseKey]*retry{}
 	e.log.Info("new head", "commit", short(head.SHA), "subject", head.Subject, "author", head.Author)
 	return nil
+}
+
+// follow enters in the ledger what the environment follows, and says so if it followed
+// another repository before.
+func (e *environment) follow(ctx context.Context) string {
+	l, was, is := e.ledger, e.ledger.Repository, e.agent.opts.Repository
+	l.Environment, l.Repository, l.Branch = e.name, is, string(e.ref)
+	if was == "" || was == is {
+		return ""
+	}
+	text := fmt.Sprintf("it follows another repository now: %s instead of %s", is, was)
+	e.log.Warn(text)
+	e.emit(ctx, "Warning", "Repository", text)
+	return text
 }
 
 // LedgerName is the name of an environment's ledger.
