@@ -114,7 +114,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 
 func TestWithoutAClusterReferencesAreRefused(t *testing.T) {
 	_, _, err := prepared(t, render.Config{}, repo(t, release(`valuesFrom: [{kind: ConfigMap, name: extra}]`)))
-	if err == nil || !strings.Contains(err.Error(), "ConfigMap prod/extra can't be read: there is no cluster to read it from") {
+	if err == nil || !strings.Contains(err.Error(), "ConfigMap prod/extra can't be read: there is no cluster to read it from: give --kubeconfig") {
 		t.Error(err)
 	}
 }

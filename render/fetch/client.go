@@ -44,7 +44,7 @@ func (f *Fetcher) client(ca []byte) (*http.Client, error) {
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    dialTimeout,
+		TLSHandshakeTimeout:    answerTimeout,
 		ResponseHeaderTimeout:  answerTimeout,
 		MaxResponseHeaderBytes: 1 << 20,
 		IdleConnTimeout:        answerTimeout,
@@ -212,8 +212,12 @@ func (c *connection) explain(err error) error {
 		return &AwayError{host, "it was not waited for"}
 	case errors.As(err, &dns):
 		return &AwayError{host, "its name can't be looked up"}
-	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return &AwayError{host, "not in time"}
+	case errors.As(err, &op) && op.Op == "dial" && op.Timeout():
+		return &AwayError{host, fmt.Sprintf("no connection within %s", dialTimeout)}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &AwayError{host, fmt.Sprintf("not done within %s", fetchTimeout)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &AwayError{host, fmt.Sprintf("no answer within %s", answerTimeout)}
 	case errors.As(err, &op):
 		return &AwayError{host, op.Op + ": " + op.Err.Error()}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), exchange != nil:
