@@ -55,14 +55,8 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 		close(a.done)
 		return a
 	}
+	e.tryAgain(jobs)
 	e.progressing(ctx, l, jobs)
-	if asked := e.controlNow().Sync; asked != nil {
-		for _, j := range jobs {
-			if j.state.Retry && j.acts() {
-				e.retried[j.key] = asked.ID
-			}
-		}
-	}
 	e.mu.Lock()
 	e.active, e.waitsFor = a, map[releaseKey]string{}
 	superseded := e.head.SHA != l.commit && e.head.Untrusted == nil
@@ -90,6 +84,21 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 		})
 	}()
 	return a
+}
+
+// tryAgain takes note of what is tried again since somebody asked for it. A commit that
+// had its verdict then gets another one.
+func (e *environment) tryAgain(jobs []*job) {
+	asked, any := e.controlNow().Sync, false
+	for _, j := range jobs {
+		if asked != nil && j.state.Retry && j.acts() {
+			e.retried[j.key] = asked.ID
+			any = any || j.changes()
+		}
+	}
+	if any && e.ledger.Head().Verdict.stands() {
+		e.ledger.Again(asked.By+" asked for it to be tried again", e.agent.opts.Now())
+	}
 }
 
 // drop lets go of what the job was about once it is done: what a thousand plans hold

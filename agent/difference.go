@@ -238,7 +238,7 @@ func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files 
 	if err != nil {
 		return nil, err
 	}
-	refusals, err := e.preflight(ctx, l, jobs)
+	refusals, err := e.preflight(ctx, ctx, l, jobs)
 	if err != nil {
 		return nil, err
 	}

@@ -32,37 +32,38 @@ type environment struct {
 
 	wake chan struct{} // a look is asked for; capacity one
 
-	mu        sync.Mutex
-	head      source.Head
-	gone      string                          // why there is no head, as it was told last
-	dirty     map[manifest.ID]bool            // objects that may have drifted since they were last surveyed
-	news      []news                          // what is to be told
-	scan      []releaseKey                    // what is left to do of a full scan
-	trusting  bool                            // what records say of the cluster is believed: until the first full scan
-	fights    fights                          // objects that are changed again each time they are put back
-	nudged    bool                            // a look is asked for soon
-	active    *active                         // what is being carried out, or nil
-	waitsFor  map[releaseKey]string           // what its rollouts wait for
-	published time.Time                       // when that was last put into the ledger
-	locks     map[releaseKey]*sync.Mutex      // held by who works on a release
-	ledger    *Ledger                         // what the last look left; nil before the first
-	doc       apply.Document                  // where the ledger is stored
-	stored    string                          // the text that is stored
-	histories map[releaseKey]record.History   // every release of the namespaces seen; nil before the first look
-	scopes    map[string]bool                 // namespaces whose records were read
-	loaded    *loaded                         // the head's releases, prepared
-	held      map[releaseKey]*held            // what each release's objects were when last surveyed
-	behind    map[releaseKey]time.Time        // since when a release is not what git asks for
-	retries   map[releaseKey]*retry           // releases that are in trouble, and tried again
-	refusal   refusal                         // what the head was refused for
-	away      retry                           // what the head needs from elsewhere, and could not be had
-	control   Control                         // what people ask for
-	retried   map[releaseKey]string           // the request for which a release was tried again
-	blind     map[string]string               // kinds that can't be watched, and why
-	dirtyMost int                             // how large dirty may grow until it is tidied
-	moves     []string                        // what of that is not in the ledger yet
-	stirred   map[string]bool                 // what it refers to in the cluster that changed since it was read
-	secrets   map[releaseKey]*render.Prepared // what knows which values of a release are secret
+	mu          sync.Mutex
+	head        source.Head
+	gone        string                          // why there is no head, as it was told last
+	dirty       map[manifest.ID]bool            // objects that may have drifted since they were last surveyed
+	news        []news                          // what is to be told
+	scan        []releaseKey                    // what is left to do of a full scan
+	trusting    bool                            // what records say of the cluster is believed: until the first full scan
+	fights      fights                          // objects that are changed again each time they are put back
+	nudged      bool                            // a look is asked for soon
+	active      *active                         // what is being carried out, or nil
+	stopReading context.CancelCauseFunc         // ends the reading and rendering of a head
+	waitsFor    map[releaseKey]string           // what its rollouts wait for
+	published   time.Time                       // when that was last put into the ledger
+	locks       map[releaseKey]*sync.Mutex      // held by who works on a release
+	ledger      *Ledger                         // what the last look left; nil before the first
+	doc         apply.Document                  // where the ledger is stored
+	stored      string                          // the text that is stored
+	histories   map[releaseKey]record.History   // every release of the namespaces seen; nil before the first look
+	scopes      map[string]bool                 // namespaces whose records were read
+	loaded      *loaded                         // the head's releases, prepared
+	held        map[releaseKey]*held            // what each release's objects were when last surveyed
+	behind      map[releaseKey]time.Time        // since when a release is not what git asks for
+	retries     map[releaseKey]*retry           // releases that are in trouble, and tried again
+	refusal     refusal                         // what the head was refused for
+	away        retry                           // what the head needs from elsewhere, and could not be had
+	control     Control                         // what people ask for
+	retried     map[releaseKey]string           // the request for which a release was tried again
+	blind       map[string]string               // kinds that can't be watched, and why
+	dirtyMost   int                             // how large dirty may grow until it is tidied
+	moves       []string                        // what of that is not in the ledger yet
+	stirred     map[string]bool                 // what it refers to in the cluster that changed since it was read
+	secrets     map[releaseKey]*render.Prepared // what knows which values of a release are secret
 }
 
 // releaseKey identifies a release in the cluster, as in Helm.
@@ -114,6 +115,7 @@ func (e *environment) forget() {
 	e.active, e.locks = nil, map[releaseKey]*sync.Mutex{}
 	e.secrets = map[releaseKey]*render.Prepared{}
 	e.control, e.retried, e.stirred = Control{}, map[releaseKey]string{}, map[string]bool{}
+	e.stopReading = func(error) {}
 	e.retries, e.refusal, e.away = map[releaseKey]*retry{}, refusal{}, retry{}
 }
 
@@ -132,14 +134,17 @@ func (e *environment) hear(head source.Head) {
 	}
 }
 
-// arrive takes note of the ref's head. A new one ends the waits for the old, but
-// for one that is not trusted: what is under way goes on.
+// arrive takes note of the ref's head. A new one ends the reading of the old and the
+// waits for it, but for one that is not trusted: what is under way goes on.
 func (e *environment) arrive(head source.Head) {
 	e.mu.Lock()
 	isNew := head.SHA != e.head.SHA || reason(head.Untrusted) != reason(e.head.Untrusted)
 	e.head = head
-	if isNew && e.active != nil && head.Untrusted == nil {
-		e.active.stop(errSuperseded)
+	if isNew && head.Untrusted == nil {
+		e.stopReading(errSuperseded)
+		if e.active != nil {
+			e.active.stop(errSuperseded)
+		}
 	}
 	e.mu.Unlock()
 	if isNew {

@@ -63,7 +63,7 @@ func (e *environment) putBack(ctx context.Context, j *job, c apply.Change) {
 	e.agent.metrics.fights.WithLabelValues(e.name, j.spec.Name).Inc()
 	text := fmt.Sprintf("release %s: %s was put back %d times in a row, and changed again by %s: it is left alone for %s; take the field out of the chart, or the other writer away",
 		j.spec.Name, c.ID, f.times, rivalOf(j, c), pause)
-	e.log.Warn("fight", "release", j.spec.Name, "object", c.ID.String(), "by", rivalOf(j, c), "times", f.times, "pause", pause)
+	e.log.Warn("fight", "release", j.spec.Name, "object", c.ID.String(), "by", rivalOf(j, c), "times", f.times, "pause", timeOf(pause))
 	e.emit(ctx, "Warning", "Fight", text)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -64,6 +65,9 @@ func (e *environment) jobs(ctx context.Context, l *loaded) ([]*job, error) {
 		}
 		jobs = append(jobs, e.newJob(l, key, render.ReleaseSpec{Name: key.name, Namespace: key.namespace, Timeout: unlistedTimeout}, nil))
 	}
+	maps.DeleteFunc(e.secrets, func(key releaseKey, _ *render.Prepared) bool {
+		return !listed[key] && len(e.historyOf(key).Intended()) == 0 // nothing of it is there any more
+	})
 	slices.SortStableFunc(jobs, func(a, b *job) int {
 		return strings.Compare(a.key.String(), b.key.String())
 	})

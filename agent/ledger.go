@@ -65,8 +65,9 @@ type Entry struct {
 	Started  time.Time        `json:"started"`
 	Finished *time.Time       `json:"finished"` // null until the verdict is final
 	Releases []ReleaseOutcome `json:"releases"`
-	// Trigger is what the commit's inputs changed with, if it was not by coming: then
-	// the commit has an entry before this one.
+	// Trigger is why the commit is carried out, if it is not for its coming alone: its
+	// inputs changed or somebody asked for it, and it has an entry before this one; or
+	// another repository is followed.
 	Trigger string `json:"trigger,omitempty"`
 	// Charts are what the commit's charts that lie elsewhere were resolved to.
 	Charts []render.Pin `json:"charts,omitempty"`
@@ -188,8 +189,7 @@ func (l *Ledger) Arrive(commits []source.Commit, now time.Time) {
 	l.trim()
 }
 
-// Again enters the newest commit once more, for inputs that changed without a
-// commit.
+// Again enters the newest commit once more, for what is done without a new one.
 func (l *Ledger) Again(trigger string, now time.Time) {
 	l.Entries = append(l.Entries, Entry{Commit: l.Head().Commit, Verdict: Pending, Trigger: trigger, Started: now.UTC()})
 	l.trim()

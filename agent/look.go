@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
 )
@@ -67,6 +66,9 @@ func (e *environment) look(ctx context.Context) error {
 		return err
 	}
 	load, jobs, refusals, err := e.see(ctx, head)
+	if errors.Is(err, errInterrupted) {
+		return err
+	}
 	if err != nil {
 		e.undecided(ctx, err)
 		return err
@@ -77,21 +79,45 @@ func (e *environment) look(ctx context.Context) error {
 	return nil
 }
 
-// see reads and decides; it writes nothing.
+// see reads and decides; it writes nothing. A newer head ends the reading and rendering
+// of an older one, which may take long.
 func (e *environment) see(ctx context.Context, head source.Head) (*loaded, []*job, []string, error) {
-	load, err := e.load(ctx, head)
+	reading, done := e.reading(ctx, head)
+	defer done(nil)
+	load, err := e.load(reading, head)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, superseded(reading, err)
 	}
 	jobs, err := e.jobs(ctx, load)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	refusals, err := e.prepare(ctx, load, jobs)
+	refusals, err := e.prepare(ctx, reading, load, jobs)
 	if err == nil {
 		err = e.giveUpBlocked(ctx, load, jobs)
 	}
-	return load, jobs, refusals, err
+	return load, jobs, refusals, superseded(reading, err)
+}
+
+// reading returns a context that ends when the head is not the newest any more, and
+// what ends it.
+func (e *environment) reading(ctx context.Context, head source.Head) (context.Context, context.CancelCauseFunc) {
+	ctx, stop := context.WithCancelCause(ctx)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopReading = stop
+	if e.head.SHA != head.SHA && e.head.Untrusted == nil {
+		stop(errSuperseded)
+	}
+	return ctx, stop
+}
+
+// superseded tells an error that is there since the reading was ended from others.
+func superseded(reading context.Context, err error) error {
+	if cause := context.Cause(reading); err != nil && errors.Is(cause, errInterrupted) {
+		return cause
+	}
+	return err
 }
 
 // giveUpBlocked takes back what was begun and can't be gone on with, since a
@@ -124,52 +150,6 @@ func (e *environment) underWay() *active {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.active
-}
-
-// enter reads the ledger, if it was not read yet, and enters the head and what
-// lies between it and the last commit seen.
-func (e *environment) enter(ctx context.Context, head source.Commit) error {
-	if e.ledger == nil {
-		doc, err := e.cluster.ReadDocument(ctx, ledgerOf(e.name, e.agent.opts.Namespace))
-		if err != nil {
-			return err
-		}
-		ledger, err := ParseLedger(doc.Text)
-		if err != nil {
-			return err
-		}
-		control, err := ReadControl(ctx, e.cluster, e.agent.opts.Namespace)
-		if err != nil {
-			return err
-		}
-		e.mu.Lock()
-		e.control = control
-		e.mu.Unlock()
-		ledger.Environment, ledger.Repository, ledger.Branch = e.name, e.agent.opts.Repository, string(e.ref)
-		e.ledger, e.doc, e.stored = ledger, doc, doc.Text
-	}
-	last := e.ledger.Head()
-	if last != nil && last.Commit.Commit == head.SHA {
-		return nil
-	}
-	commits := []source.Commit{head}
-	if last != nil {
-		between, err := e.agent.repo.Between(last.Commit.Commit, head.SHA, maxEntries)
-		if err == nil && len(between) > 0 {
-			commits = between
-		}
-	}
-	e.ledger.Arrive(commits, e.agent.opts.Now())
-	e.retries = map[releaseKey]*retry{}
-	e.log.Info("new head", "commit", short(head.SHA), "subject", head.Subject, "author", head.Author)
-	return nil
-}
-
-// LedgerName is the name of an environment's ledger.
-func LedgerName(environment string) string { return "tether-" + environment }
-
-func ledgerOf(environment, namespace string) apply.Document {
-	return apply.Document{Namespace: namespace, Name: LedgerName(environment), Key: "ledger.json"}
 }
 
 // load reads and prepares a commit's releases. A commit that was loaded is not
@@ -296,6 +276,9 @@ func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) 
 	var problems []error
 	for _, spec := range l.env.Releases {
 		p, err := e.renderer.Prepare(ctx, files, l.env, spec)
+		if err != nil && ctx.Err() != nil {
+			return nil, err
+		}
 		var away *render.AwayError
 		if errors.As(err, &away) {
 			l.away = err // the others would wait for the same host

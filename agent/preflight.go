@@ -16,13 +16,13 @@ import (
 
 // prepare renders and surveys what has to be: the releases that are to change,
 // and those that may have drifted. It writes nothing, and returns what is refused;
-// the cluster is then held to what it has.
-func (e *environment) prepare(ctx context.Context, l *loaded, jobs []*job) ([]string, error) {
+// the cluster is then held to what it has. reading bounds the rendering.
+func (e *environment) prepare(ctx, reading context.Context, l *loaded, jobs []*job) ([]string, error) {
 	asked := e.askedOf(l)
 	refusals := e.refusal.known(asked, e.agent.opts.Now())
 	if refusals == nil {
 		var err error
-		if refusals, err = e.preflight(ctx, l, jobs); err != nil {
+		if refusals, err = e.preflight(ctx, reading, l, jobs); err != nil {
 			return nil, err
 		}
 		e.refusal.note(asked, refusals, e.agent.opts.Now())
@@ -46,13 +46,13 @@ func (e *environment) prepare(ctx context.Context, l *loaded, jobs []*job) ([]st
 }
 
 // preflight renders and dry-runs all that the commit changes.
-func (e *environment) preflight(ctx context.Context, l *loaded, jobs []*job) ([]string, error) {
+func (e *environment) preflight(ctx, reading context.Context, l *loaded, jobs []*job) ([]string, error) {
 	refusals := []string{}
 	if l.err != nil {
 		refusals = append(refusals, l.err.Error())
 	}
 	changing := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return !j.changes() })
-	wrong, err := e.describeAll(ctx, rounds(jobs))
+	wrong, err := e.describeAll(reading, rounds(jobs))
 	if err != nil {
 		return nil, err
 	}

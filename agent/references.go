@@ -124,11 +124,13 @@ func (e *environment) stir(names []string) {
 	}
 }
 
-// retain ends the watches of what the environment does not refer to any more.
+// retain ends the watches of what the environment does not refer to any more, and drops
+// the releases that it does not list any more.
 func (e *environment) retain(l *loaded) {
-	if l.env == nil || e.references == nil {
+	if l.env == nil {
 		return
 	}
+	e.renderer.Retain(l.env)
 	used := e.agent.opts.Keys.references(e.name, e.agent.opts.Namespace)
 	for _, r := range l.env.Releases {
 		for _, v := range r.ValuesFrom {

@@ -40,6 +40,10 @@ type ReleaseStatus struct {
 	BlockedBy    []string      `json:"blockedBy"`
 	Drift        []ObjectDrift `json:"drift"`
 	Paused       *Paused       `json:"paused,omitempty"`
+
+	// Doubted says that its objects are healthy now, and that the agent did not find them
+	// so when it looked, or could not look: Reason says why.
+	Doubted bool `json:"-"`
 }
 
 // Paused says who paused an environment, or one release of it, and until when.
@@ -164,6 +168,7 @@ func releaseStatus(ctx context.Context, c *apply.Cluster, r ReleaseState, histor
 	if s.Healthy, why = healthy(states); why != "" {
 		s.Reason = why
 	}
+	s.Doubted = s.Healthy && !r.Healthy
 	return s, nil
 }
 

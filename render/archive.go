@@ -47,10 +47,10 @@ func packedIn(name string) bool {
 // it lies.
 func (u *unpacked) check(raw []byte, where string, depth int) error {
 	if len(raw) > fetch.MaxPacked {
-		return fmt.Errorf("%sit has more than %d MiB packed", where, fetch.MaxPacked>>20)
+		return fmt.Errorf("%sit has more than %d MiB packed: leave out what is no part of the chart, by .helmignore", where, fetch.MaxPacked>>20)
 	}
 	if depth > maxPackedIn {
-		return fmt.Errorf("%sit holds packed charts in packed charts more than %d times", where, maxPackedIn)
+		return fmt.Errorf("%sit holds packed charts in packed charts more than %d times: put one into the other unpacked", where, maxPackedIn)
 	}
 	zipped, err := gzip.NewReader(bytes.NewReader(raw))
 	if err != nil {
@@ -81,7 +81,7 @@ type archiveError struct{ text string }
 // Error says where, and how to mend it.
 func (e *archiveError) Error() string { return e.text }
 
-var errUnpacked = &archiveError{fmt.Sprintf("it unpacks to more than %d MiB, or to more than %d files", maxUnpacked>>20, maxFiles)}
+var errUnpacked = &archiveError{fmt.Sprintf("it unpacks to more than %d MiB, or to more than %d files: leave out what is no part of the chart, by .helmignore", maxUnpacked>>20, maxFiles)}
 
 func (u *unpacked) file(h *tar.Header, content io.Reader, seen map[string]bool, where string, depth int) error {
 	refuse := func(format string, args ...any) error {
@@ -114,7 +114,7 @@ func (u *unpacked) file(h *tar.Header, content io.Reader, seen map[string]bool, 
 	}
 	seen[name] = true
 	if h.Size > loader.MaxDecompressedFileSize {
-		return refuse("%s has more than %d MiB", h.Name, loader.MaxDecompressedFileSize>>20)
+		return refuse("%s has more than %d MiB, which Helm does not take: split it", h.Name, loader.MaxDecompressedFileSize>>20)
 	}
 	if !packedIn(name) {
 		return nil // the rest is read, and counted, on the way to the next one

@@ -29,7 +29,7 @@ func readBounded(files fs.FS, name string, max int64) ([]byte, error) {
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, max+1))
 	if err == nil && int64(len(raw)) > max {
-		err = fmt.Errorf("%w: more than %d KiB", errTooLarge, max>>10)
+		err = fmt.Errorf("%w: more than %d KiB; split it", errTooLarge, max>>10)
 	}
 	return raw, err
 }

@@ -115,7 +115,7 @@ func (r *reading) source(ctx context.Context, dir string, depth int) (*source, e
 	for _, d := range deps {
 		whole.size, whole.count = whole.size+d.size, whole.count+d.count
 		if whole.size > maxUnpacked || whole.count > maxCharts {
-			return nil, fmt.Errorf("with its dependencies it has more than %d charts or %d MiB", maxCharts, maxUnpacked>>20)
+			return nil, fmt.Errorf("with its dependencies it has more than %d charts or %d MiB: split it into several releases", maxCharts, maxUnpacked>>20)
 		}
 		if d.key == "" {
 			whole.key = ""
@@ -166,7 +166,7 @@ func (r *Renderer) keep(s *source) {
 func (r *reading) packedFile(ctx context.Context, name string) (*source, error) {
 	raw, err := readBounded(r.files, name, fetch.MaxPacked)
 	if errors.Is(err, errTooLarge) {
-		return nil, fmt.Errorf("it has more than %d MiB packed", fetch.MaxPacked>>20)
+		return nil, fmt.Errorf("it has more than %d MiB packed: leave out what is no part of the chart, by .helmignore", fetch.MaxPacked>>20)
 	}
 	if err != nil {
 		return nil, cause(err)
@@ -227,7 +227,7 @@ func onDisk(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &AwayError{fmt.Errorf("write it to disk: %w", err)}
+	return &AwayError{fmt.Errorf("write it to %s: %w", os.TempDir(), cause(err))} // the file has another name each time
 }
 
 // writeFiles writes a folder to disk and returns its files.
@@ -266,7 +266,7 @@ func writeFiles(files fs.FS, dir, tmp string) (map[string][]byte, error) {
 	})
 }
 
-var errChartSize = fmt.Errorf("it has more than %d files or %d MiB", maxFiles, maxSize>>20)
+var errChartSize = fmt.Errorf("it has more than %d files or %d MiB: put what is no part of the chart into another folder", maxFiles, maxSize>>20)
 
 // whole is the chart as a worker is sent it.
 func (s *source) whole() *worker.Chart {

@@ -45,7 +45,7 @@ func TestWhatIsHostileIsRefused(t *testing.T) {
 		"a rendered object of aliases of aliases": {environment(good) + "-- charts/web/templates/x.yaml --\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n" + laughs, "document contains excessive aliasing"},
 		"a CRD of aliases of aliases":             {environment(good) + "-- charts/web/crds/x.yaml --\n" + laughs, "document contains excessive aliasing"},
 		"a chart with a file that is too large":   {environment(good) + "-- charts/web/x --\n" + strings.Repeat("x", 21<<20) + "\n", "it has more than 10000 files or 20 MiB"},
-		"templates that need more memory":         {environment(good) + "-- charts/web/templates/x.yaml --\n{{ until 2000000000 }}\n", "release web: running its templates needs more than"},
+		"templates that need more memory":         {environment(good) + "-- charts/web/templates/x.yaml --\n{{ until 2000000000 }}\n", "environments/prod/environment.yaml:7: release web: running its templates needs more than"},
 		"a schema that needs more memory":         {environment(good) + "-- charts/web/values.schema.json --\n{\"properties\": {\"a\": {\"pattern\": \"" + strings.Repeat("(x{500}){2}", 30_000) + "\"}}}\n", "release web: "},
 		"a dependency that is a bomb":             {environment(good) + "-- charts/web/charts/a.tgz --\nnone\n", "chart charts/web of release web: in charts/web/charts/a.tgz: it is no packed chart"},
 	} {

@@ -67,7 +67,7 @@ func (t targetDocument) selector() types.Selector {
 func (l *checker) patches(release int, docs []patchDocument) []PatchSpec {
 	var out []PatchSpec
 	if len(docs) > maxPatches {
-		l.refuse(l.line("spec", "releases", release, "patches"), "a release has %d patches, more than %d: change the chart", len(docs), maxPatches)
+		l.refuse(l.line("spec", "releases", release, "patches"), "the release has %d patches, more than %d: change the chart instead", len(docs), maxPatches)
 		return nil
 	}
 	for i, d := range docs {

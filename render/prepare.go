@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -124,6 +125,17 @@ func (r *Renderer) prepareOrFind(ctx context.Context, files fs.FS, env *Environm
 		r.mu.Unlock()
 	}
 	return p, err
+}
+
+// Retain drops what was prepared of the environment's releases that it does not have any
+// more.
+func (r *Renderer) Retain(env *Environment) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	maps.DeleteFunc(r.prepared, func(at string, _ keyed) bool {
+		of, release, _ := strings.Cut(at, "/")
+		return of == env.Name && !slices.ContainsFunc(env.Releases, func(s ReleaseSpec) bool { return s.Name == release })
+	})
 }
 
 func (r *Renderer) known(at string) keyed {

@@ -55,12 +55,13 @@ type Options struct {
 // at fault.
 type RenderError struct {
 	Release string
+	at      string // where it is listed, if the error does not say what is at fault
 	err     error
 }
 
 // Error names the release, and what Helm says of template and line.
 func (e *RenderError) Error() string {
-	return fmt.Sprintf("release %s: %s", e.Release, strings.Join(strings.Fields(e.err.Error()), " "))
+	return fmt.Sprintf("%srelease %s: %s", e.at, e.Release, strings.Join(strings.Fields(e.err.Error()), " "))
 }
 
 // Unwrap returns Helm's error.
@@ -100,7 +101,11 @@ func (p *Prepared) renderError(err error) error {
 	if !isFault(err) {
 		return fmt.Errorf("release %s: %w", p.spec.Name, err)
 	}
-	return &RenderError{Release: p.spec.Name, err: p.Hide(err)}
+	at := ""
+	if Exceeds(err) {
+		at = fmt.Sprintf("%s:%d: ", p.spec.file, p.spec.line)
+	}
+	return &RenderError{Release: p.spec.Name, at: at, err: p.Hide(err)}
 }
 
 // isFault reports whether an error is about what the repository holds.

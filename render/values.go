@@ -159,7 +159,7 @@ func (r *Renderer) gather(ctx context.Context, spec ReleaseSpec) (*inputs, error
 				one.data = map[string][]byte{}
 			}
 		case !r.config.Lenient:
-			one.err = errors.New("there is no cluster to read it from")
+			one.err = errors.New("there is no cluster to read it from: give --kubeconfig")
 		}
 		if one.err != nil && !answered(one.err) && r.config.References != nil {
 			return nil, &AwayError{fmt.Errorf("release %s: read %s: %w", spec.Name, v.Reference, one.err)}

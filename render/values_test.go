@@ -114,17 +114,39 @@ func TestValuesThatAreRefused(t *testing.T) {
 
 func TestWithoutAClusterReferencesAreRefused(t *testing.T) {
 	_, _, err := prepared(t, render.Config{}, repo(t, release(`valuesFrom: [{kind: ConfigMap, name: extra}]`)))
-	if err == nil || !strings.Contains(err.Error(), "ConfigMap prod/extra can't be read: there is no cluster to read it from") {
+	if err == nil || !strings.Contains(err.Error(), "ConfigMap prod/extra can't be read: there is no cluster to read it from: give --kubeconfig") {
 		t.Error(err)
 	}
 }
 
-// A cluster that is away says nothing about the repository.
-func TestAClusterThatIsAwayIsNoProblemOfTheRepository(t *testing.T) {
-	_, _, err := prepared(t, render.Config{References: things{"ConfigMap prod/extra": nil}}, repo(t, release(`valuesFrom: [{kind: ConfigMap, name: extra}]`)))
-	var ps render.Problems
-	if err == nil || errors.As(err, &ps) {
-		t.Error(err)
+// What is away says nothing about the repository.
+func TestWhatIsAwayIsNoProblemOfTheRepository(t *testing.T) {
+	for name, value := range map[string]string{"VAULT_ADDR": "http://127.0.0.1:1", "VAULT_TOKEN": "x", "VAULT_MAX_RETRIES": "0"} {
+		t.Setenv(name, value)
+	}
+	files, k := encrypted(t, "a: secret\n", "")
+	elsewhere, _ := encrypted(t, "a: secret\n", "")
+	file := elsewhere.(fstest.MapFS)["environments/prod/secrets.sops.yaml"]
+	file.Data = []byte(strings.Replace(string(file.Data), "    age:\n", "    hc_vault:\n        - vault_address: http://127.0.0.1:1\n          engine_path: transit\n          key_name: k\n"+
+		"          created_at: \"2026-01-01T00:00:00Z\"\n          enc: vault:v1:x\n    age:\n", 1))
+	unread := func(context.Context) (*sops.Keys, error) { return nil, errors.New("connection refused") }
+	for sentence, c := range map[string]struct {
+		config render.Config
+		files  fs.FS
+		want   string // empty if it is not away
+	}{
+		"a cluster that values come from": {render.Config{References: things{"ConfigMap prod/extra": nil}}, repo(t, release(`valuesFrom: [{kind: ConfigMap, name: extra}]`)), "release web: read ConfigMap prod/extra: "},
+		"a cluster that keys come from":   {render.Config{Keys: unread}, files, "release web: read the keys for SOPS: connection refused"},
+		"a key service":                   {render.Config{}, elsewhere, "environments/prod/secrets.sops.yaml can't be decrypted yet: "},
+		"nothing of it":                   {render.Config{Keys: withKey(t, k)}, files, ""},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			_, _, err := prepared(t, c.config, c.files)
+			var away *render.AwayError
+			if (err == nil) != (c.want == "") || err != nil && (!errors.As(err, &away) || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("have %v\nwant %s", err, c.want)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -173,6 +174,13 @@ func (n notLiveError) Error() string {
 	return text
 }
 
+// timeoutError says what there is when the time is over.
+type timeoutError struct{ text string }
+
+func (t timeoutError) Error() string { return t.text }
+
+func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
 func (s *shared) wait(cmd *cobra.Command, environment, commit string, timeout time.Duration) error {
 	c, err := s.cluster(environment)
 	if err != nil {
@@ -192,7 +200,7 @@ func (s *shared) wait(cmd *cobra.Command, environment, commit string, timeout ti
 		}
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("after %s, %s: %w", timeout, last, err)
+		return timeoutError{fmt.Sprintf("not live after %s: %s", timeout, cmp.Or(last, "the cluster does not answer"))}
 	}
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -59,8 +60,10 @@ func (f *sopsFlags) config(c *apply.Cluster, environment, namespace string) (ren
 	if err != nil {
 		return render.Config{}, err
 	}
+	if c == nil && len(keys.Secrets) > 0 {
+		return render.Config{}, usageError{errors.New("--sops-secret names what lies in a cluster, and none is asked: give --kubeconfig (tether diff: --live), or the keys by --sops-key-file")}
+	}
 	if c == nil {
-		keys.Secrets = nil
 		return render.Config{Keys: keys.For(nil, environment, namespace)}, nil
 	}
 	refs := c.References(nil)

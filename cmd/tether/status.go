@@ -90,8 +90,11 @@ func tableOfStatus(w io.Writer, st *agent.Status) error {
 
 func healthText(r agent.ReleaseStatus) string {
 	text := "healthy"
-	if !r.Healthy {
+	switch {
+	case !r.Healthy:
 		text = "not healthy"
+	case r.Doubted:
+		text = "healthy now, but not to the agent"
 	}
 	if len(r.BlockedBy) > 0 {
 		text += ", blocked by " + strings.Join(r.BlockedBy, ", ")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,17 +51,25 @@ func (c *cache) get(digest string) []byte {
 }
 
 // put keeps raw, and drops what was not used for the longest time if that is too
-// much.
+// much. A disk that is full, or can't be written to, is no fault of the chart.
 func (c *cache) put(raw []byte) error {
 	if c.dir == "" {
 		return nil
 	}
 	to := c.path(digestOf(raw))
 	if err := c.write(to, raw); err != nil {
-		return fmt.Errorf("keep a chart in %s: %w", c.dir, err)
+		return &AwayError{why: fmt.Sprintf("keep it in %s: %v", c.dir, cause(err))}
 	}
 	c.prune(to)
 	return nil
+}
+
+// cause leaves out the names of files, which are others each time.
+func cause(err error) error {
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	return err
 }
 
 func (c *cache) write(to string, raw []byte) error {

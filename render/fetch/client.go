@@ -44,7 +44,7 @@ func (f *Fetcher) client(ca []byte) (*http.Client, error) {
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    dialTimeout,
+		TLSHandshakeTimeout:    answerTimeout,
 		ResponseHeaderTimeout:  answerTimeout,
 		MaxResponseHeaderBytes: 1 << 20,
 		IdleConnTimeout:        answerTimeout,
@@ -153,12 +153,17 @@ func (c *connection) get(ctx context.Context, address string, header http.Header
 	return resp, nil
 }
 
-// AwayError says that a host could not be asked, or could not answer: it is worth
-// asking again.
-type AwayError struct{ Host, why string }
+// AwayError says that a host could not be asked, or could not answer, or that what it
+// sent could not be kept: it is worth asking again.
+type AwayError struct{ Host, why string } // Host is empty for this machine
 
 // Error says which host, and why. It is the same for the same trouble.
-func (e *AwayError) Error() string { return fmt.Sprintf("%s can't answer: %s", e.Host, e.why) }
+func (e *AwayError) Error() string {
+	if e.Host == "" {
+		return e.why
+	}
+	return fmt.Sprintf("%s can't answer: %s", e.Host, e.why)
+}
 
 // errAbsent says that a host has not got what it was asked for.
 var errAbsent = errors.New("is not there")
@@ -207,8 +212,12 @@ func (c *connection) explain(err error) error {
 		return &AwayError{host, "it was not waited for"}
 	case errors.As(err, &dns):
 		return &AwayError{host, "its name can't be looked up"}
-	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		return &AwayError{host, "not in time"}
+	case errors.As(err, &op) && op.Op == "dial" && op.Timeout():
+		return &AwayError{host, fmt.Sprintf("no connection within %s", dialTimeout)}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &AwayError{host, fmt.Sprintf("not done within %s", fetchTimeout)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &AwayError{host, fmt.Sprintf("no answer within %s", answerTimeout)}
 	case errors.As(err, &op):
 		return &AwayError{host, op.Op + ": " + op.Err.Error()}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), exchange != nil:

@@ -7,8 +7,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -485,6 +487,23 @@ func TestADockerConfig(t *testing.T) {
 	f, err := fetch.New(fetch.Options{DockerConfig: []byte(`{"auths":{"https://index.docker.io/v1/":{"auth":"YW5uOnB3"}}}`)})
 	if err != nil || f.Login("docker.io") == nil || f.Login("registry-1.docker.io") == nil || f.Login("example.com") != nil {
 		t.Errorf("%v", err)
+	}
+}
+
+// How long a host was waited for is said.
+func TestAHostThatIsSilent(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"that takes no connection": {&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, "example.com can't answer: no connection within 10s"},
+		"that sends no answer":     {os.ErrDeadlineExceeded, "example.com can't answer: no answer within 30s"},
+		"that sends it slowly":     {context.DeadlineExceeded, "example.com can't answer: not done within 1m0s"},
+	} {
+		err := fetch.Explained("example.com", &url.Error{Op: "Get", URL: "https://example.com/x", Err: c.err})
+		if !away(err) || err.Error() != c.want {
+			t.Errorf("%s: %v", sentence, err)
+		}
 	}
 }
 

@@ -170,7 +170,7 @@ func (c *connection) spool(f *os.File, body io.Reader) (int64, error) {
 	case err != nil:
 		return 0, c.brokeOff(err)
 	case size > maxIndex:
-		return 0, fmt.Errorf("the index.yaml of %s has more than %d MiB", c.host, maxIndex>>20)
+		return 0, fmt.Errorf("the index.yaml of %s has more than %d MiB: give the URL of the packed chart itself", c.host, maxIndex>>20)
 	}
 	_, err = f.Seek(0, io.SeekStart)
 	return size, err

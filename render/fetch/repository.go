@@ -92,7 +92,7 @@ func (c *connection) packed(ctx context.Context, address string) ([]byte, error)
 		return nil, c.brokeOff(err)
 	}
 	if len(raw) > MaxPacked {
-		return nil, fmt.Errorf("it has more than %d MiB packed", MaxPacked>>20)
+		return nil, fmt.Errorf("it has more than %d MiB packed: leave out what is no part of the chart, by .helmignore", MaxPacked>>20)
 	}
 	return raw, nil
 }

@@ -276,7 +276,7 @@ func sorted(ch *chart.Chart, rendered map[string]string, apis chartutil.VersionS
 	size := 0
 	for name, text := range rendered {
 		if size += len(text); size > maxText {
-			return nil, tooMuch{fmt.Errorf("its templates render more than %d MiB", maxText>>20)}
+			return nil, tooMuch{fmt.Errorf("its templates render more than %d MiB: split the release", maxText>>20)}
 		}
 		if strings.HasSuffix(name, "NOTES.txt") {
 			if name == path.Join(ch.Name(), "templates", "NOTES.txt") {
@@ -378,9 +378,9 @@ func (r *Rendered) bounded() error {
 	}
 	switch {
 	case size > maxJSON:
-		return tooMuch{fmt.Errorf("its objects are larger than %d MiB", maxJSON>>20)}
+		return tooMuch{fmt.Errorf("its objects are larger than %d MiB: split the release", maxJSON>>20)}
 	case values > maxValues:
-		return tooMuch{fmt.Errorf("its objects hold more than %d values", maxValues)}
+		return tooMuch{fmt.Errorf("its objects hold more than %d values: split the release", maxValues)}
 	}
 	return nil
 }

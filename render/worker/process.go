@@ -213,14 +213,16 @@ func (o operation) subject() string {
 }
 
 func (o operation) endless(t time.Duration) string {
-	return fmt.Sprintf("%s does not end within %s", o.subject(), t)
+	return fmt.Sprintf("%s does not end within %s: look for what repeats without end", o.subject(), t)
 }
 
 func (o operation) tooBig(memory int64) string {
-	return fmt.Sprintf("%s needs more than %d MiB of memory", o.subject(), memory>>20)
+	return fmt.Sprintf("%s needs more than %d MiB of memory: look for what grows without end, or split the release", o.subject(), memory>>20)
 }
 
-func (o operation) tooDeep() string { return o.subject() + " nests too deeply" }
+func (o operation) tooDeep() string {
+	return o.subject() + " nests too deeply: look for what includes itself"
+}
 
 func (o operation) killed() string {
 	return o.subject() + " was killed by the system twice, most likely since the machine has no memory left"

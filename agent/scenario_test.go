@@ -1,0 +1,175 @@
+package agent
+
+import (
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"weak"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+
+	"github.com/xetys/tether/render/worker"
+	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/test/cluster"
+)
+
+// TestMain lets the test's program be a worker.
+func TestMain(m *testing.M) {
+	worker.Main()
+	cluster.Main(m)
+}
+
+// scenario is a namespace and a repository with the web chart of the scripts.
+type scenario struct {
+	*testing.T
+	*cluster.Cluster
+	space, dir string
+}
+
+func newScenario(t *testing.T) *scenario {
+	t.Helper()
+	s := &scenario{T: t, Cluster: cluster.Shared(t), dir: t.TempDir()}
+	space, err := s.Kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "moved-"}}, metav1.CreateOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.space = space.Name
+	if err := os.CopyFS(filepath.Join(s.dir, "charts"), os.DirFS("../test/e2e/charts")); err != nil {
+		t.Fatal(err)
+	}
+	s.git("init --quiet --initial-branch=main")
+	return s
+}
+
+func (s *scenario) git(args string) {
+	s.Helper()
+	cmd := exec.Command("git", append([]string{"-C", s.dir}, strings.Fields(args)...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.Fatalf("git %s: %v\n%s", args, err, out)
+	}
+}
+
+// commit commits an environment that has the given releases.
+func (s *scenario) commit(releases string) {
+	s.Helper()
+	at := filepath.Join(s.dir, "environments/prod/environment.yaml")
+	text := "{apiVersion: tether.stytex.cloud/v1, kind: Environment, metadata: {name: prod}, spec: {namespace: " + s.space + ", releases: [" + releases + "]}}"
+	if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+		s.Fatal(err)
+	}
+	if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
+		s.Fatal(err)
+	}
+	s.git("add --all")
+	s.git("-c user.name=Ann -c user.email=ann@example.com commit --quiet --message=Releases")
+}
+
+// agent returns an agent that asks the cluster as config says.
+func (s *scenario) agent(config *rest.Config) *Agent {
+	s.Helper()
+	repo, err := source.New(source.Options{URL: s.dir, Refs: []source.Ref{"main"}, Dir: filepath.Join(s.TempDir(), "clone")})
+	if err != nil {
+		s.Fatal(err)
+	}
+	a, err := New(Options{Environments: []string{"prod"}, Namespace: s.space, Identity: "test", Refs: map[string]source.Ref{"prod": "main"}},
+		repo, config, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(a.Close)
+	return a
+}
+
+// onDryRun does something before the first dry-run is sent.
+type onDryRun struct {
+	http.RoundTripper
+	once sync.Once
+	do   func()
+}
+
+func (o *onDryRun) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Query().Get("dryRun") != "" {
+		o.once.Do(o.do)
+	}
+	return o.RoundTripper.RoundTrip(r)
+}
+
+// A value that changes while the commit is preflighted is not rolled out as it was: the
+// old one would be waited for until its time is over.
+func TestAValueThatChangesDuringThePreflight(t *testing.T) {
+	s := newScenario(t)
+	secrets := s.Kube.CoreV1().Secrets(s.space)
+	tag := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "tag"}, StringData: map[string]string{"tag": "v1-neverready"}}
+	if _, err := secrets.Create(t.Context(), tag, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	s.commit("{name: web, chart: charts/web, timeout: 20s, valuesFrom: [{kind: Secret, name: tag, key: tag, targetPath: tag}]}")
+	var a *Agent
+	config := rest.CopyConfig(s.Config)
+	config.Wrap(func(rt http.RoundTripper) http.RoundTripper {
+		return &onDryRun{RoundTripper: rt, do: func() {
+			if _, err := secrets.Patch(t.Context(), "tag", types.MergePatchType, []byte(`{"stringData":{"tag":"v2"}}`), metav1.PatchOptions{}); err != nil {
+				t.Error(err)
+			}
+			until(t, "the agent is told", func() bool {
+				e := a.envs[0]
+				e.mu.Lock()
+				defer e.mu.Unlock()
+				return len(e.stirred) > 0
+			})
+		}}
+	})
+	a = s.agent(config)
+	if err := a.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Kubectl(t, "get", "deployment", "web", "--namespace", s.space, "--output", "jsonpath={.spec.template.spec.containers[0].image}"); !strings.HasSuffix(got, "web:v2") {
+		t.Errorf("%s runs", got)
+	}
+}
+
+// What an agent knew of a release goes with it.
+func TestAReleaseThatIsGoneTakesNoMemory(t *testing.T) {
+	s := newScenario(t)
+	s.commit("{name: web, chart: charts/web}, {name: gone, chart: charts/web}")
+	a := s.agent(s.Config)
+	look := func() {
+		t.Helper()
+		if err := a.Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look()
+	known := weak.Make(a.envs[0].secrets[releaseKey{s.space, "gone"}])
+	if known.Value() == nil {
+		t.Fatal("nothing is known of it")
+	}
+	s.commit("{name: web, chart: charts/web}")
+	look()
+	look() // what it was is needed until it is uninstalled
+	runtime.GC()
+	if known.Value() != nil {
+		t.Error("it is still known")
+	}
+}
+
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	t.Errorf("not seen after a minute: %s", what)
+}
