@@ -144,5 +144,5 @@ func (f *Fetcher) cached(r Reference, digest string) []byte {
 // changedError says that a reference that was resolved before means something else
 // now.
 func changedError(want, have string) error {
-	return fmt.Errorf("it is another chart than it was (%.19s… instead of %.19s…): it was published again under the same version; ask for another one", have, want)
+	return fmt.Errorf("it is another chart than it was, or than its digest says (%.19s… instead of %.19s…): it was published again under the same version; ask for another one", have, want)
 }

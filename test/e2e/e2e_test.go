@@ -3,8 +3,8 @@
 // repository of its own.
 //
 // In a script, $NS is a namespace of its own, $REPO its repository, and the files
-// below repo/, to which charts/ is added, what the next commit holds, with ${NS}
-// and ${REGISTRY} replaced. See commands for what can be typed besides testscript's
+// below repo/, to which charts/ is added, what the next commit holds, with ${NS},
+// ${REGISTRY} and ${SHOP} replaced. See commands for what can be typed besides testscript's
 // own commands.
 package e2e_test
 
@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 			"githost":  githost,
 			"kms":      kms,
 			"serve":    serve,
+			"shop":     shop,
 			"await":    await,
 			"until":    until,
 			"snapshot": snapshot,
@@ -121,7 +122,7 @@ func commit(ts *testscript.TestScript, neg bool, args []string) {
 		if err != nil || !strings.Contains(string(raw), "${") {
 			return err
 		}
-		text := strings.NewReplacer("${NS}", ts.Getenv("NS"), "${REGISTRY}", ts.Getenv("REGISTRY")).Replace(string(raw))
+		text := strings.NewReplacer("${NS}", ts.Getenv("NS"), "${REGISTRY}", ts.Getenv("REGISTRY"), "${SHOP}", ts.Getenv("SHOP")).Replace(string(raw))
 		return os.WriteFile(path, []byte(text), 0o600)
 	}))
 	git(ts, "-C", dir, "add", "--all")
