@@ -37,6 +37,7 @@ func TestScripts(t *testing.T) {
 			"runs":     runs,
 			"commit":   commit,
 			"encrypt":  encrypt,
+			"pgpkey":   pgpkey,
 			"push":     push,
 			"exits":    exits,
 			"githost":  githost,

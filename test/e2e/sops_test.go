@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -19,8 +20,22 @@ func agekey(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), k.Private, 0o600))
 }
 
-// encrypt encrypts a file of values in its place for a key, an age key's file or the
-// ARN of the key service's: encrypt FILE KEYFILE|ARN.
+// pgpKeys are the keys that scripts made, by their files.
+var pgpKeys sync.Map
+
+// pgpkey makes an OpenPGP key: pgpkey FILE.
+func pgpkey(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: pgpkey FILE")
+	}
+	k, err := sops.PGPKey("")
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), k.Private, 0o600))
+	pgpKeys.Store(ts.MkAbs(args[0]), k)
+}
+
+// encrypt encrypts a file of values in its place for a key, a key's file or the ARN of
+// the key service's: encrypt FILE KEYFILE|ARN.
 func encrypt(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: encrypt FILE KEYFILE|ARN")
@@ -33,6 +48,9 @@ func encrypt(ts *testscript.TestScript, neg bool, args []string) {
 func keyOf(ts *testscript.TestScript, name string) *sops.Key {
 	if strings.HasPrefix(name, "arn:") {
 		return sops.AWSKey(name, ts.Getenv("KMS_HOST"))
+	}
+	if k, ok := pgpKeys.Load(ts.MkAbs(name)); ok {
+		return k.(*sops.Key)
 	}
 	var private string
 	for line := range strings.Lines(ts.ReadFile(name)) {
