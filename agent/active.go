@@ -77,6 +77,7 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 				lock := e.lockOf(j.key)
 				lock.Lock()
 				defer lock.Unlock()
+				e.passOver(j)
 			}
 			defer e.waiting(j)(nil)
 			defer j.drop()
@@ -84,6 +85,13 @@ func (e *environment) start(ctx context.Context, l *loaded, jobs []*job, refusal
 		})
 	}()
 	return a
+}
+
+// passOver leaves out a repair that was made while the job waited for its turn.
+func (e *environment) passOver(j *job) {
+	if j.decision.Act == Repair && e.heldOf(j.key) != j.found && e.undisturbed(j.key) {
+		j.decision = Decision{Act: None}
+	}
 }
 
 // tryAgain takes note of what is tried again since somebody asked for it. A commit that
@@ -191,6 +199,11 @@ func (e *environment) tendOne(ctx context.Context, a *active, key releaseKey) er
 		return nil // it is being worked on
 	}
 	defer lock.Unlock()
+	return e.lookAfter(ctx, a, key)
+}
+
+// lookAfter puts back what drifted of a release; its lock is held.
+func (e *environment) lookAfter(ctx context.Context, a *active, key releaseKey) error {
 	i := slices.IndexFunc(a.jobs, func(j *job) bool { return j.key == key })
 	j := e.newJob(a.load, key, a.jobs[i].spec, a.jobs[i].prepared)
 	if j.changes() {

@@ -33,6 +33,7 @@ type job struct {
 	had      int               // how many objects the release may have in the cluster
 	needs    []*job            // the releases that it depends on, near ones
 	plan     apply.Plan
+	found    *held // what the plan was made from
 	gate     bool  // releases that change wait for its health
 	waits    error // the trouble for which it waits until it is tried again
 	err      error // it could not be looked at

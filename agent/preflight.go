@@ -185,6 +185,7 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 	}
 	e.note(j, e.heldOf(j.key), found)
 	e.hold(j.key, found)
+	j.found = found
 	j.plan = e.leaveFights(j.plan)
 	j.state.Drifted = j.plan.Pending() || len(j.plan.Refusals()) > 0
 	j.decide()

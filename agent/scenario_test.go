@@ -14,6 +14,7 @@ import (
 	"weak"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -161,6 +162,41 @@ func TestAReleaseThatIsGoneTakesNoMemory(t *testing.T) {
 	runtime.GC()
 	if known.Value() != nil {
 		t.Error("it is still known")
+	}
+}
+
+// Drift that is put back while its repair waits for its turn is not put back, told and
+// counted again.
+func TestDriftIsPutBackOnce(t *testing.T) {
+	s := newScenario(t)
+	s.commit("{name: web, chart: charts/web}")
+	a := s.agent(s.Config)
+	if err := a.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Kube.CoreV1().ConfigMaps(s.space).Delete(t.Context(), "web", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	e, key := a.envs[0], releaseKey{s.space, "web"}
+	until(t, "the agent is told", func() bool { return !e.undisturbed(key) })
+	l, jobs, refusals, err := e.see(t.Context(), e.headNow())
+	if err != nil || jobs[0].decision.Act != Repair {
+		t.Fatalf("%v, %v", jobs[0].decision, err)
+	}
+	lock := e.lockOf(key)
+	lock.Lock()
+	active := e.start(t.Context(), l, jobs, refusals)
+	err = e.lookAfter(t.Context(), active, key)
+	lock.Unlock()
+	<-active.done
+	if n := testutil.ToFloat64(a.metrics.corrections.WithLabelValues("prod", "web")); err != nil || n != 1 {
+		t.Errorf("%v corrections, %v", n, err)
+	}
+	if err := e.conclude(t.Context(), active); err != nil {
+		t.Error(err)
+	}
+	if head := e.ledger.Head(); head.Verdict != Applied {
+		t.Errorf("the commit is %s: %s", head.Verdict, head.Reason)
 	}
 }
 
