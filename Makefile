@@ -51,7 +51,9 @@ fuzz: build controlplane ## fuzz the parsers and the field projection, some minu
 	go test -run '^$$' -fuzz FuzzUnpack -fuzztime 60s ./render
 	go test -run '^$$' -fuzz FuzzCompare -fuzztime 60s ./drift
 	TETHER_FUZZ_EDITS=$${TETHER_FUZZ_EDITS:-5000} go test -run ProjectionNeverHides -count 1 -timeout 30m -v ./test/live
+	go test -run '^$$' -fuzz FuzzDecrypt -fuzztime 60s ./render/sops
 	go test -run '^$$' -fuzz FuzzEnvironment -fuzztime 60s ./render
+	go test -run '^$$' -fuzz FuzzReleaseFields -fuzztime 60s ./render
 	go test -run '^$$' -fuzz FuzzValues -fuzztime 60s ./render
 	go test -run '^$$' -fuzz FuzzMessage -fuzztime 60s ./render/worker
 	go test -run '^$$' -fuzz FuzzChart -fuzztime 60s ./render/worker

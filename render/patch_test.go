@@ -171,7 +171,7 @@ func TestPatchesThatAreRefused(t *testing.T) {
 }
 
 // Whatever stands under patches and values, the parser ends, and says where.
-func FuzzEnvironment(f *testing.F) {
+func FuzzReleaseFields(f *testing.F) {
 	f.Add("patches: [{target: {kind: Service}, patch: '[{op: remove, path: /spec}]'}]")
 	f.Add("patches: [{patch: \"apiVersion: v1\\nkind: Service\\nmetadata: {name: web}\\n$patch: delete\"}]")
 	f.Add("values: [{a: &a [b], c: *a}, values.yaml]")
