@@ -82,6 +82,7 @@ type Prepared struct {
 	values      map[string]any
 	size        int      // of values, as JSON
 	secrets     []string // values that must not be shown
+	found       *found   // more of them
 	blind       []string // what was left out, by its hash
 	opaque      bool     // nothing is known of it
 }
@@ -175,7 +176,7 @@ func inputsKey(files fs.FS, src *source, spec ReleaseSpec, in *inputs) string {
 }
 
 func (r *Renderer) prepare(ctx context.Context, files fs.FS, src *source, env *Environment, spec ReleaseSpec, in *inputs) (*Prepared, error) {
-	p := &Prepared{environment: env.Name, spec: spec, source: src}
+	p := &Prepared{environment: env.Name, spec: spec, source: src, found: &found{values: map[string]bool{}}}
 	if err := r.merge(ctx, files, p, in); err != nil {
 		return nil, err
 	}

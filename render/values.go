@@ -3,7 +3,6 @@ package render
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -12,7 +11,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -346,75 +344,6 @@ func leaves(v any) []string {
 	default:
 		return []string{strings.TrimSpace(fmt.Sprint(v))}
 	}
-}
-
-const (
-	masked      = "(masked)"
-	tellingSize = 4 // shorter texts are masked in quotes only
-)
-
-// Mask takes values that are secret out of a message, as they are and as base64.
-func (p *Prepared) Mask(text string) string {
-	if p == nil {
-		return text
-	}
-	secrets := slices.Clone(p.secrets)
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	for _, s := range slices.Compact(secrets) {
-		if s == "" {
-			continue
-		}
-		for _, form := range []string{s, strings.Join(strings.Fields(s), " "), base64.StdEncoding.EncodeToString([]byte(s))} {
-			if len(form) >= tellingSize {
-				text = strings.ReplaceAll(text, form, masked)
-			}
-			for _, q := range []string{`"`, `'`, "`"} {
-				text = strings.ReplaceAll(text, q+form+q, masked)
-			}
-		}
-	}
-	return text
-}
-
-// Unknown returns what stands for a release of which it is not known what is secret:
-// all of it may be.
-func Unknown() *Prepared { return &Prepared{opaque: true} }
-
-// MaskBoth hides both states of a field, if one of them holds what is secret: what
-// it was before, or became by hand, is as secret. No release hides nothing.
-func (p *Prepared) MaskBoth(a, b *string) {
-	if p != nil && (p.opaque || p.shows(*a) || p.shows(*b)) {
-		*a, *b = masked, masked
-	}
-}
-
-// shows reports whether a text, which may be cut off, holds what is secret.
-func (p *Prepared) shows(text string) bool {
-	const telling = 24
-	return p.Mask(text) != text || slices.ContainsFunc(p.secrets, func(s string) bool {
-		quoted := strings.Trim(strconv.Quote(s), `"`)
-		return len(quoted) > telling && strings.Contains(text, quoted[:telling])
-	})
-}
-
-// hidden is an error of which secret values are taken out of the text.
-type hidden struct {
-	error
-	mask func(string) string
-}
-
-// Error returns the text without secret values.
-func (h hidden) Error() string { return h.mask(h.error.Error()) }
-
-// Unwrap returns the error as it is.
-func (h hidden) Unwrap() error { return h.error }
-
-// Hide returns an error that does not show secret values.
-func (p *Prepared) Hide(err error) error {
-	if p == nil || err == nil || len(p.secrets) == 0 {
-		return err
-	}
-	return hidden{err, p.Mask}
 }
 
 // inlineKey names what stands in environment.yaml of a release.
