@@ -43,6 +43,7 @@ type environment struct {
 	nudged      bool                            // a look is asked for soon
 	active      *active                         // what is being carried out, or nil
 	stopReading context.CancelCauseFunc         // ends the reading and rendering of a head
+	ended       int                             // how many of these newer heads ended in a row
 	waitsFor    map[releaseKey]string           // what its rollouts wait for
 	published   time.Time                       // when that was last put into the ledger
 	locks       map[releaseKey]*sync.Mutex      // held by who works on a release
@@ -115,7 +116,7 @@ func (e *environment) forget() {
 	e.active, e.locks = nil, map[releaseKey]*sync.Mutex{}
 	e.secrets = map[releaseKey]*render.Prepared{}
 	e.control, e.retried, e.stirred = Control{}, map[releaseKey]string{}, map[string]bool{}
-	e.stopReading = func(error) {}
+	e.stopReading, e.ended = func(error) {}, 0
 	e.retries, e.refusal, e.away = map[releaseKey]*retry{}, refusal{}, retry{}
 }
 

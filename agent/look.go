@@ -67,8 +67,10 @@ func (e *environment) look(ctx context.Context) error {
 	}
 	load, jobs, refusals, err := e.see(ctx, head)
 	if errors.Is(err, errInterrupted) {
+		e.ended++
 		return err
 	}
+	e.ended = 0
 	if err != nil {
 		e.undecided(ctx, err)
 		return err
@@ -99,12 +101,21 @@ func (e *environment) see(ctx context.Context, head source.Head) (*loaded, []*jo
 	return load, jobs, refusals, superseded(reading, err)
 }
 
+// mostEnded is how many readings newer heads end before one goes on to its end: where
+// commits come faster than they are rendered, none would be carried out, and no drift put
+// back.
+const mostEnded = 3
+
 // reading returns a context that ends when the head is not the newest any more, and
 // what ends it.
 func (e *environment) reading(ctx context.Context, head source.Head) (context.Context, context.CancelCauseFunc) {
 	ctx, stop := context.WithCancelCause(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.ended >= mostEnded {
+		e.stopReading = func(error) {}
+		return ctx, stop
+	}
 	e.stopReading = stop
 	if e.head.SHA != head.SHA && e.head.Untrusted == nil {
 		stop(errSuperseded)

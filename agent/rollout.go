@@ -63,6 +63,7 @@ func (e *environment) rollout(ctx, waits context.Context, l *loaded, j *job) err
 		return err // it could not even be recorded
 	}
 	outcome := j.outcome
+	j.state.Retry = false // it was tried again
 	j.decision = Decide(j.state)
 	if j.decision.Act != Rollback {
 		return err

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -138,6 +139,67 @@ func TestAValueThatChangesDuringThePreflight(t *testing.T) {
 	if got := s.Kubectl(t, "get", "deployment", "web", "--namespace", s.space, "--output", "jsonpath={.spec.template.spec.containers[0].image}"); !strings.HasSuffix(got, "web:v2") {
 		t.Errorf("%s runs", got)
 	}
+}
+
+// onLookup does something before each request for a ConfigMap that a template looks up.
+type onLookup struct {
+	http.RoundTripper
+	do func()
+}
+
+func (o *onLookup) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.URL.Path, "/configmaps/looked-up") {
+		o.do()
+	}
+	return o.RoundTripper.RoundTrip(r)
+}
+
+// Commits that arrive faster than one is rendered don't keep all of them from being
+// carried out.
+func TestCommitsFasterThanTheyAreRendered(t *testing.T) {
+	s := newScenario(t)
+	slow := filepath.Join(s.dir, "charts/web/templates/slow.yaml")
+	if err := os.WriteFile(slow, []byte(`{{ $_ := lookup "v1" "ConfigMap" .Release.Namespace "looked-up" }}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	next, deployed := 0, 0
+	commit := func() {
+		next++
+		s.commit(fmt.Sprintf("{name: web, chart: charts/web, values: [{tag: v%d}]}", next))
+	}
+	var a *Agent
+	config := rest.CopyConfig(s.Config)
+	config.Wrap(func(rt http.RoundTripper) http.RoundTripper {
+		return &onLookup{RoundTripper: rt, do: func() {
+			if next > 10 {
+				return
+			}
+			commit()
+			heads, err := a.repo.Fetch(t.Context())
+			a.heard(heads, err)
+			if next == 10 {
+				deployed = len(s.recordsOf(t))
+			}
+		}}
+	})
+	a = s.agent(config)
+	commit()
+	if err := a.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if deployed == 0 {
+		t.Error("of ten commits none was carried out")
+	}
+}
+
+// recordsOf returns the records of all releases.
+func (s *scenario) recordsOf(t *testing.T) []corev1.Secret {
+	t.Helper()
+	list, err := s.Kube.CoreV1().Secrets(s.space).List(t.Context(), metav1.ListOptions{LabelSelector: "owner=helm"})
+	if err != nil {
+		t.Error(err)
+	}
+	return list.Items
 }
 
 // What an agent knew of a release goes with it.

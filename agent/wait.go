@@ -15,8 +15,13 @@ func Wait(ctx context.Context, c *apply.Cluster, namespace, commit string, progr
 	if _, err := c.Ping(ctx); err != nil {
 		return nil, err
 	}
+	now, err := c.ReadDocument(ctx, ledgerOf(c.Environment, namespace)) // one that is not there is not watched either
+	if err != nil {
+		return nil, err
+	}
 	texts := make(chan string, 1)
-	err := c.WatchDocument(ctx, ledgerOf(c.Environment, namespace), func(text string) {
+	texts <- now.Text
+	err = c.WatchDocument(ctx, ledgerOf(c.Environment, namespace), func(text string) {
 		select {
 		case <-texts: // the newest counts
 		default:
@@ -26,7 +31,6 @@ func Wait(ctx context.Context, c *apply.Cluster, namespace, commit string, progr
 	if err != nil {
 		return nil, err
 	}
-	progress(nil)
 	for {
 		select {
 		case <-ctx.Done():

@@ -73,7 +73,8 @@ type ReleaseSpec struct {
 	line   int
 }
 
-// Environments lists the environments of a repository, sorted.
+// Environments lists the environments of a repository, sorted. What stands in the place
+// of one and is no folder (a link, a submodule) is listed, so that it is refused by name.
 func Environments(files fs.FS) ([]string, error) {
 	entries, err := fs.ReadDir(files, "environments")
 	if err != nil {
@@ -81,7 +82,7 @@ func Environments(files fs.FS) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		if e.IsDir() {
+		if e.IsDir() || !e.Type().IsRegular() && !strings.Contains(e.Name(), ".") {
 			out = append(out, e.Name())
 		}
 	}
@@ -159,10 +160,11 @@ func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
 	return env, l.problems.orNil()
 }
 
-// HasEnvironment reports whether there is a folder of an environment.
+// HasEnvironment reports whether there is a folder of an environment, if only one that
+// can't be read.
 func HasEnvironment(files fs.FS, name string) bool {
 	_, err := fs.Stat(files, path.Join("environments", name))
-	return err == nil
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // checker checks a decoded document and keeps what is wrong with it.

@@ -192,14 +192,25 @@ func (r *Repository) download(ctx context.Context, s transport.UploadPackSession
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	// First where history ends: a pack without that would look damaged.
-	if len(answer.Shallows) > 0 {
-		if err := r.git.Storer.SetShallow(append(req.Shallows, answer.Shallows...)); err != nil {
+	return r.put(file, req.Shallows, answer.Shallows)
+}
+
+// put stores a pack. First where its history may end: a pack without that would look
+// damaged.
+func (r *Repository) put(pack io.Reader, ends, more []plumbing.Hash) error {
+	all := slices.Concat(ends, more)
+	if len(more) > 0 {
+		if err := r.git.Storer.SetShallow(all); err != nil {
 			return fmt.Errorf("store where the history ends: %w", err)
 		}
 	}
-	if err := packfile.UpdateObjectStorage(r.git.Storer, file); err != nil {
+	if err := packfile.UpdateObjectStorage(r.git.Storer, pack); err != nil {
 		return fmt.Errorf("store the commits: %w", err)
+	}
+	if len(all) > 0 {
+		if err := r.git.Storer.SetShallow(endsOf(r.git, all)); err != nil {
+			return fmt.Errorf("store where the history ends: %w", err)
+		}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/xetys/tether/source"
@@ -67,5 +68,20 @@ func TestWhatIsNoPlainFileIsRefused(t *testing.T) {
 		if _, err := fs.ReadDir(files, "."); err != nil {
 			t.Errorf("the root of %s: %v", where, err)
 		}
+	}
+}
+
+// A file that is none (git has no such thing) would be waited for without end.
+func TestAPipeInTheWorkingTreeIsNotOpened(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	work, err := source.WorkingTree(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fs.ReadFile(work, "pipe"); err == nil || !strings.Contains(err.Error(), "neither a file nor a folder") {
+		t.Errorf("%v", err)
 	}
 }

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// firstDepth is how many commits a clone begins with: what is asked about older
-	// ones is in the ledger and in Helm's records. Each object of a pack takes some
-	// 300 bytes of memory while it is stored.
-	firstDepth = 1000
+	// maxDepth is how many commits of a history come at once, in a clone that does not
+	// have all of it: what is asked about older ones is in the ledger and in Helm's
+	// records. Each object of a pack takes some 300 bytes of memory while it is stored.
+	maxDepth = 1000
 	// maxHaves is how many commits of each ref's history the server is told of: it
 	// finds the newest that it knows, if the branch was reset.
 	maxHaves = 64
@@ -41,12 +41,16 @@ func (r *Repository) request(refs *packp.AdvRefs, wants []plumbing.Hash) (*packp
 	if req.Haves, req.Shallows, err = r.haves(); err != nil {
 		return nil, err
 	}
-	if len(req.Haves) == 0 && !azure && refs.Capabilities.Supports(capability.Shallow) {
-		req.Depth = packp.DepthCommits(firstDepth)
+	stops := !azure && refs.Capabilities.Supports(capability.Shallow)
+	switch {
+	case !stops && len(req.Shallows) > 0:
+		return nil, fmt.Errorf("%w: its history has an end, which the server does not know of", errDamaged)
+	case stops && (len(req.Haves) == 0 || len(req.Shallows) > 0):
+		req.Depth = packp.DepthCommits(maxDepth)
 	}
 	for name, wanted := range map[capability.Capability]bool{
 		capability.NoProgress: refs.Capabilities.Supports(capability.NoProgress),
-		capability.Shallow:    !req.Depth.IsZero() || len(req.Shallows) > 0,
+		capability.Shallow:    !req.Depth.IsZero(),
 	} {
 		if wanted {
 			err = errors.Join(err, req.Capabilities.Set(name))
@@ -89,6 +93,17 @@ func (r *Repository) haves() (haves, ends []plumbing.Hash, err error) {
 		return nil
 	})
 	return haves, h.ends, err
+}
+
+// endsOf returns at which of some commits the history that is here ends: the server
+// names those of what it was asked for, behind which more may be here already.
+func endsOf(repo *git.Repository, commits []plumbing.Hash) []plumbing.Hash {
+	return slices.DeleteFunc(commits, func(h plumbing.Hash) bool {
+		c, err := repo.CommitObject(h)
+		return err == nil && !slices.ContainsFunc(c.ParentHashes, func(p plumbing.Hash) bool {
+			return repo.Storer.HasEncodedObject(p) != nil
+		})
+	})
 }
 
 // history is what is here of a repository's history.

@@ -5,8 +5,10 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -120,4 +122,87 @@ func TestFollowsWhatAnswersOnlyWithMultiACK(t *testing.T) {
 	fetch(t, repo, r.commit("a", "3", "forced"))
 	o.URL = "https://example.com/repo.git"
 	refuses(t, o, "the server answered 400 Bad Request", "")
+}
+
+// What lies beyond the end of a clone's history comes with as little of its own: a branch
+// that is followed later, or an old tag, brings no million of objects.
+func TestWhatLiesBeyondTheEndBringsAsLittle(t *testing.T) {
+	r := monorepo(t, 100, 5000)
+	head := r.git(r.work, "rev-parse", "HEAD")
+	r.git(r.work, "checkout", "-q", "HEAD~900")
+	r.git(r.work, "commit", "-qm", "side", "--allow-empty")
+	r.git(r.work, "push", "-q", "origin", "HEAD:refs/heads/side", head+"~2500:refs/heads/old", head+"~2000:refs/heads/near")
+	r.git(r.work, "checkout", "-q", "-B", "main", head)
+	for name, o := range transports(t, r.bare) {
+		o.Dir = filepath.Join(t.TempDir(), "clone")
+		follow := func(refs ...source.Ref) *source.Repository {
+			t.Helper()
+			o.Refs = refs
+			repo := newRepository(t, o)
+			for ref, h := range heads(t, repo) {
+				if h.Err != nil || h.SHA != r.git(r.bare, "rev-parse", string(ref)) {
+					t.Errorf("%s: %s is %s, %v", name, ref, h.SHA, h.Err)
+				}
+			}
+			return repo
+		}
+		count := func(rev string, want int) {
+			t.Helper()
+			if n := r.git(o.Dir, "rev-list", "--count", rev); n != strconv.Itoa(want) {
+				t.Errorf("%s: %s commits of %s are here, want %d", name, n, rev, want)
+			}
+		}
+		follow("main")
+		follow("main", "old")
+		count("old", 1000)
+		count("main", 1000)
+		follow("main", "side") // goes on from where the history ended
+		count("side", 1000)
+		count("main", 1899)
+		repo := follow("main", "near") // which goes on at where another begins
+		count("near", 1500)
+		next := r.commit("d1/s0/f1.yaml", name, "one more by "+name)
+		fetch(t, repo, next)
+		count("main", 1900)
+		if got, err := repo.Between(r.git(r.work, "rev-parse", head+"~1800"), next, 5000); err != nil || len(got) != 1801 {
+			t.Errorf("%s: %d commits, %v", name, len(got), err)
+		}
+		if out := r.git(o.Dir, "fsck", "--full", "--strict"); strings.Contains(out, "missing") {
+			t.Errorf("%s: git fsck: %s", name, out)
+		}
+		r.git(r.work, "reset", "-q", "--hard", head)
+		r.git(r.work, "push", "-qf", "origin", "main")
+	}
+}
+
+// A server that does not know of ends gives all there is; a clone that has some is made
+// afresh, once.
+func TestAServerThatKnowsNoEnds(t *testing.T) {
+	r := monorepo(t, 100, 1500)
+	head := r.git(r.work, "rev-parse", "HEAD")
+	git := smartHTTP(t, r.bare, "")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		asked, err := io.ReadAll(req.Body)
+		if err != nil || bytes.Contains(asked, []byte("shallow ")) || bytes.Contains(asked, []byte("deepen ")) {
+			http.Error(w, "what is that?", http.StatusBadRequest)
+			return
+		}
+		req.Body = io.NopCloser(bytes.NewReader(asked))
+		answer := httptest.NewRecorder()
+		git.ServeHTTP(answer, req)
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(bytes.Replace(answer.Body.Bytes(), []byte(" shallow "), []byte(" hollows "), 1))
+	}))
+	defer server.Close()
+	o := source.Options{URL: r.bare, Refs: main, Dir: filepath.Join(t.TempDir(), "clone")}
+	fetch(t, newRepository(t, o), head)
+	o.URL = server.URL + "/repo.git"
+	for range 2 {
+		fetch(t, newRepository(t, o), head)
+		head = r.commit("a", head, "one more")
+		fetch(t, newRepository(t, o), head)
+	}
+	if n := r.git(o.Dir, "rev-list", "--count", head); n != "1503" {
+		t.Errorf("%s commits are here", n)
+	}
 }

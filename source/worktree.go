@@ -11,10 +11,11 @@ import (
 	"strings"
 )
 
-// What git can hold, and Tether does not read.
+// What Tether does not read, though git or a folder can hold it.
 var (
 	errSymlink   = errors.New("it is a symbolic link, which is not followed: put a copy in its place")
 	errSubmodule = errors.New("it is a submodule, which is not followed: vendor its files")
+	errSpecial   = errors.New("it is neither a file nor a folder: take it away")
 	errPointer   = errors.New("it is a Git LFS pointer, and LFS is not supported: commit the file itself")
 )
 
@@ -23,7 +24,8 @@ var (
 const pointerStart = "version https://git-lfs.github.com/spec/"
 
 // WorkingTree returns a folder's files as they stand. What would be refused in a
-// commit is refused here too: symbolic links, submodules and pointers of Git LFS.
+// commit is refused here too: symbolic links, submodules and pointers of Git LFS; so is
+// what no commit can hold, such as a pipe.
 func WorkingTree(dir string) (fs.FS, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -62,8 +64,11 @@ func (w workFS) plain(name string) error {
 		if err != nil || at == "." {
 			return nil // opening it says what is wrong
 		}
-		if info.Mode()&fs.ModeSymlink != 0 {
+		switch {
+		case info.Mode()&fs.ModeSymlink != 0:
 			return within(at, name, errSymlink)
+		case !info.IsDir() && !info.Mode().IsRegular():
+			return within(at, name, errSpecial)
 		}
 		// A repository within this one is no part of a commit but by its name.
 		if _, err := w.root.Lstat(path.Join(at, ".git")); info.IsDir() && err == nil {
