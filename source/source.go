@@ -176,7 +176,8 @@ func OpenLocal(dir, rev string) (*Revision, error) {
 
 // Between returns the commits after from up to to, oldest first, by first
 // parents; at the most limit, of which the oldest are left out. If from is not
-// among to's ancestors that are here (a force-push), only to itself is returned.
+// among to's first-parent ancestors that are here (a force-push), only to itself is
+// returned.
 func (r *Repository) Between(from, to string, limit int) ([]Commit, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
