@@ -239,7 +239,7 @@ func (e *environment) describeReleases(jobs []*job) {
 		}
 		if h := e.heldOf(j.key); h != nil {
 			s.Drift = slices.Concat(h.drift, h.foreign)
-			s.Healthy, s.Reason = healthy(e.cluster.Health(h.ids))
+			s.Healthy, s.Reason = healthy(e.cluster.Health(h.lasting))
 		}
 		if j.decision.Behind || len(j.blocked) > 0 || current == nil {
 			if e.behind[j.key].IsZero() {
