@@ -234,7 +234,7 @@ func (e *environment) describeReleases(jobs []*job) {
 			continue
 		}
 		s := ReleaseState{Name: j.key.name, Namespace: j.key.namespace, Healthy: current != nil, BlockedBy: j.blocked, DependsOn: j.spec.DependsOn}
-		if !j.state.Listed {
+		if j.prepared == nil { // environment.yaml does not list it, or can't be read
 			s.DependsOn = j.former
 		}
 		if h := e.heldOf(j.key); h != nil {
