@@ -16,6 +16,7 @@ var (
 	errSymlink   = errors.New("it is a symbolic link, which is not followed: put a copy in its place")
 	errSubmodule = errors.New("it is a submodule, which is not followed: vendor its files")
 	errPointer   = errors.New("it is a Git LFS pointer, and LFS is not supported: commit the file itself")
+	errMisread   = errors.New("what was read is not what the commit has: split the file into smaller ones")
 )
 
 // pointerStart is how a file that Git LFS keeps elsewhere begins, by its
