@@ -111,7 +111,7 @@ func (e *environment) tryAgain(jobs []*job) {
 
 // drop lets go of what the job was about once it is done: what a thousand plans hold
 // of the cluster is worth hundreds of megabytes.
-func (j *job) drop() { j.release, j.want, j.ids, j.plan = nil, nil, nil, apply.Plan{} }
+func (j *job) drop() { j.release, j.want, j.ids, j.lasting, j.plan = nil, nil, nil, nil, apply.Plan{} }
 
 // blockedAll returns what becomes of the jobs when none of them can run: all are
 // held, or wait for one that is. It returns nil when some can run.

@@ -234,12 +234,12 @@ func (e *environment) describeReleases(jobs []*job) {
 			continue
 		}
 		s := ReleaseState{Name: j.key.name, Namespace: j.key.namespace, Healthy: current != nil, BlockedBy: j.blocked, DependsOn: j.spec.DependsOn}
-		if !j.state.Listed {
+		if j.prepared == nil { // environment.yaml does not list it, or can't be read
 			s.DependsOn = j.former
 		}
 		if h := e.heldOf(j.key); h != nil {
 			s.Drift = slices.Concat(h.drift, h.foreign)
-			s.Healthy, s.Reason = healthy(e.cluster.Health(h.ids))
+			s.Healthy, s.Reason = healthy(e.cluster.Health(h.lasting))
 		}
 		if j.decision.Behind || len(j.blocked) > 0 || current == nil {
 			if e.behind[j.key].IsZero() {

@@ -231,6 +231,9 @@ func quarantine(s State) *Decision {
 	}
 	reason := fmt.Sprintf("revision %d failed with the same inputs (commit %.7s): it is not tried again until they change",
 		failed.Revision, failed.Commit)
+	if s.Kept != "" {
+		reason = s.Kept + "; " + reason // what keeps it may be mended by somebody
+	}
 	if last, current := s.History.Last(), s.History.Current(); last.Outcome != record.Failed && last != current && current != nil && current.Ours() {
 		return &Decision{Act: Rollback, To: current, Behind: true, Reason: fmt.Sprintf("revision %d was given up; %s", last.Revision, reason)}
 	}

@@ -308,3 +308,11 @@ func done(s State, d Decision) State {
 	}
 	return s
 }
+
+// Who removes what never worked is told what keeps the removal.
+func TestWhatKeepsARemovalIsSaid(t *testing.T) {
+	s := State{Environment: "production", History: record.History{failed(1, "a")}}
+	if d := Decide(s.keep("confirm it")); d.Act != Hold || !strings.Contains(d.Reason, "confirm it") {
+		t.Errorf("%s: %s", d.Act, d.Reason)
+	}
+}

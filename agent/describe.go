@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
@@ -38,6 +39,7 @@ func (e *environment) describe(ctx context.Context, j *job) error {
 func (j *job) mark() {
 	j.want = j.owner.Mark(slices.Concat(j.release.CRDs, j.release.Objects))
 	j.ids = idsOf(j.want)
+	j.lasting = idsOf(slices.DeleteFunc(slices.Clone(j.want), func(o manifest.Object) bool { return apply.Fleeting(o.Unstructured) }))
 }
 
 // slim lets go of the objects of a release that is to change, but for those that its

@@ -76,6 +76,7 @@ func (k releaseKey) String() string { return k.namespace + "/" + k.name }
 type held struct {
 	revision int
 	ids      []manifest.ID
+	lasting  []manifest.ID // without what the cluster deletes by itself
 	drift    []ObjectDrift
 	foreign  []ObjectDrift
 	stale    bool // it is to be surveyed anew

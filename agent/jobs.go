@@ -30,6 +30,7 @@ type job struct {
 	release  *manifest.Release // what the cluster is to be held to; nil when nothing is to be looked at
 	want     []manifest.Object // its objects as they are applied; nil once they were surveyed for a rollout
 	ids      []manifest.ID     // theirs
+	lasting  []manifest.ID     // without what the cluster deletes by itself
 	had      int               // how many objects the release may have in the cluster
 	needs    []*job            // the releases that it depends on, near ones
 	plan     apply.Plan

@@ -177,7 +177,8 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 	if j.changes() {
 		return nil
 	}
-	found := &held{revision: j.state.History.Current().Revision, ids: j.ids, drift: driftOf(j), foreign: foreignOf(j)}
+	j.plan = j.plan.LeaveEnded()
+	found := &held{revision: j.state.History.Current().Revision, ids: j.ids, lasting: j.lasting, drift: driftOf(j), foreign: foreignOf(j)}
 	for _, list := range [][]ObjectDrift{found.drift, found.foreign} {
 		for i := range list {
 			j.secrets.MaskBoth(&list[i].Want, &list[i].Have)

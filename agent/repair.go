@@ -28,7 +28,7 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 		e.putBack(ctx, j, c)
 	}
 	if h := e.heldOf(j.key); h != nil {
-		e.hold(j.key, &held{revision: h.revision, ids: h.ids, foreign: h.foreign, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ObjectDrift) bool {
+		e.hold(j.key, &held{revision: h.revision, ids: h.ids, lasting: h.lasting, foreign: h.foreign, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ObjectDrift) bool {
 			return slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.ID.String() == d.Object })
 		})})
 	}
@@ -40,7 +40,7 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 	if !j.gate {
 		return nil
 	}
-	return e.cluster.Wait(waits, j.ids, j.spec.Timeout, e.waiting(j))
+	return e.cluster.Wait(waits, j.lasting, j.spec.Timeout, e.waiting(j))
 }
 
 // news is something that is told once: to the log, and by an event.

@@ -44,7 +44,7 @@ func (e *environment) stillHealthy(waits context.Context, j *job) error {
 	if h == nil {
 		return nil
 	}
-	return e.cluster.WaitFor(waits, h.ids, j.spec.Timeout, nil)
+	return e.cluster.WaitFor(waits, h.lasting, j.spec.Timeout, nil)
 }
 
 // rollout brings a release to what was decided. When it fails it decides again,
@@ -355,7 +355,7 @@ func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record
 func (e *environment) holdNew(j *job, revision int) {
 	e.clean(j.ids)
 	if e.cluster.InPlace(j.plan) {
-		e.hold(j.key, &held{revision: revision, ids: j.ids, foreign: foreignOf(j)})
+		e.hold(j.key, &held{revision: revision, ids: j.ids, lasting: j.lasting, foreign: foreignOf(j)})
 	} else {
 		e.hold(j.key, nil)
 	}

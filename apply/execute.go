@@ -233,8 +233,7 @@ func (c *Cluster) until(ctx context.Context, id manifest.ID, holds func() (bool,
 // it is gone: an object that a finalizer holds is an error that says so. progress
 // is called with each object that is waited for.
 func (c *Cluster) Prune(ctx context.Context, plan Plan, progress func([]Health)) error {
-	doomed := plan.with(Delete)
-	slices.Reverse(doomed)
+	doomed := plan.doomed()
 	for _, ch := range doomed {
 		if err := c.remove(ctx, ch.Live); err != nil {
 			return err
@@ -246,6 +245,29 @@ func (c *Cluster) Prune(ctx context.Context, plan Plan, progress func([]Health))
 		}
 	}
 	return nil
+}
+
+// doomed lists what a plan deletes, dependents first. A ClusterRole that gathers the
+// rules of others goes before them: while they go, its controller writes it anew, and
+// that would bring it back.
+func (p Plan) doomed() []Change {
+	doomed := p.with(Delete)
+	slices.Reverse(doomed)
+	slices.SortStableFunc(doomed, func(a, b Change) int {
+		if a.Stage != b.Stage || gathers(a) == gathers(b) {
+			return int(b.Stage) - int(a.Stage)
+		}
+		if gathers(a) {
+			return -1
+		}
+		return 1
+	})
+	return doomed
+}
+
+func gathers(c Change) bool {
+	_, found, _ := unstructured.NestedFieldNoCopy(c.Live.Object, "aggregationRule")
+	return found && c.Kind == "ClusterRole"
 }
 
 // errBlocked says that a deletion takes its time: nothing is wrong with what was

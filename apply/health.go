@@ -125,7 +125,10 @@ func endOf(id manifest.ID, live *unstructured.Unstructured) Health {
 	return h
 }
 
-var podKind = schema.GroupKind{Kind: "Pod"}
+var (
+	podKind = schema.GroupKind{Kind: "Pod"}
+	jobKind = schema.GroupKind{Group: "batch", Kind: "Job"}
+)
 
 // serviceState waits for a LoadBalancer's address, which kstatus does not.
 func serviceState(live *unstructured.Unstructured) (State, string) {

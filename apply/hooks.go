@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/xetys/tether/render/manifest"
 )
@@ -135,8 +134,7 @@ func (c *Cluster) runHook(ctx context.Context, rel Owner, h manifest.Hook, run H
 
 // runsToEnd reports whether Helm waits for a hook of this kind.
 func runsToEnd(id manifest.ID) bool {
-	gk := id.GroupKind()
-	return gk == schema.GroupKind{Group: "batch", Kind: "Job"} || gk == schema.GroupKind{Kind: "Pod"}
+	return id.GroupKind() == jobKind || id.GroupKind() == podKind
 }
 
 // deleteHook deletes a hook's object and waits until it is gone.

@@ -48,6 +48,7 @@ type Live struct {
 type deletion struct {
 	version string // the resource version
 	at      time.Time
+	last    *kept // what it was like, if it is of a kind that runs to an end
 }
 
 // Changed is told of every event on an object of the environment; drifted says
@@ -346,7 +347,7 @@ func (l *Live) event(o any, deleted bool) {
 	}
 	var forgotten []manifest.ID
 	if deleted {
-		l.gone[id] = deletion{k.ResourceVersion, time.Now()}
+		l.gone[id] = deletionOf(k)
 		forgotten = l.sweep(time.Now())
 	} else {
 		delete(l.gone, id)

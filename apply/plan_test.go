@@ -254,3 +254,24 @@ func TestGraphRunsWhatIsUnblockedAndSaysWhatIsNot(t *testing.T) {
 		}
 	}
 }
+
+// What gathers others' rules would be written anew when they go.
+func TestWhatGathersIsDeletedBeforeWhatItGathers(t *testing.T) {
+	var past []manifest.Object
+	seen := map[manifest.ID]Seen{}
+	for _, o := range []manifest.Object{
+		live(t, "{kind: ClusterRole, apiVersion: rbac.authorization.k8s.io/v1, metadata: {name: all}, aggregationRule: {clusterRoleSelectors: [{matchLabels: {part: x}}]}}"),
+		live(t, "{kind: ClusterRole, apiVersion: rbac.authorization.k8s.io/v1, metadata: {name: part, labels: {part: x}}}"),
+		live(t, "{kind: Deployment, apiVersion: apps/v1, metadata: {name: first}}"),
+	} {
+		past = append(past, o)
+		seen[o.ID()] = Seen{Live: o.Unstructured}
+	}
+	var names []string
+	for _, c := range NewPlan(web, nil, past, seen, Coming{}).doomed() {
+		names = append(names, c.Name)
+	}
+	if got := strings.Join(names, " "); got != "first all part" {
+		t.Errorf("deleted in the order %s", got)
+	}
+}

@@ -81,9 +81,9 @@ func (c *Cluster) healthOf(id manifest.ID) Health {
 var ErrMissing = errors.New("it was deleted by somebody else")
 
 // Wait returns when all objects are healthy; see WaitFor. It returns ErrMissing as
-// soon as one of them is not there any more.
+// soon as one of them is not there any more, unless it had ended.
 func (c *Cluster) Wait(ctx context.Context, objects []manifest.ID, timeout time.Duration, progress func([]Health)) error {
-	w := waiter{cluster: c, objects: objects, judge: c.healthOf, applied: true, progress: progress}
+	w := waiter{cluster: c, objects: objects, judge: c.orEnded(c.healthOf), applied: true, progress: progress}
 	return w.wait(ctx, timeout)
 }
 
@@ -108,7 +108,7 @@ func (c *Cluster) WaitFor(ctx context.Context, objects []manifest.ID, timeout ti
 // waitForEnd is WaitFor for what has to run to its end: a Pod that runs is not
 // done.
 func (c *Cluster) waitForEnd(ctx context.Context, objects []manifest.Object, timeout time.Duration, progress func([]Health)) error {
-	w := waiter{cluster: c, objects: idsOf(objects), judge: c.endOf, applied: true, progress: progress}
+	w := waiter{cluster: c, objects: idsOf(objects), judge: c.orEnded(c.endOf), applied: true, progress: progress}
 	return w.wait(ctx, timeout)
 }
 
@@ -319,7 +319,11 @@ func (c *Cluster) HealthNow(ctx context.Context, objects []manifest.Object) ([]H
 		if err != nil {
 			return err
 		}
-		out[index[o.ID()]] = HealthOf(o.ID(), live)
+		h := HealthOf(o.ID(), live)
+		if live == nil && Fleeting(o.Unstructured) {
+			h = Health{ID: o.ID(), State: Healthy}
+		}
+		out[index[o.ID()]] = h
 		return nil
 	})
 	return out, err

@@ -312,14 +312,18 @@ func (r *Repository) Last(ref Ref) (Head, error) {
 	return r.head(ref, pointer{name, at[name]})
 }
 
-// openBare opens a clone, or makes an empty one. Objects over 1 MiB are not kept
-// in memory.
+// largeObject is from what size on objects are read piece by piece. go-git then mistakes
+// a delta that takes pieces of a file in any other order than theirs, so that is left to
+// what is larger than a chart may be.
+const largeObject = 32 << 20
+
+// openBare opens a clone, or makes an empty one.
 func openBare(dir string) (*git.Repository, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	store := filesystem.NewStorageWithOptions(osfs.New(dir), cache.NewObjectLRU(16*cache.MiByte),
-		filesystem.Options{LargeObjectThreshold: 1 << 20})
+		filesystem.Options{LargeObjectThreshold: largeObject})
 	repo, err := git.Open(store, nil)
 	if errors.Is(err, git.ErrRepositoryNotExists) {
 		return git.Init(store, nil)

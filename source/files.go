@@ -125,6 +125,9 @@ func (t *treeFS) file(name string) (fs.File, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: err}
 	}
+	if plumbing.ComputeHash(plumbing.BlobObject, raw) != f.Hash {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errMisread}
+	}
 	if isPointer(raw) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errPointer}
 	}

@@ -203,3 +203,39 @@ func TestAFileThatIsMissingIsNoticed(t *testing.T) {
 		t.Errorf("file %s: %q, %v", blob, raw, err)
 	}
 }
+
+// git stores a large file that changed as a delta, which may take pieces of the
+// former one in any order.
+func TestALargeFileThatChangedIsReadAsItIs(t *testing.T) {
+	r := newRemote(t)
+	var parts [4]bytes.Buffer
+	for i, lines := range []int{10, 20000, 10000, 30000} {
+		for n := range lines {
+			fmt.Fprintf(&parts[i], "part %d, line %d of it\n", i, n*n)
+		}
+	}
+	join := func(order ...int) (text string) {
+		for _, i := range order {
+			text += parts[i].String()
+		}
+		return text
+	}
+	texts := map[string]string{}
+	head := ""
+	for _, text := range []string{join(0, 1, 0, 3), join(0, 1, 2, 3)} { // the larger is what the other becomes a delta of
+		head = r.commit("large.yaml", text, "another order")
+		texts[head] = text
+	}
+	r.git(r.bare, "repack", "-qadf")
+	repo := open(t, r, filepath.Join(t.TempDir(), "clone"))
+	fetch(t, repo, head)
+	for commit, want := range texts {
+		rev, err := repo.Revision(commit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := fs.ReadFile(rev.Files, "large.yaml"); err != nil || string(got) != want {
+			t.Errorf("%d bytes were read, which are not the %d of commit %s: %v", len(got), len(want), commit, err)
+		}
+	}
+}

@@ -17,6 +17,7 @@ var (
 	errSubmodule = errors.New("it is a submodule, which is not followed: vendor its files")
 	errSpecial   = errors.New("it is neither a file nor a folder: take it away")
 	errPointer   = errors.New("it is a Git LFS pointer, and LFS is not supported: commit the file itself")
+	errMisread   = errors.New("what was read is not what the commit has: split the file into smaller ones")
 )
 
 // pointerStart is how a file that Git LFS keeps elsewhere begins, by its

@@ -1,0 +1,44 @@
+package apply
+
+import (
+	"testing"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+)
+
+func TestTheEndOfAHookThatIsGone(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		gone string
+		want State
+	}{
+		"a Job that was deleted once it completed has completed": {`{kind: Job, apiVersion: batch/v1, metadata: {name: x, resourceVersion: "7"}, status: {conditions: [{type: Complete, status: "True"}]}}`, Healthy},
+		"one that was being deleted has completed all the same": {`{kind: Job, apiVersion: batch/v1, metadata: {name: x, resourceVersion: "7", deletionTimestamp: "2026-01-01T00:00:00Z"},
+  status: {conditions: [{type: Complete, status: "True"}]}}`, Healthy},
+		"one that failed has failed":                                    {`{kind: Job, apiVersion: batch/v1, metadata: {name: x, resourceVersion: "7"}, status: {conditions: [{type: Failed, status: "True"}]}}`, Unhealthy},
+		"one that was deleted while it ran is missing":                  {`{kind: Job, apiVersion: batch/v1, metadata: {name: x, resourceVersion: "7"}, status: {active: 1}}`, Missing},
+		"a Pod that succeeded has ended":                                {`{kind: Pod, apiVersion: v1, metadata: {name: x, resourceVersion: "7"}, status: {phase: Succeeded}}`, Healthy},
+		"a Pod that was ready and ran when it was deleted is missing":   {`{kind: Pod, apiVersion: v1, metadata: {name: x, resourceVersion: "7"}, status: {phase: Running, conditions: [{type: Ready, status: "True"}]}}`, Missing},
+		"of what is of no such kind nothing is kept, and it is missing": {`{kind: ConfigMap, apiVersion: v1, metadata: {name: x, resourceVersion: "7"}}`, Missing},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			cluster, err := Connect(&rest.Config{Host: "http://127.0.0.1:1"}, "prod", nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer cluster.Live.Close()
+			o := parse(t, c.gone)[0]
+			text, err := yaml.YAMLToJSON([]byte(c.gone))
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := &kept{kind: o.GroupVersionKind(), text: text}
+			k.Name, k.Namespace, k.ResourceVersion = "x", o.ID().Namespace, "7"
+			cluster.Live.event(k, false)
+			cluster.Live.event(k, true)
+			if h := cluster.orEnded(cluster.endOf)(o.ID()); h.State != c.want {
+				t.Errorf("%s (%s), want %s", h.State, h.Reason, c.want)
+			}
+		})
+	}
+}
