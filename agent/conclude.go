@@ -230,8 +230,8 @@ func (e *environment) describeReleases(jobs []*job) {
 	states := make([]ReleaseState, 0, len(jobs))
 	for _, j := range jobs {
 		current := j.state.History.Current()
-		if !j.state.Listed && current == nil {
-			continue
+		if !j.state.Listed && len(j.state.History.Intended()) == 0 {
+			continue // what may be there still is not forgotten, also by who starts anew
 		}
 		s := ReleaseState{Name: j.key.name, Namespace: j.key.namespace, Healthy: current != nil, BlockedBy: j.blocked, DependsOn: j.spec.DependsOn}
 		if j.prepared == nil { // environment.yaml does not list it, or can't be read

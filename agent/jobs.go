@@ -173,7 +173,7 @@ func (e *environment) keepUnread(l *loaded, j *job) {
 // tried again, and it was not yet.
 func (e *environment) retryAsked(control Control, key releaseKey) bool {
 	last := e.historyOf(key).Last()
-	return last != nil && last.Revision <= control.Retry[key.String()] && control.Sync != nil && e.retried[key] != control.Sync.ID
+	return last != nil && last.Revision <= control.Retry[key.String()] && control.Sync != nil && e.retried[key] != control.Sync.ID && last.Request != control.Sync.ID
 }
 
 const refusedText = "the commit is refused"

@@ -18,9 +18,19 @@ func (e *environment) uninstall(ctx, waits context.Context, j *job) error {
 	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(Uninstall), Revision: last.Revision, Outcome: string(Progressing)}
 	log := e.log.With("release", j.spec.Name)
 	log.Info("uninstall", "reason", j.decision.Reason)
-	if last.Status != release.StatusUninstalling {
+	begun := last.Status == release.StatusUninstalling
+	if !begun {
 		last.HookEvent, last.HooksDone = "", 0
-		if err := e.cluster.Records.Conclude(ctx, last, last.Outcome, release.StatusUninstalling, "Deletion in progress"); err != nil {
+	}
+	if j.state.Retry {
+		last.Request = e.requestNow() // an uninstall has no record of its own that would tell
+	}
+	if !begun || j.state.Retry {
+		outcome := last.Outcome
+		if outcome == record.Stuck {
+			outcome = record.Abandoned // an interruption does not end it
+		}
+		if err := e.cluster.Records.Conclude(ctx, last, outcome, release.StatusUninstalling, "Deletion in progress"); err != nil {
 			return err
 		}
 	}

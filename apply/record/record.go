@@ -29,6 +29,7 @@ const (
 	labelOutcome     = labelPrefix + "outcome"
 	labelAction      = labelPrefix + "action"
 	labelHooks       = labelPrefix + "hooks"
+	labelRequest     = labelPrefix + "request"
 )
 
 // Outcome says what became of a record's rollout.
@@ -74,6 +75,8 @@ type Record struct {
 	// event's, in their order.
 	HookEvent string
 	HooksDone int
+	// Request names the request for which its uninstall was tried again last.
+	Request string
 	// Left is how each object of the manifest was left, in its order: the agent's
 	// projections, to be believed after a restart. Empty if that is not known.
 	Left []byte

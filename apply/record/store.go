@@ -128,7 +128,7 @@ func read(s *corev1.Secret) (*Record, bool) {
 		r.Digest, r.Commit, r.Environment = s.Labels[labelDigest], s.Labels[labelCommit], s.Labels[labelEnvironment]
 		r.Outcome, r.Action = Outcome(s.Labels[labelOutcome]), Action(s.Labels[labelAction])
 		event, n, _ := strings.Cut(s.Labels[labelHooks], ".")
-		r.HookEvent = event
+		r.HookEvent, r.Request = event, s.Labels[labelRequest]
 		r.HooksDone, _ = strconv.Atoi(n) // none that can be read is none that was done
 	}
 	for k, v := range s.Labels {
@@ -250,6 +250,9 @@ func (r *Record) allLabels(stamp string) map[string]string {
 	})
 	if r.HookEvent != "" {
 		labels[labelHooks] = r.HookEvent + "." + strconv.Itoa(r.HooksDone)
+	}
+	if r.Request != "" {
+		labels[labelRequest] = r.Request
 	}
 	return labels
 }

@@ -80,7 +80,7 @@ func eventually(ts *testscript.TestScript, check func() string) {
 
 func output(ts *testscript.TestScript, args ...string) (string, error) {
 	var env []string
-	for _, name := range []string{"PATH", "KUBECONFIG", "HOME", "TETHER_NAMESPACE", "TETHER_REPO"} {
+	for _, name := range []string{"PATH", "KUBECONFIG", "HOME", "NS", "TETHER_NAMESPACE", "TETHER_REPO"} {
 		env = append(env, name+"="+ts.Getenv(name))
 	}
 	path := args[0]
