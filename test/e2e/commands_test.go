@@ -97,11 +97,29 @@ func output(ts *testscript.TestScript, args ...string) (string, error) {
 }
 
 // snapshot writes every object of the script's namespace to a file, one a line
-// with its UID and resource version: snapshot FILE.
+// with its UID and resource version, once the cluster's controllers are done with
+// them: snapshot FILE.
 func snapshot(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: snapshot FILE")
 	}
+	const settled = 4 // how many looks in a row see the same
+	last, same := "", 0
+	eventually(ts, func() string {
+		now := objectsOf(ts)
+		if now != last {
+			last, same = now, 0
+		}
+		if same++; same < settled {
+			return "objects change:\n" + now
+		}
+		return ""
+	})
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(last), 0o600))
+}
+
+// objectsOf lists the objects of the script's namespace.
+func objectsOf(ts *testscript.TestScript) string {
 	const kinds = "deployments,statefulsets,jobs,pods,services,configmaps,secrets,serviceaccounts,roles,persistentvolumeclaims"
 	const columns = "custom-columns=KIND:.kind,NAME:.metadata.name,UID:.metadata.uid,VERSION:.metadata.resourceVersion"
 	out, err := output(ts, "kubectl", "get", kinds, "--namespace", ts.Getenv("NS"), "--output", columns)
@@ -112,7 +130,7 @@ func snapshot(ts *testscript.TestScript, neg bool, args []string) {
 	if err != nil {
 		ts.Fatalf("snapshot: %s", namespaces)
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out+namespaces), 0o600))
+	return out + namespaces
 }
 
 // runs holds the Deployment web to run a tag now: runs TAG.
