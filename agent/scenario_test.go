@@ -187,8 +187,12 @@ func TestCommitsFasterThanTheyAreRendered(t *testing.T) {
 	if err := a.Once(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	// The agent may be done before there are ten: it need not wait for who commits.
+	if next < 10 {
+		deployed = len(s.recordsOf(t))
+	}
 	if deployed == 0 {
-		t.Error("of ten commits none was carried out")
+		t.Errorf("of %d commits none was carried out", next)
 	}
 }
 
