@@ -68,6 +68,16 @@ func (w *world) announce(p *process, provider, secret string) int {
 	return resp.StatusCode
 }
 
+// hooked starts an agent that hears of pushes by its webhook, long before it polls.
+func (w *world) hooked(folder string) *process {
+	w.t.Helper()
+	secret := filepath.Join(w.dir, "secret")
+	if err := os.WriteFile(secret, []byte("s3cret\n"), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	return w.agent(folder, "--interval", "1h", "--listen", "127.0.0.1:0", "--webhook-secret-file", secret)
+}
+
 // Each provider's push is live long before the interval is over, if it proves that
 // it knows the secret.
 func TestAPushThatAProviderAnnouncesIsLiveAtOnce(t *testing.T) {
@@ -76,11 +86,7 @@ func TestAPushThatAProviderAnnouncesIsLiveAtOnce(t *testing.T) {
 	w.environment("{name: web, chart: charts/web, values: [web.yaml]}")
 	w.write("environments/prod/web.yaml", "tag: v0\n")
 	head := w.commit("First")
-	secret := filepath.Join(w.dir, "secret")
-	if err := os.WriteFile(secret, []byte("s3cret\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	agent := w.agent("a", "--interval", "1h", "--listen", "127.0.0.1:0", "--webhook-secret-file", secret)
+	agent := w.hooked("a")
 	w.await(head, "applied")
 	for provider := range announcements {
 		tag := "v-" + strings.ReplaceAll(strings.ToLower(provider), " ", "-")
@@ -110,16 +116,9 @@ func TestAnAnnouncedPushIsLiveAtOnce(t *testing.T) {
 	w.environment("{name: web, chart: charts/web, values: [web.yaml]}")
 	w.write("environments/prod/web.yaml", "tag: v1\n")
 	head := w.commit("First")
-	secret := filepath.Join(w.dir, "secret")
-	if err := os.WriteFile(secret, []byte("s3cret\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	start := func(name string) *process {
-		return w.agent(name, "--interval", "1h", "--listen", "127.0.0.1:0", "--webhook-secret-file", secret)
-	}
-	leader := start("a")
+	leader := w.hooked("a")
 	w.await(head, "applied")
-	other := start("b")
+	other := w.hooked("b")
 	w.eventually(func() error { return answers(other) })
 
 	w.write("environments/prod/web.yaml", "tag: v2\n")
