@@ -5,10 +5,10 @@ GO_FOLDERS := agent apply charts cmd drift render source test
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build controlplane tools test lint bench fuzz walk demo image clean
+.PHONY: help build controlplane tools test test-race cover lint bench fuzz walk demo image clean
 
 help: ## list what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## build bin/tether
 	@echo "building bin/tether; the first time takes some minutes on two cores"
@@ -31,7 +31,14 @@ bin/helm bin/staticcheck bin/registry bin/local-kms: test/tools/go.mod
 	cd test/tools && go build -o ../../bin/ helm.sh/helm/v3/cmd/helm honnef.co/go/tools/cmd/staticcheck github.com/distribution/distribution/v3/cmd/registry github.com/nsmithuk/local-kms
 
 test: build controlplane tools ## run all tests, on a real control plane
-	go test -p 2 -timeout 20m ./...
+	go test -p 2 -timeout 40m ./...
+
+RACE := ./agent/... ./apply/graph ./apply/health ./drift ./render/manifest ./test/faults
+test-race: controlplane ## run the tests of the loop and of pure packages with the race detector
+	CGO_ENABLED=1 go test -race -short -p 2 -timeout 20m $(RACE)
+
+cover: build controlplane tools ## run all tests, and tell by package how much of it they reach
+	go test -p 2 -timeout 40m -cover ./... | sed -nE 's/^ok[[:space:]]+([^[:space:]]+).*coverage: ([0-9.]+%).*/\2\t\1/p' | sort -n
 
 lint: tools ## vet, staticcheck, gofmt, tidy modules, import rules
 	@test -z "$$(gofmt -l $(GO_FOLDERS))" || { gofmt -l $(GO_FOLDERS); echo "format these with gofmt -w"; exit 1; }
@@ -52,6 +59,8 @@ fuzz: build controlplane ## fuzz the parsers and the field projection, some minu
 	go test -run '^$$' -fuzz FuzzCompare -fuzztime 60s ./drift
 	TETHER_FUZZ_EDITS=$${TETHER_FUZZ_EDITS:-5000} go test -run ProjectionNeverHides -count 1 -timeout 30m -v ./test/live
 	go test -run '^$$' -fuzz FuzzDecrypt -fuzztime 60s ./render/sops
+	go test -run '^$$' -fuzz FuzzSet -fuzztime 60s ./render/edit
+	go test -run '^$$' -fuzz FuzzOf -fuzztime 60s ./apply/health
 	go test -run '^$$' -fuzz FuzzEnvironment -fuzztime 60s ./render
 	go test -run '^$$' -fuzz FuzzReleaseFields -fuzztime 60s ./render
 	go test -run '^$$' -fuzz FuzzIndex -fuzztime 60s ./render/fetch
@@ -60,7 +69,7 @@ fuzz: build controlplane ## fuzz the parsers and the field projection, some minu
 	go test -run '^$$' -fuzz FuzzChart -fuzztime 60s ./render/worker
 
 walk: build controlplane tools ## walk at random through 500 steps of all that happens to an agent, about 20 minutes
-	TETHER_WALK_STEPS=$${TETHER_WALK_STEPS:-500} go test -run TestRandomWalk -timeout 90m -v ./test/e2e
+	TETHER_WALK_STEPS=$${TETHER_WALK_STEPS:-500} TETHER_WALK_SEED=$${TETHER_WALK_SEED:-$$(date +%s)} go test -run TestRandomWalk -timeout 90m -v ./test/e2e
 
 demo: build controlplane ## watch the main job on a real control plane
 	bin/tether demo

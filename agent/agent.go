@@ -17,9 +17,13 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/realm"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/source/outbound"
 )
 
 // Options configure an Agent.
@@ -52,21 +56,36 @@ type Options struct {
 	Profiling bool
 	// Keys say where the keys for SOPS files are.
 	Keys Keys
+	// Reach says what the addresses of checks may lead to.
+	Reach outbound.Rule
+	// Limits say what environments may touch of the cluster; the agent's namespace is known.
+	Limits realm.Limits
 	// Render is what rendering is given from outside.
 	Render render.Config
+	// Health are rules on objects' health, for all environments.
+	Health *health.Rules
+	// UnhealthyAfter is how long a release has to be unhealthy, or healthy again, after its
+	// rollout until that is told; four times as long if it is only in progress.
+	// DefaultUnhealthyAfter if zero.
+	UnhealthyAfter time.Duration
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
+
+// DefaultUnhealthyAfter is how long a release is unhealthy until that is told, where
+// Options do not say.
+const DefaultUnhealthyAfter = 15 * time.Second
 
 // Agent keeps environments tied to one repository, each to its own ref of it.
 type Agent struct {
 	opts     Options
 	repo     *source.Repository
 	log      *slog.Logger
-	metrics  *Metrics
+	metrics  *report.Metrics
 	renderer *render.Renderer
 	poller   *source.Poller
 	envs     []*environment
+	homes    homes
 
 	mu       sync.Mutex
 	fetchErr error
@@ -75,15 +94,18 @@ type Agent struct {
 }
 
 // New returns an Agent. It sends nothing: Run and Once do.
-func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.Logger, m *Metrics) (*Agent, error) {
+func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.Logger, m *report.Metrics) (*Agent, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.UnhealthyAfter == 0 {
+		opts.UnhealthyAfter = DefaultUnhealthyAfter
 	}
 	if opts.HistoryMax == 0 {
 		opts.HistoryMax = 10
 	}
 	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(opts.Render), poller: source.NewPoller(repo), leading: map[string]bool{}}
-	pace := apply.NewPace(opts.Concurrency, m.requested)
+	pace := apply.NewPace(opts.Concurrency, m.Requested)
 	for _, name := range opts.Environments {
 		e, err := newEnvironment(a, name, config, pace)
 		if err != nil {
@@ -109,20 +131,25 @@ func (a *Agent) Run(ctx context.Context) error {
 	wg.Go(func() { a.poll(ctx) })
 	for i, e := range a.envs {
 		wg.Go(func() {
-			errs[i] = lead(ctx, e.cluster, a.opts.Namespace, a.opts.Identity, func(leads bool) { a.turned(e, leads) }, e.run)
+			errs[i] = e.lead(ctx, e.run)
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
+// turned takes note of leadership that was won or lost.
 func (a *Agent) turned(e *environment, leads bool) {
 	a.mu.Lock()
+	led := a.leading[e.name]
 	a.leading[e.name] = leads
 	a.mu.Unlock()
-	a.metrics.leader.WithLabelValues(e.name).Set(bit(leads))
-	if leads {
+	a.metrics.Leads(e.name, leads)
+	switch {
+	case leads:
 		e.log.Info("leading", "identity", a.opts.Identity)
+	case led:
+		e.log.Warn("not leading any more", "identity", a.opts.Identity)
 	}
 }
 
@@ -147,7 +174,7 @@ func (a *Agent) heard(heads source.Heads, err error) {
 	a.mu.Unlock()
 	if err != nil {
 		for _, ref := range a.refs() {
-			a.metrics.fetchFailures.WithLabelValues(ref).Inc()
+			a.metrics.FetchFailed(ref)
 		}
 		if before == nil || before.Error() != err.Error() {
 			a.log.Error("the repository can't be fetched; the last good commit stays in force", "error", err)
@@ -160,9 +187,9 @@ func (a *Agent) heard(heads source.Heads, err error) {
 	}
 	for _, ref := range a.refs() {
 		if head := heads[source.Ref(ref)]; head.Err != nil {
-			a.metrics.fetchFailures.WithLabelValues(ref).Inc()
+			a.metrics.FetchFailed(ref)
 		} else {
-			a.metrics.fetchedNow(ref, head.SHA, a.opts.Now())
+			a.metrics.Fetched(ref, head.SHA, a.opts.Now())
 		}
 	}
 	for _, e := range a.envs {
@@ -223,7 +250,7 @@ func (a *Agent) Once(ctx context.Context) error {
 func (a *Agent) alive() error { return nil }
 
 // ready is what /readyz says: the repository was fetched once, and each
-// environment is led by this process or stands by for another one's.
+// environment is led by this process or stands by for another one's: its Lease can be had or seen.
 func (a *Agent) ready() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -233,17 +260,12 @@ func (a *Agent) ready() error {
 		}
 		return errors.New("the repository has not been fetched yet")
 	}
-	return nil
-}
-
-// eventKind is what Kubernetes calls an event that people should look at.
-func eventKind(v Verdict) string {
-	switch v {
-	case Failed, RolledBack, Refused, Held:
-		return "Warning"
-	default:
-		return "Normal"
+	for _, e := range a.envs {
+		if err := e.lease.trouble(); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // timeOf returns a short duration for people.

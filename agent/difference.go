@@ -11,6 +11,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
@@ -65,7 +68,7 @@ type FieldDifference struct {
 // stay are no difference.
 func (d *Difference) Any() bool {
 	return len(d.Refusals) > 0 || slices.ContainsFunc(d.Releases, func(r ReleaseDifference) bool {
-		return r.Action != string(None) || slices.ContainsFunc(r.Objects, func(o ObjectDifference) bool { return o.Action != string(apply.Unchanged) })
+		return r.Action != string(decide.None) || slices.ContainsFunc(r.Objects, func(o ObjectDifference) bool { return o.Action != string(apply.Unchanged) })
 	})
 }
 
@@ -166,11 +169,11 @@ func between(ctx context.Context, r *render.Renderer, key releaseKey, before, af
 	case before != nil && after != nil && before.Digest == after.Digest:
 		return nil, nil
 	case before == nil:
-		d.Action, d.Reason = string(Install), "environment.yaml lists it now"
+		d.Action, d.Reason = string(decide.Install), "environment.yaml lists it now"
 	case after == nil:
-		d.Action, d.Reason = string(Uninstall), "environment.yaml no longer lists it"
+		d.Action, d.Reason = string(decide.Uninstall), "environment.yaml no longer lists it"
 	default:
-		d.Action, d.Reason = string(Upgrade), "its inputs changed"
+		d.Action, d.Reason = string(decide.Upgrade), "its inputs changed"
 	}
 	if before != nil {
 		opts.IsUpgrade = after != nil
@@ -213,19 +216,20 @@ func (d *ReleaseDifference) mask(from ...*render.Prepared) {
 func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files fs.FS, namespace string, keys Keys) (*Difference, error) {
 	silent := slog.New(slog.DiscardHandler)
 	a := &Agent{opts: Options{Namespace: namespace, Now: time.Now, Keys: keys}, renderer: render.NewRenderer(config), log: silent,
-		metrics: NewMetrics(prometheus.NewRegistry())}
+		metrics: report.NewMetrics(prometheus.NewRegistry())}
 	e := &environment{agent: a, name: c.Environment, log: silent}
 	e.connected(c)
 	e.forget()
 	e.trusting = false
-	var none *ErrNoLedger
+	var none *ledger.ErrNoLedger
 	var err error
-	if e.ledger, err = ReadLedger(ctx, c, namespace); errors.As(err, &none) {
-		e.ledger, err = &Ledger{}, nil
+	if e.ledger, err = ledger.Read(ctx, c, namespace); errors.As(err, &none) {
+		e.ledger, err = &ledger.Ledger{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	a.opts.Limits = asPerson(e.ledger, namespace)
 	l, err := e.readTree(ctx, files, "")
 	if err != nil {
 		return nil, err
@@ -261,9 +265,9 @@ func (j *job) difference() *ReleaseDifference {
 	d := &ReleaseDifference{Name: j.key.name, Namespace: j.key.namespace, Action: string(j.decision.Act), Reason: j.decision.Reason,
 		Objects: objectDifferences(j.owner, j.plan)}
 	if j.err != nil {
-		d.Action, d.Reason = string(Hold), j.err.Error()
+		d.Action, d.Reason = string(decide.Hold), j.err.Error()
 	}
-	if d.Action == string(None) && len(d.Objects) == 0 {
+	if d.Action == string(decide.None) && len(d.Objects) == 0 {
 		return nil
 	}
 	d.mask(j.secrets)

@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"k8s.io/client-go/rest"
 
+	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render"
@@ -27,44 +31,55 @@ type environment struct {
 	log     *slog.Logger
 	cluster *apply.Cluster
 
+	lease    *troubleSaid
+	reporter *report.Reporter
+
 	references *apply.References
 	renderer   *render.Renderer
 
-	wake chan struct{} // a look is asked for; capacity one
+	wake   chan struct{}  // a look is asked for; capacity one
+	beside sync.WaitGroup // what goes on beside the looks
 
 	mu          sync.Mutex
 	head        source.Head
-	gone        string                          // why there is no head, as it was told last
-	dirty       map[manifest.ID]bool            // objects that may have drifted since they were last surveyed
-	news        []news                          // what is to be told
-	scan        []releaseKey                    // what is left to do of a full scan
-	trusting    bool                            // what records say of the cluster is believed: until the first full scan
-	fights      fights                          // objects that are changed again each time they are put back
-	nudged      bool                            // a look is asked for soon
-	active      *active                         // what is being carried out, or nil
-	stopReading context.CancelCauseFunc         // ends the reading and rendering of a head
-	ended       int                             // how many of these newer heads ended in a row
-	waitsFor    map[releaseKey]string           // what its rollouts wait for
-	published   time.Time                       // when that was last put into the ledger
-	locks       map[releaseKey]*sync.Mutex      // held by who works on a release
-	ledger      *Ledger                         // what the last look left; nil before the first
-	doc         apply.Document                  // where the ledger is stored
-	stored      string                          // the text that is stored
-	histories   map[releaseKey]record.History   // every release of the namespaces seen; nil before the first look
-	scopes      map[string]bool                 // namespaces whose records were read
-	loaded      *loaded                         // the head's releases, prepared
-	held        map[releaseKey]*held            // what each release's objects were when last surveyed
-	behind      map[releaseKey]time.Time        // since when a release is not what git asks for
-	retries     map[releaseKey]*retry           // releases that are in trouble, and tried again
-	refusal     refusal                         // what the head was refused for
-	away        retry                           // what the head needs from elsewhere, and could not be had
-	control     Control                         // what people ask for
-	retried     map[releaseKey]string           // the request for which a release was tried again
-	blind       map[string]string               // kinds that can't be watched, and why
-	dirtyMost   int                             // how large dirty may grow until it is tidied
-	moves       []string                        // what of that is not in the ledger yet
-	stirred     map[string]bool                 // what it refers to in the cluster that changed since it was read
-	secrets     map[releaseKey]*render.Prepared // what knows which values of a release are secret
+	gone        string                           // why there is no head, as it was told last
+	dirty       map[manifest.ID]bool             // objects that may have drifted since they were last surveyed
+	news        []news                           // what is to be told
+	turns       []report.Turn                    // releases whose health turned, which is to be told
+	repaired    []ledger.Act                     // drift that was put back, for the ledger
+	scan        []releaseKey                     // what is left to do of a full scan
+	trusting    bool                             // what records say of the cluster is believed: until the first full scan
+	fights      fights                           // objects that are changed again each time they are put back
+	nudged      bool                             // a look is asked for soon
+	active      *active                          // what is being carried out, or nil
+	stopReading context.CancelCauseFunc          // ends the reading and rendering of a head
+	ended       int                              // how many of these newer heads ended in a row
+	waitsFor    map[releaseKey]string            // what its rollouts wait for
+	published   time.Time                        // when that was last put into the ledger
+	locks       map[releaseKey]*sync.Mutex       // held by who works on a release
+	ledger      *ledger.Ledger                   // what the last look left; nil before the first
+	doc         apply.Document                   // where the ledger is stored
+	stored      string                           // the text that is stored
+	histories   map[releaseKey]record.History    // every release of the namespaces seen; nil before the first look
+	scopes      map[string]bool                  // namespaces whose records were read
+	remains     map[releaseKey][]manifest.Object // what is there of releases that have no record of it
+	watched     map[string]bool                  // namespaces whose records are watched
+	damaged     map[string]bool                  // records that were said to be damaged
+	loaded      *loaded                          // the head's releases, prepared
+	held        map[releaseKey]*held             // what each release's objects were when last surveyed
+	retries     map[releaseKey]*retry            // releases that are in trouble, and tried again
+	refusal     refusal                          // what the head was refused for
+	away        retry                            // what the head needs from elsewhere, and could not be had
+	control     ledger.Control                   // what people ask for
+	retried     map[releaseKey]string            // the request for which a release was tried again
+	blind       map[string]string                // kinds that can't be watched, and why
+	dirtyMost   int                              // how large dirty may grow until it is tidied
+	labelled    *loaded                          // the commit whose namespace labels are in place
+	space       watched                          // the namespace whose labels are watched
+	busyUntil   time.Time                        // until when a rollout that somebody else began is left to them
+	unreported  []string                         // references that changed, until the ledger says so
+	stirred     map[string]bool                  // what it refers to in the cluster that changed since it was read
+	secrets     map[releaseKey]*render.Prepared  // what knows which values of a release are secret
 }
 
 // releaseKey identifies a release in the cluster, as in Helm.
@@ -77,8 +92,8 @@ type held struct {
 	revision int
 	ids      []manifest.ID
 	lasting  []manifest.ID // without what the cluster deletes by itself
-	drift    []ObjectDrift
-	foreign  []ObjectDrift
+	drift    []ledger.Drift
+	foreign  []ledger.Drift
 	stale    bool // it is to be surveyed anew
 }
 
@@ -87,6 +102,8 @@ func newEnvironment(a *Agent, name string, config *rest.Config, pace *apply.Pace
 		agent: a, name: name, log: a.log.With("environment", name), wake: make(chan struct{}, 1),
 		ref: a.opts.Refs[name],
 	}
+	e.lease = &troubleSaid{e: e}
+	a.metrics.Begin(name)
 	c, err := apply.Connect(config, name, e.changed, pace)
 	if err != nil {
 		return nil, fmt.Errorf("environment %s: %w", name, err)
@@ -100,7 +117,11 @@ func newEnvironment(a *Agent, name string, config *rest.Config, pace *apply.Pace
 func (e *environment) connected(c *apply.Cluster) {
 	e.cluster, e.references = c, c.References(e.moved)
 	o := e.agent.opts
+	c.Reach = o.Reach
 	e.renderer = e.agent.renderer.With(e.references, o.Keys.For(e.references, e.name, o.Namespace))
+	e.reporter = report.New(e.name, e.log, e.agent.metrics, func(ctx context.Context, name, kind, reason, text string) (bool, error) {
+		return c.Emit(ctx, e.document(), name, kind, reason, text, o.Now())
+	})
 }
 
 // forget drops all that was remembered of the cluster: another leader may have
@@ -111,13 +132,15 @@ func (e *environment) forget() {
 	e.dirty = map[manifest.ID]bool{}
 	e.ledger, e.doc, e.stored = nil, apply.Document{}, ""
 	e.histories, e.scopes = map[releaseKey]record.History{}, map[string]bool{}
+	e.remains = map[releaseKey][]manifest.Object{}
+	e.watched, e.damaged = map[string]bool{}, map[string]bool{}
 	e.loaded, e.held = nil, map[releaseKey]*held{}
-	e.behind = map[releaseKey]time.Time{}
 	e.trusting, e.fights, e.scan = true, fights{}, nil
 	e.active, e.locks = nil, map[releaseKey]*sync.Mutex{}
 	e.secrets = map[releaseKey]*render.Prepared{}
-	e.control, e.retried, e.stirred = Control{}, map[releaseKey]string{}, map[string]bool{}
+	e.control, e.retried, e.stirred = ledger.Control{}, map[releaseKey]string{}, map[string]bool{}
 	e.stopReading, e.ended = func(error) {}, 0
+	e.labelled, e.space = nil, watched{}
 	e.retries, e.refusal, e.away = map[releaseKey]*retry{}, refusal{}, retry{}
 }
 
@@ -136,17 +159,15 @@ func (e *environment) hear(head source.Head) {
 	}
 }
 
-// arrive takes note of the ref's head. A new one ends the reading of the old and the
-// waits for it, but for one that is not trusted: what is under way goes on.
+// arrive takes note of the ref's head. A new one ends the reading of the old, but for one
+// that is not trusted. What is under way goes on until the new one is read: it may leave
+// that as it is.
 func (e *environment) arrive(head source.Head) {
 	e.mu.Lock()
 	isNew := head.SHA != e.head.SHA || reason(head.Untrusted) != reason(e.head.Untrusted)
 	e.head = head
 	if isNew && head.Untrusted == nil {
 		e.stopReading(errSuperseded)
-		if e.active != nil {
-			e.active.stop(errSuperseded)
-		}
 	}
 	e.mu.Unlock()
 	if isNew {
@@ -233,7 +254,7 @@ func (e *environment) trigger() {
 func (e *environment) run(ctx context.Context) {
 	e.forget()
 	e.mistrustHead()
-	if err := e.cluster.WatchDocument(ctx, controlOf(e.name, e.agent.opts.Namespace), e.instructed); err != nil {
+	if err := e.cluster.WatchDocument(ctx, ledger.ControlDocument(e.name, e.agent.opts.Namespace), e.instructed); err != nil {
 		e.log.Error("what people ask for can't be watched", "error", err)
 	}
 	defer e.settled()
@@ -261,6 +282,7 @@ func (e *environment) settled() {
 	if a := e.underWay(); a != nil {
 		<-a.done
 	}
+	e.beside.Wait()
 }
 
 // looked logs how a look ended and says when to look again by itself.
@@ -268,8 +290,8 @@ func (e *environment) looked(ctx context.Context, err error, retry *backoff) tim
 	switch {
 	case err == nil:
 		retry.reset()
-		e.agent.metrics.passes.WithLabelValues(e.name, "ok").Inc()
-		return time.Hour
+		e.agent.metrics.Looked(e.name, nil)
+		return e.untilRetry()
 	case ctx.Err() != nil:
 		return time.Hour
 	case errors.Is(err, errInterrupted):
@@ -277,13 +299,13 @@ func (e *environment) looked(ctx context.Context, err error, retry *backoff) tim
 	case errors.Is(err, errRefused):
 		return min(max(e.refusal.until.Sub(e.agent.opts.Now()), 0), e.untilRetry())
 	case errors.Is(err, errAway):
-		e.agent.metrics.passes.WithLabelValues(e.name, "error").Inc()
+		e.agent.metrics.Looked(e.name, err)
 		return min(max(e.away.until.Sub(e.agent.opts.Now()), 0), e.untilRetry())
 	case len(e.retries) > 0:
-		e.agent.metrics.passes.WithLabelValues(e.name, "error").Inc()
+		e.agent.metrics.Looked(e.name, err)
 		return e.untilRetry()
 	default:
-		e.agent.metrics.passes.WithLabelValues(e.name, "error").Inc()
+		e.agent.metrics.Looked(e.name, err)
 		next := retry.next()
 		e.log.Warn("will try again", "error", err, "in", timeOf(next))
 		return next
@@ -295,15 +317,17 @@ func (e *environment) looked(ctx context.Context, err error, retry *backoff) tim
 func (e *environment) untilChange() time.Duration {
 	now := e.agent.opts.Now()
 	if e.underWay() != nil {
-		if head := e.ledger.Head(); head.Verdict == Progressing && e.waitingFor() != head.Reason {
-			return e.until(e.published.Add(publishEvery))
+		if head := e.ledger.Head(); head.Verdict == ledger.Progressing && e.waitingFor() != head.Reason {
+			return e.until(sooner(e.published.Add(publishEvery), e.nextTelling(now)))
 		}
 	}
-	next := e.controlNow().nextEnd(now)
+	next := sooner(e.controlNow().NextEnd(now), e.nextTelling(now))
+	if e.busyUntil.After(now) {
+		next = sooner(next, e.busyUntil)
+	}
 	if l := e.loaded; l != nil && l.env != nil {
-		if _, change := closed(l.env.Windows, now); !change.IsZero() && (next.IsZero() || change.Before(next)) {
-			next = change
-		}
+		_, change := decide.Closed(l.env.Windows, now)
+		next = sooner(next, change)
 	}
 	return e.until(next)
 }
@@ -316,60 +340,6 @@ func (e *environment) until(at time.Time) time.Duration {
 	return max(at.Sub(e.agent.opts.Now()), 0)
 }
 
-// once looks until the head has a verdict, and returns an error if it is not a
-// good one.
-func (e *environment) once(ctx context.Context) error {
-	holder, err := e.cluster.LeaseHolder(ctx, e.agent.opts.Namespace, LeaseName(e.name), e.agent.opts.Now())
-	if err != nil {
-		return fmt.Errorf("environment %s: %w", e.name, err)
-	}
-	if holder != "" && holder != e.agent.opts.Identity {
-		return fmt.Errorf("environment %s: %s leads it: stop that agent first, or leave it the work", e.name, holder)
-	}
-	var retry backoff
-	const tries = 4
-	for try := 1; ; try++ {
-		err := e.look(ctx)
-		if a := e.underWay(); err == nil && a != nil {
-			<-a.done
-			err = e.look(ctx)
-		}
-		switch {
-		case err == nil || errors.Is(err, errRefused):
-			return e.verdict()
-		case errors.Is(err, errInterrupted):
-			continue
-		case ctx.Err() != nil:
-			return fmt.Errorf("environment %s: interrupted; another run goes on with it", e.name)
-		case try >= tries:
-			return fmt.Errorf("environment %s: %w", e.name, err)
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(retry.next()):
-		}
-	}
-}
-
-// VerdictError says that an environment is not what git asks for.
-type VerdictError struct {
-	Environment string
-	Entry
-}
-
-// Error says which commit got which verdict, and why.
-func (v *VerdictError) Error() string {
-	return fmt.Sprintf("environment %s: %s at %.7s: %s", v.Environment, v.Verdict, v.Commit.Commit, v.Reason)
-}
-
-func (e *environment) verdict() error {
-	head := e.ledger.Head()
-	if head == nil || head.Verdict == Applied || head.Verdict == NoOp {
-		return nil
-	}
-	return &VerdictError{Environment: e.name, Entry: *head}
-}
-
 // backoff is the time to wait before another try: doubled each time from one
 // second up to a minute, give or take a fifth.
 type backoff struct{ last time.Duration }
@@ -380,3 +350,31 @@ func (b *backoff) next() time.Duration {
 }
 
 func (b *backoff) reset() { b.last = 0 }
+
+var errPaused error = &interruption{"it was paused"}
+
+// instructed takes note of what people ask for, and has it looked at.
+func (e *environment) instructed(text string) {
+	control, err := ledger.ParseControl(text)
+	if err != nil {
+		e.log.Error("what was asked for can't be read", "error", err)
+		return
+	}
+	e.mu.Lock()
+	before := e.control
+	e.control = control
+	if a := e.active; a != nil && !slices.Equal(before.Pauses, control.Pauses) {
+		a.stop(errPaused) // what may go on is decided anew
+	}
+	e.mu.Unlock()
+	if control.Sync != nil && (before.Sync == nil || before.Sync.ID != control.Sync.ID) {
+		e.agent.fetchNow()
+	}
+	e.trigger()
+}
+
+func (e *environment) controlNow() ledger.Control {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.control
+}

@@ -60,11 +60,11 @@ func (e *environment) putBack(ctx context.Context, j *job, c apply.Change) {
 		return
 	}
 	time.AfterFunc(pause, e.trigger)
-	e.agent.metrics.fights.WithLabelValues(e.name, j.spec.Name).Inc()
+	e.agent.metrics.Fought(e.name, j.spec.Name)
 	text := fmt.Sprintf("release %s: %s was put back %d times in a row, and changed again by %s: it is left alone for %s; take the field out of the chart, or the other writer away",
 		j.spec.Name, c.ID, f.times, rivalOf(j, c), pause)
 	e.log.Warn("fight", "release", j.spec.Name, "object", c.ID.String(), "by", rivalOf(j, c), "times", f.times, "pause", timeOf(pause))
-	e.emit(ctx, "Warning", "Fight", text)
+	e.reporter.Say(ctx, "Warning", "Fight", text)
 }
 
 // forgetFights drops those that are over; e.mu is held.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -28,19 +29,32 @@ func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.G
 	if a.opts.Profiling {
 		profile(mux)
 	}
-	mux.Handle("/webhook", a.newWebhook())
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	mux.Handle("/webhook", a.newWebhook(ctx))
 	listening(l.Addr())
+	if err := serve(ctx, l, mux, connectionsFor(descriptors()), a.log); err != nil {
+		return fmt.Errorf("serve on %s: %w", address, err)
+	}
+	return nil
+}
+
+// serve answers on a listener until ctx ends. Who is slow, or silent, is cut off.
+func serve(ctx context.Context, l net.Listener, handler http.Handler, limit int, to *slog.Logger) error {
+	bounded := newConnections(l, limit)
+	server := &http.Server{Handler: handler, ConnState: bounded.changed, MaxHeaderBytes: maxHeaders,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: slog.NewLogLogger(to.Handler(), slog.LevelWarn)}
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		<-ctx.Done()
 		bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		_ = server.Shutdown(bye) // the process ends anyway
+		if server.Shutdown(bye) != nil { // who is slow does not keep the process
+			_ = server.Close()
+		}
 	}()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve on %s: %w", address, err)
+	if err := server.Serve(bounded); !errors.Is(err, http.ErrServerClosed) {
+		return err
 	}
 	<-stopped
 	return nil

@@ -7,9 +7,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/graph"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
@@ -23,14 +27,15 @@ type job struct {
 	former   []string         // what it depended on when the ledger was last written
 	prepared *render.Prepared // nil for a release that is not listed
 	secrets  *render.Prepared // knows which values are secret; that of the last good commit if this one is refused
-	state    State
+	state    decide.State
 	owner    apply.Owner
 	asked    string // the input digest that git asks for, refused or not
-	decision Decision
+	decision decide.Decision
 	release  *manifest.Release // what the cluster is to be held to; nil when nothing is to be looked at
 	want     []manifest.Object // its objects as they are applied; nil once they were surveyed for a rollout
 	ids      []manifest.ID     // theirs
 	lasting  []manifest.ID     // without what the cluster deletes by itself
+	remains  []manifest.Object // what is there of it, when no record tells
 	had      int               // how many objects the release may have in the cluster
 	needs    []*job            // the releases that it depends on, near ones
 	plan     apply.Plan
@@ -39,7 +44,12 @@ type job struct {
 	waits    error // the trouble for which it waits until it is tried again
 	err      error // it could not be looked at
 	blocked  []string
-	outcome  ReleaseOutcome
+	outcome  ledger.Outcome
+	commit   string          // the commit that its rollout belongs to
+	leaving  []ledger.Object // what its former rollouts deleted and was not gone
+	left     []manifest.ID   // what its rollout deleted and is not gone
+	applied  bool            // its rollout came to its objects
+	over     atomic.Bool     // its rollout has ended
 }
 
 // unlistedTimeout bounds what is done about a release that environment.yaml says
@@ -97,13 +107,19 @@ func abortTogether(jobs []*job) {
 	}
 }
 
-// owned returns the releases whose newest record is this environment's.
+// owned returns the releases whose newest record is this environment's, and those that are
+// there without any.
 func (e *environment) owned() []releaseKey {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	var out []releaseKey
 	for key, h := range e.histories {
-		if h.Last().Environment == e.name {
+		if last := h.Last(); last != nil && last.Environment == e.name {
+			out = append(out, key)
+		}
+	}
+	for key := range e.remains {
+		if e.histories[key].Last() == nil {
 			out = append(out, key)
 		}
 	}
@@ -118,11 +134,11 @@ func (e *environment) historyOf(key releaseKey) record.History {
 
 func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec, p *render.Prepared) *job {
 	now, control := e.agent.opts.Now(), e.controlNow()
-	j := &job{key: key, spec: spec, prepared: p, former: e.ledger.formerly(key)}
-	j.owner = apply.Owner{Environment: e.name, Name: key.name, Namespace: key.namespace}
-	j.state = State{
-		Environment: e.name, Listed: p != nil, History: e.historyOf(key), OnFailure: spec.OnFailure,
-		Retry: e.retryAsked(control, key),
+	j := &job{key: key, spec: spec, prepared: p, former: e.formerly(key), remains: e.remainsOf(key), leaving: e.ledger.LeavingOf(key.namespace, key.name)}
+	j.owner = apply.Owner{Environment: e.name, Name: key.name, Namespace: key.namespace, Realm: l.realm}
+	j.state = decide.State{
+		Environment: e.name, Listed: p != nil, History: e.historyOf(key), OnFailure: spec.OnFailure, Retries: spec.Retries,
+		Retry: e.retryAsked(control, key), Runs: j.remains != nil,
 	}
 	if t := l.inForce; t != nil {
 		j.state.Correct = t.Drift != "report"
@@ -133,10 +149,11 @@ func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec,
 			j.state.OnFailure = "rollback"
 		}
 		if e.ledger.Applied != nil { // what was never there may come at any time
-			j.state.Closed, _ = closed(l.env.Windows, now)
+			j.state.Closed, _ = decide.Closed(l.env.Windows, now)
 		}
 	}
-	if p := control.paused(key.name, now); p != nil {
+	j.state.Busy = e.helmAtWork(j.state.History, now)
+	if p := control.Paused(key.name, now); p != nil {
 		j.state.Paused = p.String()
 	}
 	if p != nil {
@@ -151,9 +168,45 @@ func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec,
 	}
 	if l.unread() != nil {
 		e.keepUnread(l, j)
+	} else {
+		e.handOver(l, j)
 	}
 	j.decide()
 	return j
+}
+
+// helmPatience is how long a rollout that helm began is left to it: a record that is older
+// was left behind by a helm that was interrupted, and is no lock.
+const helmPatience = 30 * time.Second
+
+// helmAtWork says that somebody runs helm on a release right now; empty if nobody does.
+func (e *environment) helmAtWork(h record.History, now time.Time) string {
+	last := h.Last()
+	if last == nil || last.Ours() || !last.Status.IsPending() {
+		return ""
+	}
+	until := last.Updated().Add(helmPatience)
+	if !now.Before(until) {
+		return ""
+	}
+	e.busy(until, now)
+	return fmt.Sprintf("helm is in the middle of revision %d", last.Revision)
+}
+
+// busy has the environment looked at again when the first of those who are at work should
+// have ended.
+func (e *environment) busy(until, now time.Time) {
+	if !e.busyUntil.After(now) || until.Before(e.busyUntil) {
+		e.busyUntil = until
+	}
+}
+
+// formerly returns what a release depended on when the ledger was last written.
+func (e *environment) formerly(key releaseKey) []string {
+	if r := e.ledger.Release(key.namespace, key.name); r != nil {
+		return r.DependsOn
+	}
+	return nil
 }
 
 // keepUnread keeps a release as it is while the commit can't be carried out. What it
@@ -171,7 +224,7 @@ func (e *environment) keepUnread(l *loaded, j *job) {
 
 // retryAsked reports whether somebody asked for what failed of a release to be
 // tried again, and it was not yet.
-func (e *environment) retryAsked(control Control, key releaseKey) bool {
+func (e *environment) retryAsked(control ledger.Control, key releaseKey) bool {
 	last := e.historyOf(key).Last()
 	return last != nil && last.Revision <= control.Retry[key.String()] && control.Sync != nil && e.retried[key] != control.Sync.ID && last.Request != control.Sync.ID
 }
@@ -180,13 +233,13 @@ const refusedText = "the commit is refused"
 
 // keep has the job begin nothing new.
 func (j *job) keep(why string) {
-	j.state = j.state.keep(why)
+	j.state = j.state.Keep(why)
 	j.release = nil
 	j.decide()
 }
 
 func (j *job) decide() {
-	j.decision = Decide(j.state)
+	j.decision = decide.Decide(j.state)
 	if j.state.Kept != "" && j.asked != j.state.Want && !j.decision.Behind {
 		j.decision.Behind = true
 		if j.decision.Reason == "" {
@@ -197,19 +250,36 @@ func (j *job) decide() {
 
 // changes reports whether the job is a new rollout, as opposed to keeping what
 // is there.
-func (j *job) changes() bool {
-	switch j.decision.Act {
-	case Install, Upgrade, Rollback, Resume, Uninstall:
-		return true
-	}
-	return false
-}
+func (j *job) changes() bool { return j.decision.Changes() }
 
 // acts reports whether there is anything to be done.
-func (j *job) acts() bool { return j.decision.Act != None && j.decision.Act != Hold }
+func (j *job) acts() bool { return j.decision.Acts() }
+
+// goesBack reports whether the job returns to what ran before.
+func (j *job) goesBack() bool {
+	if j.decision.Act == decide.Resume {
+		p := j.state.History.Pending()
+		return p != nil && p.Action == record.Rollback
+	}
+	return j.decision.Act == decide.Rollback
+}
+
+// order is the graph of what is to be done in one look.
+func order(jobs []*job, atomic bool) *graph.Graph {
+	releases := make([]decide.Release, len(jobs))
+	for i, j := range jobs {
+		releases[i] = decide.Release{Key: j.key.String(), Name: j.spec.Name, Listed: j.state.Listed, DependsOn: j.spec.DependsOn,
+			Former: j.former, Decision: j.decision, Back: j.goesBack(), Aborted: j.state.Aborted != ""}
+	}
+	g, gates := decide.Order(releases, atomic)
+	for _, j := range jobs {
+		j.gate = gates[j.key.String()]
+	}
+	return g
+}
 
 // fails reports whether it is known that the job will not be what git asks for.
-func (j *job) fails() bool { return j.decision.Act == Hold || j.waits != nil }
+func (j *job) fails() bool { return j.decision.Act == decide.Hold || j.waits != nil }
 
 func byKey(jobs []*job) map[string]*job {
 	out := make(map[string]*job, len(jobs))

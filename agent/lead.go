@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/client-go/tools/leaderelection"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/agent/ledger"
 )
 
 // The Lease's times. A replica looks at the Lease every one to 2.2 retry periods
@@ -20,18 +20,15 @@ const (
 	retryPeriod   = 1500 * time.Millisecond
 )
 
-// LeaseName is the Lease of an environment: who holds it is its only writer.
-func LeaseName(environment string) string { return "tether-" + environment }
-
 // lead runs work whenever this process leads the environment, until ctx ends.
 // Leadership that is lost cancels work's context, and work has returned before
-// leadership is sought again. turned is called when it is won or lost.
-func lead(ctx context.Context, c *apply.Cluster, namespace, identity string, turned func(leads bool), work func(context.Context)) error {
+// leadership is sought again.
+func (e *environment) lead(ctx context.Context, work func(context.Context)) error {
 	for ctx.Err() == nil {
-		if err := c.EnsureNamespace(ctx, namespace, nil); err == nil {
-			if err := term(ctx, c, namespace, identity, turned, work); err != nil {
-				return err
-			}
+		if err := e.cluster.EnsureHome(ctx, e.agent.opts.Namespace); err != nil {
+			e.lease.failed(err)
+		} else if err := e.term(ctx, work); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -42,15 +39,19 @@ func lead(ctx context.Context, c *apply.Cluster, namespace, identity string, tur
 }
 
 // term is one leadership, from standing for it until it ends. When ctx ends,
-// work ends first, and then the Lease is given back: two never write at once.
-func term(ctx context.Context, c *apply.Cluster, namespace, identity string, turned func(bool), work func(context.Context)) error {
+// work ends first, and then the Lease is given back: two never write at once. Nothing is
+// written while the Lease is older than it may be, whatever runs still.
+func (e *environment) term(ctx context.Context, work func(context.Context)) error {
 	office, resign := context.WithCancel(context.WithoutCancel(ctx))
 	defer resign()
 	var worker termWorker
+	name, namespace, identity := ledger.Name(e.name), e.agent.opts.Namespace, e.agent.opts.Identity // who holds the Lease is the only writer
+	lock := &observedLock{Interface: e.cluster.Lock(namespace, name, identity), failed: e.lease.failed}
+	e.cluster.Fence(lock.check)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock:          c.Lock(namespace, LeaseName(c.Environment), identity),
+		Lock:          lock,
 		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
-		Name:            LeaseName(c.Environment),
+		Name:            name,
 		ReleaseOnCancel: true,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(leading context.Context) {
@@ -61,15 +62,15 @@ func term(ctx context.Context, c *apply.Cluster, namespace, identity string, tur
 				leading, stop := context.WithCancel(leading)
 				defer stop()
 				defer context.AfterFunc(ctx, stop)()
-				turned(true)
+				e.agent.turned(e, true)
 				work(leading)
 				resign()
 			},
-			OnStoppedLeading: func() { turned(false) },
+			OnStoppedLeading: func() { e.agent.turned(e, false) },
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("elect a leader of environment %s: %w", c.Environment, err)
+		return fmt.Errorf("elect a leader of environment %s: %w", e.name, err)
 	}
 	defer context.AfterFunc(ctx, func() {
 		if worker.idle() {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/apply/realm"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
 )
@@ -31,6 +33,9 @@ type loaded struct {
 	err       error               // the commit is refused for it
 	inputs    string              // its fingerprint
 	away      error               // what it needs from elsewhere can't be had now; the commit is neither good nor refused
+	files     fs.FS               // the commit's tree
+	realm     realm.Realm         // what the environment may touch
+	claims    claims              // what its environments list; nil before somebody asks
 	asked     string              // the last request of a person when it was begun to be read
 
 	namespaces ensured // in the rollouts of the last look
@@ -53,10 +58,13 @@ type target struct {
 // another look later.
 func (e *environment) look(ctx context.Context) error {
 	if a := e.underWay(); a != nil {
-		if !a.ended() {
-			return e.tend(ctx, a)
+		if a.ended() {
+			return e.conclude(ctx, a)
 		}
-		return e.conclude(ctx, a)
+		if err := e.heed(ctx, a); err != nil {
+			return err
+		}
+		return e.tend(ctx, a)
 	}
 	head := e.headNow()
 	if head.SHA == "" {
@@ -65,40 +73,58 @@ func (e *environment) look(ctx context.Context) error {
 	if err := e.enter(ctx, head.Commit); err != nil {
 		return err
 	}
-	load, jobs, refusals, err := e.see(ctx, head)
+	seen, err := e.see(ctx, head)
 	if errors.Is(err, errInterrupted) {
 		e.ended++
 		return err
 	}
 	e.ended = 0
+	if err == nil {
+		err = e.settleRecords(ctx, seen.jobs)
+	}
+	if err == nil {
+		err = e.yield(ctx, seen.jobs)
+	}
 	if err != nil {
 		e.undecided(ctx, err)
 		return err
 	}
-	if a := e.start(ctx, load, jobs, refusals); a.ended() {
+	if err := e.labelNamespace(ctx, seen); err != nil {
+		e.undecided(ctx, err)
+		return err
+	}
+	if a := e.start(ctx, seen); a.ended() {
 		return e.conclude(ctx, a)
 	}
 	return nil
 }
 
+// seen is what a look found, and what was decided.
+type seen struct {
+	load     *loaded
+	jobs     []*job
+	refusals []string
+	trouble  error // why what changes could not be surveyed; it is tried again
+}
+
 // see reads and decides; it writes nothing. A newer head ends the reading and rendering
 // of an older one, which may take long.
-func (e *environment) see(ctx context.Context, head source.Head) (*loaded, []*job, []string, error) {
+func (e *environment) see(ctx context.Context, head source.Head) (*seen, error) {
 	reading, done := e.reading(ctx, head)
 	defer done(nil)
-	load, err := e.load(reading, head)
-	if err != nil {
-		return nil, nil, nil, superseded(reading, err)
+	s := &seen{}
+	var err error
+	if s.load, err = e.load(reading, head); err != nil {
+		return nil, superseded(reading, err)
 	}
-	jobs, err := e.jobs(ctx, load)
-	if err != nil {
-		return nil, nil, nil, err
+	if s.jobs, err = e.jobs(ctx, s.load); err != nil {
+		return nil, err
 	}
-	refusals, err := e.prepare(ctx, reading, load, jobs)
+	err = e.prepare(ctx, reading, s)
 	if err == nil {
-		err = e.giveUpBlocked(ctx, load, jobs)
+		err = e.giveUpBlocked(ctx, s.load, s.jobs)
 	}
-	return load, jobs, refusals, superseded(reading, err)
+	return s, superseded(reading, err)
 }
 
 // mostEnded is how many readings newer heads end before one goes on to its end: where
@@ -138,7 +164,7 @@ func (e *environment) giveUpBlocked(ctx context.Context, l *loaded, jobs []*job)
 	blocked := order(jobs, l.atomic()).Blocked(func(name string) bool { return byName[name].fails() })
 	for _, j := range jobs {
 		by := blocked[j.key.String()]
-		if by == nil || j.decision.Act != Resume || j.goesBack() {
+		if by == nil || j.decision.Act != decide.Resume || j.goesBack() {
 			continue
 		}
 		j.state.Blocked = "blocked by " + strings.Join(releaseNames(by), ", ")
@@ -177,17 +203,28 @@ func (e *environment) load(ctx context.Context, head source.Head) (*loaded, erro
 		e.stir(moved)
 		return nil, err
 	}
-	e.moves = append(e.moves, moved...)
+	e.unreported = append(e.unreported, moved...)
 	if l.away == nil { // else it is not known yet what its inputs are
-		e.reopen(l, e.moves)
-		e.moves = nil
+		e.reopen(l, e.unreported)
+		e.unreported = nil
 	}
 	e.retain(l)
 	if e.loaded == nil || !sameTerms(e.loaded.inForce, l.inForce) {
 		e.doubtAll()
 	}
 	e.loaded = l
+	e.judgeBy(l.inForce)
 	return l, nil
+}
+
+// judgeBy has objects' health judged by an environment's rules, and by the agent's
+// where it has none for a kind.
+func (e *environment) judgeBy(env *render.Environment) {
+	rules := e.agent.opts.Health
+	if env != nil {
+		rules = env.Health.Then(rules)
+	}
+	e.cluster.SetHealthRules(rules)
 }
 
 // worthReading reports whether a commit that was not good may be by now: somebody
@@ -221,7 +258,8 @@ func (e *environment) doubtAll() {
 
 func (e *environment) read(ctx context.Context, head source.Head) (*loaded, error) {
 	if head.Untrusted != nil {
-		return &loaded{commit: head.SHA, untrusted: reason(head.Untrusted), err: head.Untrusted, inForce: e.lastGood()}, nil
+		l := &loaded{commit: head.SHA, untrusted: reason(head.Untrusted), err: head.Untrusted, inForce: e.lastGood()}
+		return l, e.bound(ctx, l)
 	}
 	rev, err := e.agent.repo.Revision(head.SHA)
 	if err != nil {
@@ -270,18 +308,19 @@ func (e *environment) keepResolved(ctx context.Context, l *loaded) error {
 // readTree reads and prepares the releases of a commit's tree. An error is not about
 // what the tree holds: what it refers to can't be asked for, or nothing be rendered.
 func (e *environment) readTree(ctx context.Context, files fs.FS, commit string) (*loaded, error) {
-	l := &loaded{commit: commit}
+	l := &loaded{commit: commit, files: files}
 	if !render.HasEnvironment(files, e.name) && len(e.ledger.Releases) > 0 {
 		l.gone, l.env = true, &render.Environment{Name: e.name, Namespace: e.ledger.Namespace}
 		l.inForce = l.env
 		l.spaces = []string{e.ledger.Namespace}
-		return l, nil
+		return l, e.bound(ctx, l)
 	}
-	if l.env, l.err = render.LoadEnvironment(files, e.name); l.err != nil {
-		return l, nil
+	l.env, l.err = render.LoadEnvironment(files, e.name)
+	if err := e.bound(ctx, l); err != nil || l.err != nil {
+		return l, err
 	}
 	l.inForce = l.env
-	others, own := e.ledger.pins(commit)
+	others, own := e.ledger.Pins(commit)
 	l.env.Pins.Keep(others, false)
 	l.env.Pins.Keep(own, true)
 	var problems []error
@@ -337,40 +376,6 @@ func spacesOf(l *loaded) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-// readHistories reads the records of all namespaces that the environment has
-// to do with, each once.
-func (e *environment) readHistories(ctx context.Context, l *loaded) error {
-	namespaces := map[string]bool{}
-	for _, t := range l.targets {
-		namespaces[t.spec.Namespace] = true
-	}
-	for _, r := range e.ledger.Releases {
-		namespaces[r.Namespace] = true
-	}
-	for ns := range namespaces {
-		if e.known(ns) {
-			continue
-		}
-		found, err := e.cluster.Records.List(ctx, ns)
-		if err != nil {
-			return err
-		}
-		e.mu.Lock()
-		for name, h := range found {
-			e.histories[releaseKey{ns, name}] = h
-		}
-		e.scopes[ns] = true
-		e.mu.Unlock()
-	}
-	return nil
-}
-
-func (e *environment) known(namespace string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.scopes[namespace]
 }
 
 func short(sha string) string { return sha[:min(7, len(sha))] }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/xetys/tether/agent/ledger"
 )
 
 // A commit that lacks what is elsewhere is read again when its time has come, or when
@@ -14,14 +16,14 @@ func TestWhenACommitIsReadAgain(t *testing.T) {
 	for sentence, c := range map[string]struct {
 		loaded *loaded
 		until  time.Time
-		sync   *Sync
+		sync   *ledger.Sync
 		want   bool
 	}{
 		"what is good is not":                          {&loaded{}, earlier, nil, false},
 		"what is away is, after a while":               {&loaded{away: errors.New("x")}, earlier, nil, true},
 		"and not before":                               {&loaded{away: errors.New("x")}, later, nil, false},
-		"unless somebody asks":                         {&loaded{away: errors.New("x")}, later, &Sync{ID: "a"}, true},
-		"somebody who asked before it was read is had": {&loaded{away: errors.New("x"), asked: "a"}, later, &Sync{ID: "a"}, false},
+		"unless somebody asks":                         {&loaded{away: errors.New("x")}, later, &ledger.Sync{ID: "a"}, true},
+		"somebody who asked before it was read is had": {&loaded{away: errors.New("x"), asked: "a"}, later, &ledger.Sync{ID: "a"}, false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			e := &environment{agent: &Agent{opts: Options{Now: func() time.Time { return now }}}}

@@ -9,40 +9,53 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
 )
 
 // prepare renders and surveys what has to be: the releases that are to change,
-// and those that may have drifted. It writes nothing, and returns what is refused;
-// the cluster is then held to what it has. reading bounds the rendering.
-func (e *environment) prepare(ctx, reading context.Context, l *loaded, jobs []*job) ([]string, error) {
-	asked := e.askedOf(l)
-	refusals := e.refusal.known(asked, e.agent.opts.Now())
-	if refusals == nil {
-		var err error
-		if refusals, err = e.preflight(ctx, reading, l, jobs); err != nil {
-			return nil, err
+// and those that may have drifted. It writes nothing. When the commit is refused, or what
+// it changes can't be surveyed now, the cluster is held to what it has. reading bounds the
+// rendering.
+func (e *environment) prepare(ctx, reading context.Context, s *seen) error {
+	asked := e.askedOf(s.load)
+	s.refusals = e.refusal.known(asked, e.agent.opts.Now())
+	if s.refusals == nil {
+		refusals, err := e.preflight(ctx, reading, s.load, s.jobs)
+		switch {
+		case err != nil && apply.Transient(err) && ctx.Err() == nil && reading.Err() == nil:
+			s.trouble = e.cluster.WithHolders(ctx, err)
+		case err != nil:
+			return err
+		default:
+			s.refusals = refusals
+			e.refusal.note(asked, refusals, e.agent.opts.Now())
 		}
-		e.refusal.note(asked, refusals, e.agent.opts.Now())
 	}
-	if len(refusals) > 0 {
-		for _, j := range jobs {
+	why := refusedText
+	if s.trouble != nil {
+		why = s.trouble.Error()
+	}
+	stay := len(s.refusals) > 0 || s.trouble != nil
+	if stay {
+		for _, j := range s.jobs {
 			if j.changes() {
-				j.keep(refusedText)
+				j.keep(why)
 			}
 		}
 	}
-	kept := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool {
-		return j.changes() && len(refusals) == 0 // surveyed by the preflight
+	kept := slices.DeleteFunc(slices.Clone(s.jobs), func(j *job) bool {
+		return j.changes() && !stay // surveyed by the preflight
 	})
-	for _, err := range together(kept, func(j *job) error { return e.keep(ctx, l, j) }) {
+	for _, err := range together(kept, func(j *job) error { return e.keep(ctx, s.load, j) }) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return refusals, e.holdDeletions(ctx, l, jobs)
+	return e.holdDeletions(ctx, s.load, s.jobs)
 }
 
 // preflight renders and dry-runs all that the commit changes.
@@ -61,25 +74,49 @@ func (e *environment) preflight(ctx, reading context.Context, l *loaded, jobs []
 		return refusals, nil
 	}
 	coming := e.coming(l, jobs)
-	if slices.ContainsFunc(changing, func(j *job) bool { return j.decision.Act == Install }) {
+	if slices.ContainsFunc(changing, func(j *job) bool { return j.decision.Act == decide.Install }) {
 		if err := e.cluster.FindAbsent(ctx, &coming); err != nil {
 			return nil, err
 		}
 	}
+	var records recordable
 	survey := func(j *job) error {
 		defer j.slim()
-		return e.survey(ctx, j, coming)
+		if err := e.surveyAll(ctx, j, coming); err != nil {
+			return err
+		}
+		return records.check(ctx, e, l, j)
 	}
 	for i, err := range together(changing, survey) {
+		j := changing[i]
+		wrong := j.refusals()
 		switch {
 		case err != nil && apply.Transient(err):
 			return nil, err
 		case err != nil:
-			refusals = append(refusals, err.Error())
+			wrong = append(wrong, err.Error())
 		}
-		refusals = append(refusals, changing[i].refusals()...)
+		if len(wrong) > 0 && j.automatic() {
+			j.bar(strings.Join(wrong, "; ")) // what runs is broken: the commit is not one that changed nothing
+			continue
+		}
+		refusals = append(refusals, wrong...)
 	}
-	return refusals, nil
+	if len(refusals) > 0 {
+		return refusals, nil
+	}
+	return e.overdrawn(ctx, changing)
+}
+
+// automatic reports whether the job goes back after a failure, and not because git asks
+// for it.
+func (j *job) automatic() bool { return j.decision.Behind && j.goesBack() }
+
+// bar has a job that can't go back stay as it is.
+func (j *job) bar(why string) {
+	j.state.Barred = why
+	j.release = nil
+	j.decide()
 }
 
 // maxRendered bounds what one commit changes, as text: the objects take many times
@@ -151,16 +188,36 @@ func (e *environment) keep(ctx context.Context, l *loaded, j *job) error {
 	if err == nil && j.release != nil {
 		err = e.survey(ctx, j, e.coming(l, []*job{j})) // somebody may have deleted a CRD with all that is of its kind
 	}
-	if err != nil && (apply.Transient(err) && !apply.WebhookDown(err) || ctx.Err() != nil) {
+	if err != nil && ctx.Err() != nil {
 		return err
 	}
-	if j.err = j.secrets.Hide(err); err != nil {
-		j.decision = Decision{Act: None}
+	if j.err = j.secrets.Hide(e.cluster.WithHolders(ctx, err)); err != nil {
+		j.decision = decide.Decision{Act: decide.None}
 		return nil
 	}
 	if refused := j.refusals(); j.changes() && len(refused) > 0 {
-		j.decision = Decision{Act: Hold, Behind: true, Reason: strings.Join(refused, "; ")}
+		j.decision = decide.Decision{Act: decide.Hold, Behind: true, Reason: strings.Join(refused, "; ")}
 	}
+	return nil
+}
+
+// surveyAll is survey, and judges the hooks that the job's rollout will run.
+func (e *environment) surveyAll(ctx context.Context, j *job, coming apply.Coming) error {
+	if err := e.survey(ctx, j, coming); err != nil || j.release == nil || !j.changes() {
+		return err
+	}
+	if !j.decision.Behind { // what is taken back after a failure is, whatever stays behind
+		plan, err := e.cluster.TryDeletions(ctx, j.plan)
+		if err != nil {
+			return fmt.Errorf("release %s: %w", j.spec.Name, err)
+		}
+		j.plan = plan
+	}
+	refused, err := e.cluster.SurveyHooks(ctx, j.owner, j.release.Hooks, j.hookEvents(), coming)
+	if err != nil {
+		return fmt.Errorf("release %s: %w", j.spec.Name, err)
+	}
+	j.plan.Changes = append(j.plan.Changes, refused...)
 	return nil
 }
 
@@ -178,8 +235,8 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 		return nil
 	}
 	j.plan = j.plan.LeaveEnded()
-	found := &held{revision: j.state.History.Current().Revision, ids: j.ids, lasting: j.lasting, drift: driftOf(j), foreign: foreignOf(j)}
-	for _, list := range [][]ObjectDrift{found.drift, found.foreign} {
+	found := &held{revision: j.state.History.Settled().Revision, ids: j.ids, lasting: j.lasting, drift: driftOf(j), foreign: foreignOf(j)}
+	for _, list := range [][]ledger.Drift{found.drift, found.foreign} {
 		for i := range list {
 			j.secrets.MaskBoth(&list[i].Want, &list[i].Have)
 		}
@@ -236,22 +293,41 @@ func (e *environment) coming(l *loaded, jobs []*job) apply.Coming {
 	var all []manifest.Object
 	for _, j := range jobs {
 		all = append(all, j.want...)
+		if j.release != nil {
+			all = append(all, apply.BroughtBefore(j.release.Hooks)...)
+		}
 	}
 	c := apply.Comes(all, l.spaces...)
 	c.Confirmed = e.controlNow().Confirmed == l.commit
+	c.Moves = e.moves(jobs)
 	return c
 }
 
-const agentsOwn = "the agent's own"
-
-// duplicates finds objects that two releases would both own, or that are the agent's.
-func (e *environment) duplicates(jobs []*job) []string {
-	owner := map[manifest.ID]string{}
-	for _, name := range e.agent.opts.Environments { // what people are told of, and ask by
-		for _, own := range []string{LedgerName(name), controlOf(name, "").Name} {
-			owner[manifest.ID{Kind: "ConfigMap", Namespace: e.agent.opts.Namespace, Name: own}] = agentsOwn
+// moves says which objects the commit takes from one release to another.
+func (e *environment) moves(jobs []*job) apply.Moves {
+	m := apply.Moves{Owners: map[manifest.ID]string{}, Changing: map[string]bool{}, Gone: e.isGone}
+	for _, j := range jobs {
+		if !j.changes() {
+			continue
+		}
+		m.Changing[j.key.String()] = true
+		for _, id := range j.ids {
+			m.Owners[id] = j.key.String()
 		}
 	}
+	return m
+}
+
+// isGone reports whether a release, "namespace/name", is not in the cluster any more, as
+// far as the records of its namespace are known.
+func (e *environment) isGone(release string) bool {
+	namespace, name, _ := strings.Cut(release, "/")
+	return e.known(namespace) && len(e.historyOf(releaseKey{namespace, name}).Intended()) == 0
+}
+
+// duplicates finds objects that two releases would both own.
+func (e *environment) duplicates(jobs []*job) []string {
+	owner := map[manifest.ID]string{}
 	var out []string
 	for _, j := range jobs {
 		ids := j.ids
@@ -260,50 +336,9 @@ func (e *environment) duplicates(jobs []*job) []string {
 		}
 		for _, id := range ids {
 			if other, taken := owner[id]; taken && apply.StageOf(id.GroupKind()) != apply.StageDefinitions {
-				if other != agentsOwn {
-					other = "in release " + other
-				}
-				out = append(out, fmt.Sprintf("%s of release %s is also %s: take it out of one", id, j.spec.Name, other))
+				out = append(out, fmt.Sprintf("%s of release %s is also in release %s: take it out of one", id, j.spec.Name, other))
 			}
 			owner[id] = j.spec.Name
-		}
-		if j.release == nil {
-			continue
-		}
-		for _, h := range j.release.Hooks {
-			if owner[h.ID()] == agentsOwn {
-				out = append(out, fmt.Sprintf("%s, a hook of release %s, is %s: take it out", h.ID(), j.spec.Name, agentsOwn))
-			}
-		}
-	}
-	return out
-}
-
-// foreignOf lists what people's tools added to a release's objects and may stay.
-func foreignOf(j *job) []ObjectDrift {
-	var out []ObjectDrift
-	for _, c := range j.plan.Changes {
-		for _, f := range c.Foreign {
-			if d := objectDrift(c.ID.String(), f); !j.owner.Strict {
-				d.Foreign = true
-				out = append(out, d)
-			}
-		}
-	}
-	return out
-}
-
-func driftOf(j *job) []ObjectDrift {
-	var out []ObjectDrift
-	for _, c := range j.plan.Refusals() {
-		out = append(out, ObjectDrift{Object: c.ID.String(), Want: "(as applied)", Have: "(refused: " + c.Why + ")"})
-	}
-	for _, c := range j.plan.Drifted() {
-		if c.Live == nil {
-			out = append(out, ObjectDrift{Object: c.ID.String(), Want: "(present)", Have: "(absent)"})
-		}
-		for _, f := range j.owner.Differences(c) {
-			out = append(out, objectDrift(c.ID.String(), f))
 		}
 	}
 	return out

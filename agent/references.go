@@ -157,7 +157,7 @@ func (e *environment) reopen(l *loaded, moved []string) {
 	before := e.ledger.Inputs
 	e.ledger.Inputs = l.inputs
 	head := e.ledger.Head()
-	if before == "" || before == l.inputs || head == nil || !head.Verdict.stands() {
+	if before == "" || before == l.inputs || head == nil || !head.Verdict.Stands() {
 		return
 	}
 	why := "values from outside of git changed"

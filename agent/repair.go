@@ -2,72 +2,125 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/render/manifest"
 )
 
 // repair puts back what drifted, by the plan that found it.
 func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) error {
 	drifted := j.plan.Drifted()
+	var texts []string
 	for _, c := range drifted {
-		e.reportDrift(ctx, j, c, "putting it back")
+		texts = append(texts, fmt.Sprintf("%s: %s", c.ID, e.reportDrift(ctx, j, c, "putting it back")))
 	}
 	if slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.Action == apply.Deferred }) {
 		if err := e.ensureNamespace(ctx, l, j.key.namespace); err != nil {
 			return err
 		}
 	}
-	if err := e.cluster.Apply(ctx, j.owner, j.plan); err != nil {
+	if err := e.apply(ctx, waits, j, e.bounds(j, nil)); err != nil {
 		return err
 	}
-	e.agent.metrics.corrections.WithLabelValues(e.name, j.spec.Name).Add(float64(len(drifted)))
+	e.agent.metrics.PutBack(e.name, j.spec.Name, len(drifted))
+	e.noteRepair(j, few(texts))
 	for _, c := range drifted {
 		e.putBack(ctx, j, c)
 	}
 	if h := e.heldOf(j.key); h != nil {
-		e.hold(j.key, &held{revision: h.revision, ids: h.ids, lasting: h.lasting, foreign: h.foreign, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ObjectDrift) bool {
+		e.hold(j.key, &held{revision: h.revision, ids: h.ids, lasting: h.lasting, foreign: h.foreign, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ledger.Drift) bool {
 			return slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.ID.String() == d.Object })
 		})})
 	}
-	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(Repair), Outcome: string(Applied),
+	j.outcome = ledger.Outcome{Name: j.spec.Name, Action: string(decide.Repair), Outcome: string(ledger.Applied),
 		Revision: j.state.History.Current().Revision, Reason: fmt.Sprintf("%d objects had drifted", len(drifted))}
 	if err := j.refused(); err != nil {
 		return fmt.Errorf("put back: %w", err)
 	}
 	if !j.gate {
+		e.freeStuck(ctx, j, drifted)
 		return nil
 	}
-	return e.cluster.Wait(waits, j.lasting, j.spec.Timeout, e.waiting(j))
+	return e.cluster.Wait(waits, apply.Awaited{Objects: j.lasting, Bounds: e.bounds(j, nil), Progress: e.waiting(j)})
+}
+
+// freeStuck waits for StatefulSets that were put back, beside all else: the pods that
+// somebody's edit broke are replaced only while something waits for them. What becomes of
+// them shows as the release's health.
+func (e *environment) freeStuck(ctx context.Context, j *job, drifted []apply.Change) {
+	var sets []manifest.ID
+	for _, c := range drifted {
+		if c.Kind == "StatefulSet" && c.Group == "apps" {
+			sets = append(sets, c.ID)
+		}
+	}
+	if len(sets) == 0 {
+		return
+	}
+	name, awaited := j.spec.Name, apply.Awaited{Objects: sets, Bounds: apply.Within(j.spec.Timeout, e.agent.opts.Now())}
+	e.beside.Go(func() {
+		var unhealthy *apply.UnhealthyError
+		if err := e.cluster.Wait(ctx, awaited); errors.As(err, &unhealthy) {
+			e.log.Warn("what was put back is not healthy", "release", name, "error", err)
+		} // else it is healthy, or was changed since: then it is looked at anew
+	})
 }
 
 // news is something that is told once: to the log, and by an event.
 type news struct{ reason, release, text string }
 
 // note takes down what a survey found that stays in the cluster, if it was not there
-// before: drift that is only reported, and fields that people's tools added.
+// before: drift that is only reported, and fields that people's tools added. Each object
+// is told once, however many of its fields differ.
 func (e *environment) note(j *job, before, now *held) {
-	var known []ObjectDrift
+	var known []ledger.Drift
 	if before != nil {
 		known = slices.Concat(before.drift, before.foreign)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	seen := make(map[ledger.Drift]bool, len(known))
+	for _, d := range known {
+		seen[d] = true
+	}
+	var order []news
+	fields := map[news][]string{}
 	for _, d := range slices.Concat(now.drift, now.foreign) {
-		if slices.Contains(known, d) || !d.Foreign && j.state.Correct {
+		if seen[d] || !d.Foreign && j.state.Corrects() {
 			continue
 		}
-		n := news{"Drift", j.spec.Name, fmt.Sprintf("%s: %s is %s, not %s", d.Object, d.Path, d.Have, d.Want)}
+		n, text := news{"Drift", j.spec.Name, d.Object}, fmt.Sprintf("%s is %s, not %s", d.Path, d.Have, d.Want)
 		if d.Foreign {
-			n.reason, n.text = "Foreign", fmt.Sprintf("%s: %s is %s, which is not of the chart", d.Object, d.Path, d.Have)
+			n.reason, text = "Foreign", fmt.Sprintf("%s is %s, which is not of the chart", d.Path, d.Have)
 		}
 		if d.Manager != "" {
-			n.text += ", by " + d.Manager
+			text += ", by " + d.Manager
 		}
-		e.news = append(e.news, n)
+		if fields[n] == nil {
+			order = append(order, n)
+		}
+		fields[n] = append(fields[n], text)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, n := range order {
+		e.news = append(e.news, news{n.reason, n.release, n.text + ": " + few(fields[n])})
+	}
+}
+
+// mostFields bounds how many fields of an object are told of.
+const mostFields = 5
+
+// few joins the first texts, and says how many more there are.
+func few(texts []string) string {
+	if n := len(texts) - mostFields; n > 0 {
+		return fmt.Sprintf("%s; and %d more fields", strings.Join(texts[:mostFields], "; "), n)
+	}
+	return strings.Join(texts, "; ")
 }
 
 // tell says what was taken down.
@@ -75,18 +128,23 @@ func (e *environment) tell(ctx context.Context) {
 	e.mu.Lock()
 	all := e.news
 	e.news = nil
+	for _, act := range e.repaired {
+		e.ledger.Note(act)
+	}
+	e.repaired = nil
 	e.mu.Unlock()
 	for _, n := range all {
 		e.log.Warn(strings.ToLower(n.reason), "release", n.release, "what", n.text, "doing", "leaving it")
-		e.emit(ctx, "Warning", n.reason, fmt.Sprintf("release %s: %s; it is left as it is", n.release, n.text))
+		e.reporter.Say(ctx, "Warning", n.reason, fmt.Sprintf("release %s: %s; it is left as it is", n.release, n.text))
 	}
 }
 
-// reportDrift says what drifted, who did it and since when.
-func (e *environment) reportDrift(ctx context.Context, j *job, c apply.Change, doing string) {
-	text := fmt.Sprintf("%s: deleted", c.ID)
+// reportDrift says what drifted, who did it and since when, and returns what it says
+// of the object.
+func (e *environment) reportDrift(ctx context.Context, j *job, c apply.Change, doing string) string {
+	text := "deleted"
 	if c.Live != nil {
-		text = fmt.Sprintf("%s: others own its fields", c.ID)
+		text = "others own its fields"
 	}
 	manager := ""
 	if fields := j.owner.Differences(c); len(fields) > 0 {
@@ -98,11 +156,13 @@ func (e *environment) reportDrift(ctx context.Context, j *job, c apply.Change, d
 				manager = f.Manager
 			}
 		}
-		text = fmt.Sprintf("%s: %s", c.ID, strings.Join(parts, "; "))
+		text = few(parts)
 	}
 	if manager != "" {
 		text += ", by " + manager
 	}
-	e.log.Warn("drift", "release", j.spec.Name, "what", text, "doing", doing)
-	e.emit(ctx, "Warning", "Drift", fmt.Sprintf("release %s: %s; %s", j.spec.Name, text, doing))
+	what := fmt.Sprintf("%s: %s", c.ID, text)
+	e.log.Warn("drift", "release", j.spec.Name, "what", what, "doing", doing)
+	e.reporter.Say(ctx, "Warning", "Drift", fmt.Sprintf("release %s: %s; %s", j.spec.Name, what, doing))
+	return text
 }

@@ -21,6 +21,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/render/worker"
 	"github.com/xetys/tether/source"
 	"github.com/xetys/tether/test/cluster"
@@ -37,16 +40,20 @@ type scenario struct {
 	*testing.T
 	*cluster.Cluster
 	space, dir string
+	system     string // the agent's own namespace
+	registry   *prometheus.Registry
 }
 
 func newScenario(t *testing.T) *scenario {
 	t.Helper()
-	s := &scenario{T: t, Cluster: cluster.Shared(t), dir: t.TempDir()}
-	space, err := s.Kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "moved-"}}, metav1.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
+	s := &scenario{T: t, Cluster: cluster.Shared(t), dir: t.TempDir(), registry: prometheus.NewRegistry()}
+	for _, name := range []*string{&s.space, &s.system} {
+		space, err := s.Kube.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "moved-"}}, metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		*name = space.Name
 	}
-	s.space = space.Name
 	if err := os.CopyFS(filepath.Join(s.dir, "charts"), os.DirFS("../test/e2e/charts")); err != nil {
 		t.Fatal(err)
 	}
@@ -84,8 +91,8 @@ func (s *scenario) agent(config *rest.Config) *Agent {
 	if err != nil {
 		s.Fatal(err)
 	}
-	a, err := New(Options{Environments: []string{"prod"}, Namespace: s.space, Identity: "test", Refs: map[string]source.Ref{"prod": "main"}},
-		repo, config, slog.New(slog.DiscardHandler), NewMetrics(prometheus.NewRegistry()))
+	a, err := New(Options{Environments: []string{"prod"}, Namespace: s.system, Identity: "test", Refs: map[string]source.Ref{"prod": "main"}},
+		repo, config, slog.New(slog.DiscardHandler), report.NewMetrics(s.registry))
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -245,23 +252,26 @@ func TestDriftIsPutBackOnce(t *testing.T) {
 	}
 	e, key := a.envs[0], releaseKey{s.space, "web"}
 	until(t, "the agent is told", func() bool { return !e.undisturbed(key) })
-	l, jobs, refusals, err := e.see(t.Context(), e.headNow())
-	if err != nil || jobs[0].decision.Act != Repair {
-		t.Fatalf("%v, %v", jobs[0].decision, err)
+	e.cluster.Fence(func() error { return nil }) // the Lease was given back
+	found, err := e.see(t.Context(), e.headNow())
+	if err != nil || found.jobs[0].decision.Act != decide.Repair {
+		t.Fatalf("%v, %v", found, err)
 	}
 	lock := e.lockOf(key)
 	lock.Lock()
-	active := e.start(t.Context(), l, jobs, refusals)
+	active := e.start(t.Context(), found)
 	err = e.lookAfter(t.Context(), active, key)
 	lock.Unlock()
 	<-active.done
-	if n := testutil.ToFloat64(a.metrics.corrections.WithLabelValues("prod", "web")); err != nil || n != 1 {
-		t.Errorf("%v corrections, %v", n, err)
+	want := strings.NewReader("# HELP tether_drift_corrections_total Objects that were put back.\n# TYPE tether_drift_corrections_total counter\n" +
+		"tether_drift_corrections_total{environment=\"prod\",release=\"web\"} 1\n")
+	if wrong := testutil.GatherAndCompare(s.registry, want, "tether_drift_corrections_total"); err != nil || wrong != nil {
+		t.Errorf("%v, %v", wrong, err)
 	}
 	if err := e.conclude(t.Context(), active); err != nil {
 		t.Error(err)
 	}
-	if head := e.ledger.Head(); head.Verdict != Applied {
+	if head := e.ledger.Head(); head.Verdict != ledger.Applied {
 		t.Errorf("the commit is %s: %s", head.Verdict, head.Reason)
 	}
 }

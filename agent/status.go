@@ -4,10 +4,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/render/manifest"
 )
 
 // Status is what `tether status ENV -o json` prints: a contract with other
@@ -16,30 +19,43 @@ type Status struct {
 	Environment   string          `json:"environment"`
 	Repository    string          `json:"repository"`
 	Branch        string          `json:"branch"`
-	Head          *Commit         `json:"head"`
-	Applied       *Commit         `json:"applied"`
-	Verdict       Verdict         `json:"verdict"`
+	Head          *ledger.Commit  `json:"head"`
+	Applied       *ledger.Commit  `json:"applied"`
+	Verdict       ledger.Verdict  `json:"verdict"`
 	Reason        string          `json:"reason"`
 	SecondsBehind int64           `json:"secondsBehind"`
 	Paused        *Paused         `json:"paused,omitempty"`
 	Releases      []ReleaseStatus `json:"releases"`
+
+	// BehindSince is since when it is not what git asks for; left out if it is.
+	BehindSince time.Time `json:"behindSince,omitzero"`
+	// Windows says when deploys are allowed; left out if they always are.
+	Windows *Windows `json:"windows,omitempty"`
+	// Agent is who leads the environment.
+	Agent Leader `json:"agent"`
 }
 
 // ReleaseStatus is one release of a Status.
 type ReleaseStatus struct {
-	Name         string        `json:"name"`
-	Namespace    string        `json:"namespace"`
-	Chart        string        `json:"chart"`
-	ChartVersion string        `json:"chartVersion"`
-	AppVersion   string        `json:"appVersion"`
-	Revision     int           `json:"revision"`
-	Commit       string        `json:"commit"`
-	Status       string        `json:"status"`
-	Healthy      bool          `json:"healthy"`
-	Reason       string        `json:"reason"`
-	BlockedBy    []string      `json:"blockedBy"`
-	Drift        []ObjectDrift `json:"drift"`
-	Paused       *Paused       `json:"paused,omitempty"`
+	Name         string `json:"name"`
+	Namespace    string `json:"namespace"`
+	Chart        string `json:"chart"`
+	ChartVersion string `json:"chartVersion"`
+	AppVersion   string `json:"appVersion"`
+	// Images are those of the manifest that runs.
+	Images   []string `json:"images"`
+	Revision int      `json:"revision"`
+	// Commit is the commit whose content runs: after a release went back by itself, that of
+	// the content that it went back to.
+	Commit    string   `json:"commit"`
+	Status    string   `json:"status"`
+	Healthy   bool     `json:"healthy"`
+	Reason    string   `json:"reason"`
+	BlockedBy []string `json:"blockedBy"`
+	Drift     []Drift  `json:"drift"`
+	Paused    *Paused  `json:"paused,omitempty"`
+	// BehindSince is since when it is not what git asks for; left out if it is.
+	BehindSince time.Time `json:"behindSince,omitzero"`
 
 	// Doubted says that its objects are healthy now, and that the agent did not find them
 	// so when it looked, or could not look: Reason says why.
@@ -53,11 +69,11 @@ type Paused struct {
 	Until  time.Time `json:"until"`
 }
 
-func pausedOf(p *Pause) *Paused {
+func pausedOf(p *ledger.Pause) *Paused {
 	if p == nil {
 		return nil
 	}
-	return &Paused{By: p.By, Reason: p.Reason, Until: p.Until}
+	return &Paused{By: p.By, Reason: p.Reason, Until: seconds(p.Until)}
 }
 
 // Revision is one record of a release, as `tether history ENV RELEASE` prints it.
@@ -72,44 +88,22 @@ type Revision struct {
 	Description  string    `json:"description"`
 }
 
-// ErrNoLedger says that no agent ever kept the environment in this cluster.
-type ErrNoLedger struct{ Environment, Namespace string }
-
-// Error says where the ledger was looked for.
-func (e *ErrNoLedger) Error() string {
-	return fmt.Sprintf("environment %s has no ledger in namespace %s: no agent kept it yet; if the agent keeps its ledgers elsewhere, give --namespace",
-		e.Environment, e.Namespace)
-}
-
-// ReadLedger reads an environment's ledger, with the agent up or down.
-func ReadLedger(ctx context.Context, c *apply.Cluster, namespace string) (*Ledger, error) {
-	doc, err := c.ReadDocument(ctx, ledgerOf(c.Environment, namespace))
-	if err != nil {
-		return nil, err
-	}
-	if doc.Version == "" {
-		return nil, &ErrNoLedger{c.Environment, namespace}
-	}
-	return ParseLedger(doc.Text)
-}
-
 // ReadStatus puts together what runs in an environment from its ledger, its
 // releases' records and the objects' own state, with the agent up or down.
 func ReadStatus(ctx context.Context, c *apply.Cluster, namespace string, now time.Time) (*Status, error) {
-	l, err := ReadLedger(ctx, c, namespace)
+	l, err := ledger.Read(ctx, c, namespace)
 	if err != nil {
 		return nil, err
 	}
-	s := &Status{Environment: l.Environment, Repository: l.Repository, Branch: l.Branch, Applied: l.Applied, Releases: []ReleaseStatus{}}
-	if head := l.Head(); head != nil {
-		s.Head, s.Verdict, s.Reason = &head.Commit, head.Verdict, head.Reason
-		s.SecondsBehind = secondsBehind(l, now)
-	}
-	control, err := ReadControl(ctx, c, namespace)
+	sum, control, err := summary(ctx, c, l, namespace, now)
 	if err != nil {
 		return nil, err
 	}
-	s.Paused = pausedOf(control.paused("", now))
+	s := &Status{
+		Environment: sum.Environment, Repository: sum.Repository, Branch: sum.Branch, Head: sum.Head, Applied: sum.Applied,
+		Verdict: sum.Verdict, Reason: sum.Reason, SecondsBehind: sum.SecondsBehind, Paused: sum.Paused, Releases: []ReleaseStatus{},
+		BehindSince: sum.BehindSince, Windows: sum.Windows, Agent: sum.Agent,
+	}
 	histories := map[string]map[string][]*record.Record{}
 	for _, r := range l.Releases {
 		if histories[r.Namespace] == nil {
@@ -121,68 +115,64 @@ func ReadStatus(ctx context.Context, c *apply.Cluster, namespace string, now tim
 		if err != nil {
 			return nil, err
 		}
-		rs.Paused = pausedOf(control.paused(r.Name, now))
+		rs.Paused = pausedOf(control.Paused(r.Name, now))
 		s.Releases = append(s.Releases, rs)
 	}
 	return s, nil
 }
 
-// secondsBehind is how long git has asked for something that the environment is
-// not: since the oldest commit after the last one that was applied.
-func secondsBehind(l *Ledger, now time.Time) int64 {
-	var since time.Time
-	for _, e := range slices.Backward(l.Entries) {
-		if e.Verdict == Applied || e.Verdict == NoOp {
-			break
-		}
-		since = e.Started
-	}
-	if since.IsZero() {
-		return 0
-	}
-	return int64(now.Sub(since).Seconds())
-}
-
-func releaseStatus(ctx context.Context, c *apply.Cluster, r ReleaseState, history record.History) (ReleaseStatus, error) {
-	s := ReleaseStatus{Name: r.Name, Namespace: r.Namespace, Reason: r.Reason, BlockedBy: []string{}, Drift: []ObjectDrift{}}
+func releaseStatus(ctx context.Context, c *apply.Cluster, r ledger.Release, history record.History) (ReleaseStatus, error) {
+	s := ReleaseStatus{Name: r.Name, Namespace: r.Namespace, Reason: r.Reason, Images: []string{}, BlockedBy: []string{}, Drift: []Drift{}, BehindSince: seconds(r.Behind)}
 	s.BlockedBy = append(s.BlockedBy, r.BlockedBy...)
-	s.Drift = append(s.Drift, r.Drift...)
-	current := history.Current()
-	if current == nil {
+	for _, d := range r.Drift {
+		s.Drift = append(s.Drift, shownDrift(d))
+	}
+	s.Reason = firstOf(s.Reason, damageOf(history))
+	runs := history.Runs()
+	if runs == nil {
 		if last := history.Last(); last != nil {
 			s.Revision, s.Commit, s.Status = last.Revision, last.Commit, string(last.Status)
 		}
 		return s, nil
 	}
-	s.Chart, s.ChartVersion, s.AppVersion = current.ChartName(), current.ChartVersion(), current.AppVersion()
-	s.Revision, s.Commit, s.Status = current.Revision, current.Commit, string(current.Status)
-	rel, err := current.Manifest(c.Namespaced)
+	s.Chart, s.ChartVersion, s.AppVersion = runs.ChartName(), runs.ChartVersion(), runs.AppVersion()
+	s.Revision, s.Commit, s.Status = runs.Revision, history.Content(runs), string(runs.Status)
+	rel, err := runs.Manifest(c.Namespaced)
 	if err != nil {
+		s.Reason = err.Error()
+		return s, nil // it says nothing of the other releases
+	}
+	s.Images = manifest.Images(rel.Objects)
+	states, err := c.HealthNow(ctx, rel.Objects)
+	if err != nil && ctx.Err() != nil {
 		return s, err
 	}
-	states, err := c.HealthNow(ctx, rel.Objects)
-	if err != nil {
-		return s, err
+	if err != nil { // a kind that can't be read, for who asks or for now, says nothing of the others
+		s.Healthy, s.Reason = false, err.Error()
+		return s, nil
 	}
 	var why string
 	if s.Healthy, why = healthy(states); why != "" {
 		s.Reason = why
 	}
 	s.Doubted = s.Healthy && !r.Healthy
+	if runs.Outcome == record.Failed {
+		s.Reason = strings.TrimSuffix(fmt.Sprintf("revision %d failed, and is live: %s", runs.Revision, s.Reason), ": ")
+	}
 	return s, nil
 }
 
 // ReadRevisions returns the records of one release of the environment, newest
 // first.
 func ReadRevisions(ctx context.Context, c *apply.Cluster, namespace, release string) ([]Revision, error) {
-	l, err := ReadLedger(ctx, c, namespace)
+	l, err := ledger.Read(ctx, c, namespace)
 	if err != nil {
 		return nil, err
 	}
-	if err := known(l, release); err != nil {
+	if err := l.Known(release); err != nil {
 		return nil, err
 	}
-	i := slices.IndexFunc(l.Releases, func(r ReleaseState) bool { return r.Name == release })
+	i := slices.IndexFunc(l.Releases, func(r ledger.Release) bool { return r.Name == release })
 	history, err := c.Records.History(ctx, l.Releases[i].Namespace, release)
 	if err != nil {
 		return nil, err
@@ -191,7 +181,7 @@ func ReadRevisions(ctx context.Context, c *apply.Cluster, namespace, release str
 	for _, r := range slices.Backward(history) {
 		out = append(out, Revision{
 			Revision: r.Revision, Commit: r.Commit, Status: string(r.Status), Action: string(r.Action),
-			ChartVersion: r.ChartVersion(), AppVersion: r.AppVersion(), Updated: r.Updated().UTC(), Description: r.Description(),
+			ChartVersion: r.ChartVersion(), AppVersion: r.AppVersion(), Updated: seconds(r.Updated()), Description: r.Description(),
 		})
 	}
 	return out, nil

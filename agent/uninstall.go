@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"helm.sh/helm/v3/pkg/release"
 
+	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
 )
@@ -15,22 +18,27 @@ import (
 // The newest record says that it is under way, and how far its hooks are.
 func (e *environment) uninstall(ctx, waits context.Context, j *job) error {
 	last := j.state.History.Last()
-	j.outcome = ReleaseOutcome{Name: j.spec.Name, Action: string(Uninstall), Revision: last.Revision, Outcome: string(Progressing)}
+	if err := e.stillOwned(ctx, j); err != nil {
+		return err
+	}
+	j.outcome = ledger.Outcome{Name: j.spec.Name, Action: string(decide.Uninstall), Revision: last.Revision, Outcome: string(ledger.Progressing)}
 	log := e.log.With("release", j.spec.Name)
 	log.Info("uninstall", "reason", j.decision.Reason)
 	begun := last.Status == release.StatusUninstalling
+	var changes []record.Change
 	if !begun {
-		last.HookEvent, last.HooksDone = "", 0
+		changes = append(changes, record.Anew)
 	}
 	if j.state.Retry {
-		last.Request = e.requestNow() // an uninstall has no record of its own that would tell
+		changes = append(changes, record.OnRequest(e.requestNow())) // an uninstall has no record of its own that would tell
 	}
-	if !begun || j.state.Retry {
+	if !begun || j.state.Retry || last.Deadline.IsZero() {
+		last.Deadline, last.HeldSince = e.deadline(j), time.Time{}
 		outcome := last.Outcome
 		if outcome == record.Stuck {
 			outcome = record.Abandoned // an interruption does not end it
 		}
-		if err := e.cluster.Records.Conclude(ctx, last, outcome, release.StatusUninstalling, "Deletion in progress"); err != nil {
+		if err := e.cluster.Records.Conclude(ctx, last, outcome, release.StatusUninstalling, "Deletion in progress", changes...); err != nil {
 			return err
 		}
 	}
@@ -40,22 +48,38 @@ func (e *environment) uninstall(ctx, waits context.Context, j *job) error {
 	}
 	if err == nil {
 		log.Info("uninstalled")
-		j.outcome.Outcome = string(Applied)
+		j.outcome.Outcome = string(ledger.Applied)
 		if j.state.Aborted != "" {
-			j.outcome.Outcome, j.outcome.Reason = string(RolledBack), j.state.Aborted
+			j.outcome.Outcome, j.outcome.Reason = string(ledger.RolledBack), j.state.Aborted
 		}
 		return nil
 	}
 	var hook *apply.UnhealthyError
-	if ctx.Err() != nil || errors.Is(err, errInterrupted) || !errors.As(err, &hook) {
+	over := !e.agent.opts.Now().Before(last.Deadline)
+	if ctx.Err() != nil || errors.Is(err, errInterrupted) || !over && !errors.As(err, &hook) {
 		return err
 	}
 	log.Error("uninstall failed", "error", err)
-	j.outcome.Outcome, j.outcome.Reason = string(Failed), err.Error()
+	j.outcome.Outcome, j.outcome.Reason = string(ledger.Failed), err.Error()
 	if cerr := e.cluster.Records.Conclude(ctx, last, record.Stuck, release.StatusUninstalling, fmt.Sprintf("Uninstall failed: %v", err)); cerr != nil {
 		return cerr
 	}
 	return err
+}
+
+// stillOwned reads the newest record again before anything is deleted for it: another
+// environment, or helm, may have taken the release over.
+func (e *environment) stillOwned(ctx context.Context, j *job) error {
+	now, err := e.cluster.Records.History(ctx, j.key.namespace, j.key.name)
+	if err != nil {
+		return err
+	}
+	known, newest := j.state.History.Last(), record.History(now).Last()
+	if newest == nil || newest.Revision != known.Revision || newest.Environment != known.Environment {
+		e.unread(j.key.namespace)
+		return &interruption{"somebody else changed the records of " + j.key.String()}
+	}
+	return nil
 }
 
 func (e *environment) remove(ctx, waits context.Context, j *job, last *record.Record) error {
@@ -68,17 +92,15 @@ func (e *environment) remove(ctx, waits context.Context, j *job, last *record.Re
 			return err
 		}
 	}
-	pruning, cancel := context.WithTimeout(waits, j.spec.Timeout)
-	defer cancel()
-	if err := e.cluster.Prune(pruning, j.plan, e.waiting(j)); err != nil {
+	if err := e.cluster.Prune(waits, j.plan, e.bounds(j, last), e.waiting(j)); err != nil {
 		return err
 	}
 	return e.runHooks(ctx, waits, j, rel.Hooks, last, apply.PostDelete)
 }
 
 func (e *environment) recordGone(ctx context.Context, j *job, last *record.Record) error {
-	for _, r := range j.state.History[:len(j.state.History)-1] {
-		if r.Status == release.StatusDeployed {
+	for _, r := range j.state.History {
+		if r != last && r.Status == release.StatusDeployed {
 			if err := e.cluster.Records.Supersede(ctx, r); err != nil {
 				return err
 			}
@@ -88,6 +110,6 @@ func (e *environment) recordGone(ctx context.Context, j *job, last *record.Recor
 		return err
 	}
 	e.hold(j.key, nil)
-	e.agent.metrics.forget(e.name, j.spec.Name)
+	e.agent.metrics.Forget(e.name, j.spec.Name)
 	return nil
 }

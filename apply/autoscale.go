@@ -2,74 +2,125 @@ package apply
 
 import (
 	"context"
-	"maps"
+	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
 
-// autoscalers follows the HorizontalPodAutoscalers of namespaces, whoever made
-// them: KEDA's, a person's, a chart's. It is safe for concurrent use.
-type autoscalers struct {
-	cluster *Cluster
-	mu      sync.Mutex
-	spaces  map[string]informers.SharedInformerFactory
-}
+var (
+	autoscalerKind = schema.GroupKind{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}
+	// kedaKind has KEDA make an autoscaler, a while after it is there.
+	kedaKind = schema.GroupKind{Group: "keda.sh", Kind: "ScaledObject"}
+)
 
-var autoscalerKind = schema.GroupKind{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}
-
-// scalable are the kinds whose replicas an autoscaler may own.
+// scalable are the kinds whose replicas an autoscaler may own though they are not set.
 var scalable = map[schema.GroupKind]bool{
-	{Group: "apps", Kind: "Deployment"}:  true,
-	{Group: "apps", Kind: "StatefulSet"}: true,
-	{Group: "apps", Kind: "ReplicaSet"}:  true,
+	{Group: "apps", Kind: "Deployment"}:     true,
+	{Group: "apps", Kind: "StatefulSet"}:    true,
+	{Group: "apps", Kind: "ReplicaSet"}:     true,
+	{Kind: "ReplicationController"}:         true,
+	{Group: "argoproj.io", Kind: "Rollout"}: true,
 }
 
 // Yield returns a release's objects as they are to be applied: without what is to
-// be ignored of them and somebody else holds now (see drift.Yield), and without the
-// replicas of workloads that an autoscaler targets. As long as no autoscaler has
-// set them yet they stay what they are in the cluster, since a field that its only
-// owner drops goes back to its default: one replica
+// be ignored of them and somebody else holds now (see drift.Yield), without the
+// certificates that others inject, without the replicas of workloads that an autoscaler
+// targets, and with claims as large as they are. As long as no autoscaler has set
+// replicas yet they stay what they are in the cluster, whether they are wanted or not: a
+// field that its only owner drops goes back to its default, one replica
 // (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#migrating-deployments-and-statefulsets-to-horizontal-autoscaling).
 // The given objects are not modified.
 func (c *Cluster) Yield(ctx context.Context, rel Owner, want, past []manifest.Object) ([]manifest.Object, error) {
-	targets := map[manifest.ID]bool{}
-	for _, o := range want {
-		if o.ID().GroupKind() == autoscalerKind {
-			targets[targetOf(o.Unstructured)] = true
-		}
-	}
+	scaled := scalingOf(want, past)
 	out := make([]manifest.Object, len(want))
 	for i, o := range want {
 		out[i] = o
-		_, has, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "replicas")
-		scaled := scalable[o.ID().GroupKind()] && has && (targets[o.ID()] || c.scalers.target(ctx, o.ID()))
+		replicas, err := c.isScaled(ctx, o, scaled)
+		if err != nil {
+			return nil, err
+		}
 		ignored := manifest.IgnoredPaths(rel.Ignore, o.ID())
-		if !scaled && len(ignored) == 0 {
+		before := find(past, o.ID())
+		keeps := !replicas && scalable[o.ID().GroupKind()] && !hasReplicas(o.Unstructured) && before != nil && !hasReplicas(before)
+		asked := replicas || keeps || claims(o) || len(ignored) > 0
+		controlled := drift.MayBeControlled(o.Unstructured)
+		if !asked && !controlled {
 			continue
 		}
 		if err := c.Live.Watch(ctx, []*unstructured.Unstructured{o.Unstructured}); err != nil {
 			return nil, err
 		}
-		live, err := c.look(ctx, o.Unstructured)
-		if err != nil {
-			return nil, err
+		live, watched := c.Live.Get(o.ID())
+		if !watched && (asked || controlled && before != nil) { // else it is new: no controller has it yet
+			if live, err = c.look(ctx, o.Unstructured); err != nil {
+				return nil, err
+			}
 		}
-		if live != nil && scaled {
-			out[i].Unstructured = yielded(o.Unstructured, live)
+		live = inherited(live)
+		switch {
+		case live == nil:
+		case claims(o):
+			out[i].Unstructured = grown(o.Unstructured, live)
+		case replicas, keeps && drift.OwnedBy(live, FieldManager, "spec", "replicas"):
+			// What keeps its number was given it by us, while an autoscaler was there.
+			out[i].Unstructured = leftTo(o.Unstructured, live, "spec", "replicas")
 		}
-		out[i].Unstructured = drift.Yield(out[i].Unstructured, live, find(past, o.ID()), FieldManager, ignored)
+		ignored = slices.Concat(ignored, drift.Controlled(o.Unstructured, live, FieldManager))
+		out[i].Unstructured = drift.Yield(out[i].Unstructured, live, before, FieldManager, ignored)
 	}
 	return out, nil
+}
+
+func hasReplicas(u *unstructured.Unstructured) bool {
+	_, has, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "replicas")
+	return has
+}
+
+// scaling is what a release says of its workloads' numbers.
+type scaling struct {
+	targets map[manifest.ID]bool // of its autoscalers
+	leaving map[manifest.ID]bool // autoscalers that go with this change
+}
+
+func scalingOf(want, past []manifest.Object) scaling {
+	s := scaling{targets: map[manifest.ID]bool{}, leaving: map[manifest.ID]bool{}}
+	for _, o := range past {
+		if scales(o.ID()) {
+			s.leaving[o.ID()] = true
+		}
+	}
+	for _, o := range want {
+		if scales(o.ID()) {
+			s.targets[targetOf(o.Unstructured)] = true
+			delete(s.leaving, o.ID())
+		}
+	}
+	return s
+}
+
+func scales(id manifest.ID) bool {
+	return id.GroupKind() == autoscalerKind || id.GroupKind() == kedaKind
+}
+
+// isScaled reports whether an autoscaler says how many replicas an object has.
+func (c *Cluster) isScaled(ctx context.Context, o manifest.Object, s scaling) (bool, error) {
+	if !hasReplicas(o.Unstructured) && !scalable[o.ID().GroupKind()] {
+		return false, nil
+	}
+	if s.targets[o.ID()] {
+		return true, nil
+	}
+	return c.scalers.target(ctx, o.ID(), s.leaving)
 }
 
 // find returns the object of an identity; nil if there is none.
@@ -82,58 +133,67 @@ func find(objects []manifest.Object, id manifest.ID) *unstructured.Unstructured 
 	return nil
 }
 
-func yielded(want, live *unstructured.Unstructured) *unstructured.Unstructured {
-	u := &unstructured.Unstructured{Object: maps.Clone(want.Object)}
-	spec := maps.Clone(stringMap(u.Object["spec"]))
-	u.Object["spec"] = spec
-	if now, ok := stringMap(live.Object["spec"])["replicas"]; ok && !drift.OwnedByOthers(live, FieldManager, "spec", "replicas") {
-		spec["replicas"] = now
-	} else {
-		delete(spec, "replicas")
-	}
-	return u
-}
-
 func targetOf(autoscaler *unstructured.Unstructured) manifest.ID {
 	version, _, _ := unstructured.NestedString(autoscaler.Object, "spec", "scaleTargetRef", "apiVersion")
 	kind, _, _ := unstructured.NestedString(autoscaler.Object, "spec", "scaleTargetRef", "kind")
 	name, _, _ := unstructured.NestedString(autoscaler.Object, "spec", "scaleTargetRef", "name")
-	return targetID(version, kind, autoscaler.GetNamespace(), name)
-}
-
-func targetID(version, kind, namespace, name string) manifest.ID {
+	if kind == "" { // KEDA's default
+		version, kind = "apps/v1", "Deployment"
+	}
 	u := &unstructured.Unstructured{Object: map[string]any{}}
 	u.SetAPIVersion(version)
 	u.SetKind(kind)
-	u.SetNamespace(namespace)
+	u.SetNamespace(autoscaler.GetNamespace())
 	u.SetName(name)
 	return manifest.IDOf(u)
 }
 
-func targetOfTyped(h *autoscalingv2.HorizontalPodAutoscaler) manifest.ID {
-	t := h.Spec.ScaleTargetRef
-	return targetID(t.APIVersion, t.Kind, h.Namespace, t.Name)
+// autoscalers follows the HorizontalPodAutoscalers of namespaces, whoever made
+// them: KEDA's, a person's, a chart's. It is safe for concurrent use.
+type autoscalers struct {
+	cluster *Cluster
+	mu      sync.Mutex
+	spaces  map[string]*watch
 }
 
-// scalerPatience is how long a namespace's autoscalers are waited for: who may
-// not read them gets none, and goes on.
-const scalerPatience = 5 * time.Second
-
-// target reports whether an autoscaler of the namespace targets an object.
-func (a *autoscalers) target(ctx context.Context, id manifest.ID) bool {
-	f, err := a.follow(id.Namespace)
+// target reports whether an autoscaler of the namespace, but for some, targets an
+// object. Who may not read them, or has none of that kind, gets none; that they can't be
+// read is told by Live.Blind.
+func (a *autoscalers) target(ctx context.Context, id manifest.ID, but map[manifest.ID]bool) (bool, error) {
+	w, err := a.follow(id.Namespace)
 	if err != nil {
-		return false
+		return false, err
 	}
-	informer := f.Autoscaling().V2().HorizontalPodAutoscalers()
-	ctx, cancel := context.WithTimeout(ctx, scalerPatience)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	if !cache.WaitForCacheSync(ctx.Done(), informer.Informer().HasSynced) {
-		return false
+	var blind *BlindError
+	switch err := w.synced(ctx); {
+	case apierrors.IsForbidden(err), apierrors.IsNotFound(err), errors.As(err, &blind):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("read the autoscalers of namespace %s: %w", id.Namespace, err)
 	}
-	all, err := informer.Lister().HorizontalPodAutoscalers(id.Namespace).List(labels.Everything())
-	for _, h := range all {
-		if err == nil && targetOfTyped(h) == id {
+	for _, o := range w.informer.GetStore().List() {
+		h, ok := o.(*unstructured.Unstructured)
+		if ok && targetOf(h) == id && !isLeaving(h, but) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// isLeaving reports whether an autoscaler, or who made it, is among those that go.
+func isLeaving(h *unstructured.Unstructured, leaving map[manifest.ID]bool) bool {
+	if leaving[manifest.IDOf(h)] {
+		return true
+	}
+	for _, o := range h.GetOwnerReferences() {
+		maker := &unstructured.Unstructured{Object: map[string]any{}}
+		maker.SetAPIVersion(o.APIVersion)
+		maker.SetKind(o.Kind)
+		maker.SetNamespace(h.GetNamespace())
+		maker.SetName(o.Name)
+		if leaving[manifest.IDOf(maker)] {
 			return true
 		}
 	}
@@ -142,24 +202,30 @@ func (a *autoscalers) target(ctx context.Context, id manifest.ID) bool {
 
 // follow watches a namespace's autoscalers. What one targets, or no longer does, is
 // looked at anew.
-func (a *autoscalers) follow(namespace string) (informers.SharedInformerFactory, error) {
+func (a *autoscalers) follow(namespace string) (*watch, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if f := a.spaces[namespace]; f != nil {
-		return f, nil
+	if w := a.spaces[namespace]; w != nil {
+		return w, nil
 	}
-	f := informers.NewSharedInformerFactoryWithOptions(a.cluster.kube, 0, informers.WithNamespace(namespace), informers.WithTransform(slim))
+	gvr := schema.GroupVersionResource{Group: autoscalerKind.Group, Version: "v2", Resource: "horizontalpodautoscalers"}
+	w := newWatch(watchKey{autoscalerKind.WithVersion("v2"), namespace}, a.cluster.dyn.Resource(gvr).Namespace(namespace), a.cluster.dyn, "")
+	w.answered = func(error) {}
+	quiet := func(context.Context, *cache.Reflector, error) {} // Blind tells of it
+	if err := errors.Join(w.informer.SetWatchErrorHandlerWithContext(quiet), w.informer.SetTransform(targeting)); err != nil {
+		return nil, err
+	}
 	tell := func(o any) {
 		if t, ok := o.(cache.DeletedFinalStateUnknown); ok {
 			o = t.Obj
 		}
-		if h, ok := o.(*autoscalingv2.HorizontalPodAutoscaler); ok {
-			a.cluster.Live.touch(targetOfTyped(h))
+		if h, ok := o.(*unstructured.Unstructured); ok {
+			a.cluster.Live.touch(targetOf(h))
 		}
 	}
-	_, err := f.Autoscaling().V2().HorizontalPodAutoscalers().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: tell, DeleteFunc: tell,
+	_, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: tell, DeleteFunc: tell,
 		UpdateFunc: func(before, after any) {
-			if b, a := before.(*autoscalingv2.HorizontalPodAutoscaler), after.(*autoscalingv2.HorizontalPodAutoscaler); b.Generation != a.Generation {
+			if b, a := before.(*unstructured.Unstructured), after.(*unstructured.Unstructured); b.GetGeneration() != a.GetGeneration() {
 				tell(before)
 				tell(after)
 			}
@@ -167,7 +233,37 @@ func (a *autoscalers) follow(namespace string) (informers.SharedInformerFactory,
 	if err != nil {
 		return nil, err
 	}
-	f.StartWithContext(a.cluster.Live.stop)
-	a.spaces[namespace] = f
-	return f, nil
+	go w.informer.RunWithContext(a.cluster.Live.stop)
+	a.spaces[namespace] = w
+	return w, nil
+}
+
+// targeting keeps of an autoscaler what tells its target and its maker.
+func targeting(o any) (any, error) {
+	u, ok := o.(*unstructured.Unstructured)
+	if !ok {
+		return o, nil
+	}
+	ref, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "scaleTargetRef")
+	meta := map[string]any{}
+	for _, k := range []string{"name", "namespace", "uid", "resourceVersion", "generation", "ownerReferences"} {
+		if v, ok := stringMap(u.Object["metadata"])[k]; ok {
+			meta[k] = v
+		}
+	}
+	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": u.GetAPIVersion(), "kind": u.GetKind(), "metadata": meta,
+		"spec": map[string]any{"scaleTargetRef": ref}}}, nil
+}
+
+// blind returns the namespaces whose autoscalers can't be read.
+func (a *autoscalers) blind(now time.Time) []*BlindError {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []*BlindError
+	for _, w := range a.spaces {
+		if b, ok := w.blind(now).(*BlindError); ok {
+			out = append(out, b)
+		}
+	}
+	return out
 }

@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
@@ -84,26 +83,6 @@ func BenchmarkFingerprint(b *testing.B) {
 	for b.Loop() {
 		if fingerprint(want[0].Unstructured) == 0 {
 			b.Fatal("no fingerprint")
-		}
-	}
-}
-
-// BenchmarkGraph runs 1,000 releases in chains of ten that do nothing.
-func BenchmarkGraph(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		g := &Graph{}
-		for i := range 1000 {
-			if name := fmt.Sprint(i); i%10 == 0 {
-				g.Add(name)
-			} else {
-				g.Add(name, fmt.Sprint(i-1))
-			}
-		}
-		for name, r := range g.Run(b.Context(), func(context.Context, string) error { return nil }) {
-			if !r.OK() {
-				b.Fatal(name, r)
-			}
 		}
 	}
 }

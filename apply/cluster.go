@@ -17,14 +17,16 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/source/outbound"
 )
 
 // FieldManager is the name under which every object is applied.
@@ -49,18 +51,25 @@ type Cluster struct {
 	Environment string
 	Records     *record.Store
 	Live        *Live
+	// Reach says what the addresses of checks may lead to; it is set before the first.
+	Reach outbound.Rule
 
 	config    *rest.Config
 	kube      kubernetes.Interface
+	unfenced  kubernetes.Interface // for Leases, and for what anybody may write
 	dyn       dynamic.Interface
+	meta      metadata.Interface
 	discovery discovery.CachedDiscoveryInterface
 	mapper    meta.ResettableRESTMapper
 	direct    client.Client
 	turns     *queue
+	fence     *fence
+	wall      *wall
 	scalers   *autoscalers
 
 	mu      sync.Mutex
 	inPlace map[manifest.ID]placed
+	rules   *health.Rules          // on health, beside the built-in ones
 	judged  map[manifest.ID]judged // what was last found of an object's health
 	pods    map[string]*podCache   // by namespace
 	caps    *Capabilities
@@ -83,6 +92,14 @@ func Connect(config *rest.Config, environment string, changed Changed, pace *Pac
 	config.QPS = -1
 	typed := rest.CopyConfig(config)
 	typed.ContentType, typed.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
+	unfenced, err := kubernetes.NewForConfig(typed)
+	if err != nil {
+		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
+	}
+	fence := &fence{}
+	config.Wrap(fence.wrap)
+	typed = rest.CopyConfig(typed)
+	typed.Wrap(fence.wrap)
 	kube, err := kubernetes.NewForConfig(typed)
 	if err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
@@ -91,19 +108,26 @@ func Connect(config *rest.Config, environment string, changed Changed, pace *Pac
 	if err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
 	}
+	meta, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
+	}
 	cached := memory.NewMemCacheClient(kube.Discovery())
 	turns := pace.queue()
 	c := &Cluster{
-		Environment: environment, Records: record.NewStore(kube, turns.acquire),
-		config: config, kube: kube, dyn: dyn, discovery: cached,
+		Environment: environment, Records: record.NewStore(kube, meta, turns.acquire),
+		config: config, kube: kube, unfenced: unfenced, dyn: dyn, meta: meta, discovery: cached,
 		mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached),
-		turns:  turns, inPlace: map[manifest.ID]placed{}, judged: map[manifest.ID]judged{}, pods: map[string]*podCache{},
+		turns:  turns, fence: fence, inPlace: map[manifest.ID]placed{}, judged: map[manifest.ID]judged{}, pods: map[string]*podCache{},
 	}
+	c.wall = &wall{kindOf: c.mapper.KindFor}
+	config = rest.CopyConfig(config)
+	config.Wrap(c.wall.wrap)
 	if c.direct, err = client.New(config, client.Options{Mapper: c.mapper}); err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
 	}
 	c.Live = newLive(c, changed)
-	c.scalers = &autoscalers{cluster: c, spaces: map[string]informers.SharedInformerFactory{}}
+	c.scalers = &autoscalers{cluster: c, spaces: map[string]*watch{}}
 	return c, nil
 }
 

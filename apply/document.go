@@ -3,6 +3,8 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	coreinformers "k8s.io/client-go/informers/core/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
@@ -24,7 +27,23 @@ type Document struct {
 	Text            string
 	Version         string
 	UID             string
+	// Anybody says that it may be written by a process that does not lead.
+	Anybody bool
 }
+
+// DocumentTooLargeError says that a document does not fit into a ConfigMap.
+type DocumentTooLargeError struct {
+	Namespace, Name string
+	Size, Limit     int // in bytes
+}
+
+// Error says how large the document is, and how large it may be.
+func (e *DocumentTooLargeError) Error() string {
+	return fmt.Sprintf("write ConfigMap %s/%s: it would hold %d bytes, and may hold %d", e.Namespace, e.Name, e.Size, e.Limit)
+}
+
+// maxDocument is what the API server takes of a ConfigMap's data.
+const maxDocument = corev1.MaxSecretSize
 
 // ReadDocument reads a document that is named by Namespace, Name and Key; one that
 // does not exist is empty.
@@ -44,28 +63,43 @@ func (c *Cluster) ReadDocument(ctx context.Context, d Document) (Document, error
 }
 
 // WriteDocument stores a document and returns it with its new version. The
-// namespace is created if it does not exist.
+// namespace is created if it does not exist, and so is a document that was deleted since
+// it was read.
 func (c *Cluster) WriteDocument(ctx context.Context, d Document) (Document, error) {
+	if size := len(d.Text); size > maxDocument {
+		return d, &DocumentTooLargeError{Namespace: d.Namespace, Name: d.Name, Size: size, Limit: maxDocument}
+	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	cm := c.documentMap(d)
-	maps := c.kube.CoreV1().ConfigMaps(d.Namespace)
+	var cm *corev1.ConfigMap
 	var err error
-	if d.Version == "" {
-		cm, err = maps.Create(ctx, cm, metav1.CreateOptions{FieldManager: FieldManager})
+	maps := c.documents(d)
+	if d.Version != "" {
+		cm, err = maps.Update(ctx, c.documentMap(d), metav1.UpdateOptions{FieldManager: FieldManager})
+	}
+	if d.Version == "" || apierrors.IsNotFound(err) {
+		d.Version = ""
+		cm, err = maps.Create(ctx, c.documentMap(d), metav1.CreateOptions{FieldManager: FieldManager})
 		if namespaceMissing(err, d.Namespace) {
-			if err = c.EnsureNamespace(ctx, d.Namespace, nil); err == nil {
+			if err = c.EnsureHome(ctx, d.Namespace); err == nil {
 				cm, err = maps.Create(ctx, c.documentMap(d), metav1.CreateOptions{FieldManager: FieldManager})
 			}
 		}
-	} else {
-		cm, err = maps.Update(ctx, cm, metav1.UpdateOptions{FieldManager: FieldManager})
 	}
 	if err != nil {
 		return d, fmt.Errorf("write ConfigMap %s/%s: %w", d.Namespace, d.Name, err)
 	}
 	d.Version, d.UID = cm.ResourceVersion, string(cm.UID)
 	return d, nil
+}
+
+// documents is where a document is written.
+func (c *Cluster) documents(d Document) corev1client.ConfigMapInterface {
+	kube := c.kube
+	if d.Anybody {
+		kube = c.unfenced
+	}
+	return kube.CoreV1().ConfigMaps(d.Namespace)
 }
 
 func (c *Cluster) documentMap(d Document) *corev1.ConfigMap {
@@ -102,13 +136,14 @@ func (c *Cluster) WatchDocument(ctx context.Context, d Document, changed func(te
 }
 
 // Emit writes an event about a document, for who watches the cluster's events.
-// kind is Normal or Warning; reason is one CamelCase word.
-func (c *Cluster) Emit(ctx context.Context, about Document, kind, reason, message string, now time.Time) error {
+// kind is Normal or Warning; reason is one CamelCase word. A name, if given, is added to
+// the document's own: the same event again is not written twice, and created is false.
+func (c *Cluster) Emit(ctx context.Context, about Document, name, kind, reason, message string, now time.Time) (created bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	const longest = 1024 // the API's bound on a message
 	if len(message) > longest {
-		message = message[:longest-3] + "..."
+		message = strings.ToValidUTF8(message[:longest-3], "") + "..."
 	}
 	e := &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: about.Namespace, GenerateName: about.Name + "."},
@@ -120,9 +155,31 @@ func (c *Cluster) Emit(ctx context.Context, about Document, kind, reason, messag
 		FirstTimestamp: metav1.NewTime(now), LastTimestamp: metav1.NewTime(now),
 		Source: corev1.EventSource{Component: FieldManager},
 	}
-	_, err := c.kube.CoreV1().Events(about.Namespace).Create(ctx, e, metav1.CreateOptions{})
+	if name != "" {
+		e.GenerateName, e.Name = "", about.Name+"."+name
+	}
+	_, err = c.kube.CoreV1().Events(about.Namespace).Create(ctx, e, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return false, nil
+	}
 	if err != nil {
-		return fmt.Errorf("write an event about %s/%s: %w", about.Namespace, about.Name, err)
+		return false, fmt.Errorf("write an event about %s/%s: %w", about.Namespace, about.Name, err)
+	}
+	return true, nil
+}
+
+// EnsureHome makes the namespace exist in which the agent keeps what is its own. Any
+// replica may do that.
+func (c *Cluster) EnsureHome(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	spaces := c.unfenced.CoreV1().Namespaces()
+	_, err := spaces.Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		_, err = spaces.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{FieldManager: FieldManager})
+	}
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("make sure that namespace %s exists: %w", name, err)
 	}
 	return nil
 }
@@ -132,29 +189,69 @@ func (c *Cluster) Emit(ctx context.Context, about Document, kind, reason, messag
 func (c *Cluster) Lock(namespace, name, identity string) resourcelock.Interface {
 	return &resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Client:     c.kube.CoordinationV1(),
+		Client:     c.unfenced.CoordinationV1(),
 		LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
 	}
+}
+
+// Lease is who leads, as a Lease says.
+type Lease struct {
+	Holder  string    // empty if nobody has it: it was given back
+	Renewed time.Time // zero if it never was
+	Until   time.Time // until when it lasts, unless it is renewed
+}
+
+// Lasts reports whether somebody holds the Lease at now.
+func (l *Lease) Lasts(now time.Time) bool { return l != nil && l.Holder != "" && !now.After(l.Until) }
+
+// ReadLease reads a Lease; nil if it does not exist.
+func (c *Cluster) ReadLease(ctx context.Context, namespace, name string) (*Lease, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	lease, err := c.kube.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read Lease %s/%s: %w", namespace, name, err)
+	}
+	s, out := lease.Spec, &Lease{}
+	if s.HolderIdentity == nil || s.RenewTime == nil || s.LeaseDurationSeconds == nil {
+		return out, nil
+	}
+	out.Holder, out.Renewed = *s.HolderIdentity, s.RenewTime.Time
+	out.Until = s.RenewTime.Add(time.Duration(*s.LeaseDurationSeconds) * time.Second)
+	return out, nil
 }
 
 // LeaseHolder returns who holds a Lease that has not run out at now; empty if
 // nobody does.
 func (c *Cluster) LeaseHolder(ctx context.Context, namespace, name string, now time.Time) (string, error) {
+	lease, err := c.ReadLease(ctx, namespace, name)
+	if err != nil || !lease.Lasts(now) {
+		return "", err
+	}
+	return lease.Holder, nil
+}
+
+// ListDocuments reads the documents of a namespace that have a key, whatever environment
+// they are of, sorted by name.
+func (c *Cluster) ListDocuments(ctx context.Context, namespace, key string) ([]Document, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	lease, err := c.kube.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return "", nil
-	}
+	maps, err := c.kube.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: Group + "/ledger"})
 	if err != nil {
-		return "", fmt.Errorf("read Lease %s/%s: %w", namespace, name, err)
+		return nil, fmt.Errorf("list the ConfigMaps of namespace %s: %w", namespace, err)
 	}
-	s := lease.Spec
-	if s.HolderIdentity == nil || s.RenewTime == nil || s.LeaseDurationSeconds == nil {
-		return "", nil
+	var out []Document
+	for _, cm := range maps.Items {
+		if text, ok := cm.Data[key]; ok {
+			out = append(out, Document{Namespace: namespace, Name: cm.Name, Key: key, Text: text, Version: cm.ResourceVersion, UID: string(cm.UID)})
+		}
 	}
-	if now.After(s.RenewTime.Add(time.Duration(*s.LeaseDurationSeconds) * time.Second)) {
-		return "", nil
-	}
-	return *s.HolderIdentity, nil
+	slices.SortFunc(out, func(a, b Document) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
 }
+
+// Forbidden reports whether the server refused a request to who sent it.
+func Forbidden(err error) bool { return apierrors.IsForbidden(err) }

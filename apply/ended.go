@@ -40,7 +40,8 @@ func (c *Cluster) orEnded(judge func(manifest.ID) Health) func(manifest.ID) Heal
 			delete(ended, id)
 			return h
 		}
-		if last := endOf(id, c.Live.lastOf(id)); last.State == Healthy || last.State == Unhealthy {
+		was := c.Live.lastOf(id)
+		if last := endOf(c.healthBy(id, was), was); last.State == Healthy || last.State == Unhealthy && !last.Mends {
 			ended[id] = last
 		}
 		if last, ok := ended[id]; ok {

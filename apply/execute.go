@@ -17,9 +17,11 @@ import (
 // Apply writes what a plan changes, stage by stage, deletions left out: those
 // are Prune's. Objects that were deferred are surveyed on their turn. It returns
 // at the first stage with an error, with what that stage could not write; all of
-// it can be repeated.
-func (c *Cluster) Apply(ctx context.Context, rel Owner, plan Plan) error {
-	if err := c.unguard(ctx, plan); err != nil {
+// it can be repeated. ctx is for requests; what takes as long as it takes (a deletion, a
+// kind that is to come) ends with waits too: with its cause, or with an UnhealthyError
+// when its deadline has passed.
+func (c *Cluster) Apply(ctx, waits context.Context, rel Owner, plan Plan) error {
+	if err := c.unguard(ctx, waits, plan); err != nil {
 		return err
 	}
 	for stage := range stages {
@@ -27,11 +29,11 @@ func (c *Cluster) Apply(ctx context.Context, rel Owner, plan Plan) error {
 		if len(changes) == 0 {
 			continue
 		}
-		if err := c.applyStage(ctx, rel, changes, plan.coming); err != nil {
+		if err := c.applyStage(ctx, waits, rel, changes, plan); err != nil {
 			return err
 		}
 		if stage == StageDefinitions {
-			if err := c.established(ctx, changes); err != nil {
+			if err := c.established(ctx, waits, changes); err != nil {
 				return err
 			}
 		}
@@ -49,7 +51,7 @@ func (p Plan) stage(s Stage) []Change {
 	return out
 }
 
-func (c *Cluster) applyStage(ctx context.Context, rel Owner, changes []Change, coming Coming) error {
+func (c *Cluster) applyStage(ctx, waits context.Context, rel Owner, changes []Change, plan Plan) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(changes))
 	for i, ch := range changes {
@@ -58,24 +60,27 @@ func (c *Cluster) applyStage(ctx context.Context, rel Owner, changes []Change, c
 			errs[i] = err
 			break
 		}
+		turn := &turn{queue: c.turns, release: release}
 		wg.Go(func() {
-			defer release()
-			errs[i] = c.applyOne(ctx, rel, ch, coming)
+			defer turn.end()
+			w, done := waitingFor(ctx, waits, turn, plan.progress)
+			defer done()
+			errs[i] = c.applyOne(ctx, w, rel, ch, plan.coming)
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-func (c *Cluster) applyOne(ctx context.Context, rel Owner, ch Change, coming Coming) error {
+func (c *Cluster) applyOne(ctx context.Context, w *waiting, rel Owner, ch Change, coming Coming) error {
 	switch ch.Action {
 	case Deferred:
-		return c.applyDeferred(ctx, rel, ch, coming)
+		return c.applyDeferred(ctx, w, rel, ch, coming)
 	case Recreate:
-		return c.recreate(ctx, ch)
+		return c.recreate(ctx, w, ch, coming)
 	case Update:
 		if ch.differs() {
-			if err := c.write(ctx, ch); err != nil {
+			if err := c.writeAgain(ctx, ch); err != nil {
 				return err
 			}
 		}
@@ -84,16 +89,21 @@ func (c *Cluster) applyOne(ctx context.Context, rel Owner, ch Change, coming Com
 		}
 		return nil
 	default:
-		return c.write(ctx, ch)
+		return c.writeAgain(ctx, ch)
 	}
 }
 
+// writeAgain is write, repeated when there is trouble on the way.
+func (c *Cluster) writeAgain(ctx context.Context, ch Change) error {
+	return persist(ctx, func() error { return c.write(ctx, ch) })
+}
+
 // applyDeferred plans an object anew, now that what it waited for is there.
-func (c *Cluster) applyDeferred(ctx context.Context, rel Owner, ch Change, coming Coming) error {
+func (c *Cluster) applyDeferred(ctx context.Context, w *waiting, rel Owner, ch Change, coming Coming) error {
 	if ch.valid && c.createValid(ctx, ch, coming) == nil {
 		return nil
 	}
-	again, seen, err := c.replan(ctx, rel, ch, coming)
+	again, seen, err := c.replan(ctx, w, rel, ch, coming)
 	if err != nil {
 		return err
 	}
@@ -108,9 +118,9 @@ func (c *Cluster) applyDeferred(ctx context.Context, rel Owner, ch Change, comin
 	case Deferred:
 		return fmt.Errorf("apply %s: %s: %w", ch.ID, again.Why, errComing)
 	case Recreate:
-		return c.recreate(ctx, again)
+		return c.recreate(ctx, w, again, coming)
 	default:
-		return c.write(ctx, again)
+		return c.writeAgain(ctx, again)
 	}
 }
 
@@ -131,29 +141,38 @@ func (c *Cluster) createValid(ctx context.Context, ch Change, coming Coming) err
 	return c.write(ctx, ch)
 }
 
-// The API server takes a moment until it serves what a CRD defines, and says
-// nowhere when it does: an object of the kind is asked about until then.
+// The API server takes a moment until it serves what a CRD defines, or counts what a
+// quota has been raised to, and says nowhere when it does: an object that waits for that
+// is asked about until then.
 const (
 	definitionGrace = 10 * time.Second
 	definitionPause = 50 * time.Millisecond
+	longestDelay    = time.Second // between two questions
 )
 
-func (c *Cluster) replan(ctx context.Context, rel Owner, ch Change, coming Coming) (Change, Seen, error) {
+// replan surveys an object until nothing keeps it from being judged, or that takes
+// longer than it should. What a program brings takes as long as the rollout may.
+func (c *Cluster) replan(ctx context.Context, w *waiting, rel Owner, ch Change, coming Coming) (Change, Seen, error) {
+	program, brought := coming.programOf(ch.Object.GroupVersionKind())
 	deadline := time.Now().Add(definitionGrace)
-	for pause := definitionPause; ; pause *= 2 {
+	for pause := definitionPause; ; pause = min(2*pause, longestDelay) {
 		seen, err := c.surveyOne(ctx, ch.Object, coming)
 		if err != nil {
 			return Change{}, seen, err
 		}
-		again := wantChange(rel, manifest.Object{Unstructured: ch.Object}, seen)
-		settled := again.Action != Refused && again.Action != Deferred
-		if settled || coming.Kinds[ch.GroupKind()] == nil || time.Now().After(deadline) {
+		again := wantChange(rel, manifest.Object{Unstructured: ch.Object}, seen, coming)
+		comes := again.Action == Deferred || again.Action == Refused && len(coming.Kinds[ch.GroupKind()]) > 0
+		patient := brought && again.Action == Deferred
+		if !comes || !patient && time.Now().After(deadline) {
 			return again, seen, nil
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return Change{}, seen, context.Cause(ctx)
+		reason := again.Why
+		if patient {
+			reason = fmt.Sprintf("%s has not brought its kind yet", program)
+			w.tell(ch.ID, reason)
+		}
+		if err := w.sleep(pause); err != nil {
+			return Change{}, seen, w.ended(err, ch.ID, reason)
 		}
 		c.Rediscover()
 	}
@@ -172,27 +191,12 @@ func (e *RefusedError) Error() string { return fmt.Sprintf("%s is refused: %s", 
 // Unwrap returns the server's own error, if it was the server's.
 func (e *RefusedError) Unwrap() error { return e.err }
 
-// recreate deletes an object and creates it again once it is gone.
-func (c *Cluster) recreate(ctx context.Context, ch Change) error {
-	if err := c.remove(ctx, ch.Live); err != nil {
-		return err
-	}
-	uid := ch.Live.GetUID()
-	err := c.until(ctx, ch.ID, func() (bool, error) {
-		live, ok := c.Live.Get(ch.ID)
-		return !ok || live.GetUID() != uid, nil
-	})
-	if err != nil {
-		return fmt.Errorf("wait until %s is gone: %w", ch.ID, err)
-	}
-	ch.Live, ch.judged = nil, nil
-	return c.write(ctx, ch)
-}
-
 // established waits until the API server serves the CRDs that were written, and
 // has it asked anew what it can do.
-func (c *Cluster) established(ctx context.Context, changes []Change) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the API server did not establish it within a minute"))
+func (c *Cluster) established(ctx, waits context.Context, changes []Change) error {
+	w, done := waitingFor(ctx, waits, nil, nil)
+	defer done()
+	ctx, cancel := context.WithTimeoutCause(w.Context, time.Minute, errors.New("the API server did not establish it within a minute"))
 	defer cancel()
 	for _, ch := range changes {
 		err := c.until(ctx, ch.ID, func() (bool, error) {
@@ -229,22 +233,56 @@ func (c *Cluster) until(ctx context.Context, id manifest.ID, holds func() (bool,
 	}
 }
 
-// Prune deletes what a plan no longer wants, dependents first, and returns when
-// it is gone: an object that a finalizer holds is an error that says so. progress
-// is called with each object that is waited for.
-func (c *Cluster) Prune(ctx context.Context, plan Plan, progress func([]Health)) error {
-	doomed := plan.doomed()
-	for _, ch := range doomed {
-		if err := c.remove(ctx, ch.Live); err != nil {
+// Prune deletes what a plan no longer wants, stage by stage, dependents first, and returns
+// when it is gone: what an operator has to let go of is gone before the operator goes. An
+// object that a finalizer holds beyond the deadline is an error that says so. Bounds without
+// one leave it to ctx. progress is called with each object that is waited for. What the API
+// server would not have deleted keeps nothing else from going, and is the error.
+func (c *Cluster) Prune(ctx context.Context, plan Plan, bounds Bounds, progress func([]Health)) error {
+	waits := ctx
+	if !bounds.Deadline.IsZero() {
+		var cancel context.CancelFunc
+		waits, cancel = context.WithDeadline(ctx, bounds.End(time.Now()))
+		defer cancel()
+	}
+	var denied []error
+	for doomed := plan.doomed(); len(doomed) > 0; {
+		n := slices.IndexFunc(doomed, func(ch Change) bool { return ch.Stage != doomed[0].Stage })
+		if n < 0 {
+			n = len(doomed)
+		}
+		going, refused, err := c.removeAll(ctx, doomed[:n])
+		if err != nil {
 			return err
 		}
-	}
-	for _, ch := range doomed {
-		if err := c.awaitGone(ctx, ch, progress); err != nil {
-			return err
+		denied = append(denied, refused...)
+		for _, ch := range going {
+			if err := c.awaitGone(waits, ch, progress); err != nil {
+				return errors.Join(append(denied, err)...)
+			}
 		}
+		doomed = doomed[n:]
 	}
-	return nil
+	return errors.Join(denied...)
+}
+
+// removeAll has objects deleted, and returns those that are going, and why the API server
+// would not have the others deleted. An error is trouble.
+func (c *Cluster) removeAll(ctx context.Context, doomed []Change) (going []Change, denied []error, err error) {
+	for _, ch := range doomed {
+		if ch.Live.GetDeletionTimestamp() == nil { // else it is under way
+			err := persist(ctx, func() error { return c.remove(ctx, ch.Live) })
+			if err != nil && (transient(err) || ctx.Err() != nil) {
+				return nil, nil, err
+			}
+			if err != nil {
+				denied = append(denied, &DeletionError{err})
+				continue
+			}
+		}
+		going = append(going, ch)
+	}
+	return going, denied, nil
 }
 
 // doomed lists what a plan deletes, dependents first. A ClusterRole that gathers the
@@ -269,10 +307,6 @@ func gathers(c Change) bool {
 	_, found, _ := unstructured.NestedFieldNoCopy(c.Live.Object, "aggregationRule")
 	return found && c.Kind == "ClusterRole"
 }
-
-// errBlocked says that a deletion takes its time: nothing is wrong with what was
-// deployed, and it is waited for again.
-var errBlocked = errors.New("it is still there")
 
 func (c *Cluster) awaitGone(ctx context.Context, ch Change, progress func([]Health)) error {
 	err := c.until(ctx, ch.ID, func() (bool, error) {

@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// fresh is what the namespaces that a commit brings had in them when the commit's
-// first object of a kind came: a list of names for each kind, instead of a question
+// fresh is what the namespaces that a commit brings, and the one where it is tried, had
+// in them when the commit's first object of a kind came: a list of names for each kind, instead of a question
 // for each object. It is safe for concurrent use.
 type fresh struct {
 	mu    sync.Mutex
@@ -44,6 +44,12 @@ func (c *Cluster) exists(ctx context.Context, u *unstructured.Unstructured, comi
 		live, err := c.read(ctx, u)
 		return live != nil, err
 	}
+	return c.listed(ctx, u, coming)
+}
+
+// listed reports whether an object's name is among those of its kind, which are listed
+// once for all objects that come.
+func (c *Cluster) listed(ctx context.Context, u *unstructured.Unstructured, coming Coming) (bool, error) {
 	n := coming.fresh.of(watchKey{u.GroupVersionKind(), u.GetNamespace()})
 	n.once.Do(func() { n.all, n.err = c.namesOf(ctx, u) })
 	return n.all[u.GetName()], n.err

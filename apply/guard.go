@@ -74,16 +74,18 @@ func (c Coming) guard(err error) string {
 
 // unguard deletes the webhook configurations that a plan no longer wants, before
 // anything else, if objects wait for a webhook: it may be one of those.
-func (c *Cluster) unguard(ctx context.Context, plan Plan) error {
-	waits, gone := false, Plan{}
+func (c *Cluster) unguard(ctx, waits context.Context, plan Plan) error {
+	blocked, gone := false, Plan{}
 	for _, ch := range plan.Changes {
-		waits = waits || ch.guarded
+		blocked = blocked || ch.guarded
 		if ch.Action == Delete && ch.Stage == StageWebhooks {
 			gone.Changes = append(gone.Changes, ch)
 		}
 	}
-	if !waits {
+	if !blocked {
 		return nil
 	}
-	return c.Prune(ctx, gone, nil)
+	w, done := waitingFor(ctx, waits, nil, nil)
+	defer done()
+	return c.Prune(w.Context, gone, Bounds{}, nil)
 }

@@ -1,25 +1,25 @@
 package apply
 
 import (
-	"fmt"
+	"time"
 
-	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/render/manifest"
 )
 
 // State is how an object does.
-type State string
+type State = health.State
 
 // The states.
 const (
-	Healthy     State = "healthy"
-	Progressing State = "progressing"
-	Unhealthy   State = "unhealthy" // it failed, and will not mend itself
-	Missing     State = "missing"
-	Unknown     State = "unknown" // it can't be watched
+	Healthy     = health.Healthy
+	Progressing = health.Progressing
+	Unhealthy   = health.Unhealthy
+	Missing     = health.Missing
+	Unknown     = health.Unknown
 )
 
 // Health is the state of one object and a sentence on why it is not healthy.
@@ -27,97 +27,37 @@ type Health struct {
 	manifest.ID
 	State  State
 	Reason string
+
+	// Rule names what decided, and Field the field that it read.
+	Rule, Field string
+	// Mends says that what is unhealthy may mend itself: it ends no rollout before its
+	// time.
+	Mends bool
+	// Grace is how long what does not mend itself has to last before it ends a rollout.
+	Grace time.Duration
+	// Held says that somebody has to act before the object goes on.
+	Held bool
+	// Again is when the state changes though the object does not; zero is never.
+	Again time.Time
 }
 
-// HealthOf judges an object by its own status: kstatus
-// (sigs.k8s.io/cli-utils/pkg/kstatus), mended where it calls something ready too
-// early or never. It is pure and knows nothing of the object's pods.
+// HealthOf judges an object by its own status, as package health does, without a
+// cluster's rules. It is pure but for the time.
 func HealthOf(id manifest.ID, live *unstructured.Unstructured) Health {
-	h := Health{ID: id}
-	switch {
-	case live == nil:
-		h.State, h.Reason = Missing, "it does not exist"
-	case live.GetDeletionTimestamp() != nil:
-		h.State, h.Reason = Progressing, "it is being deleted"
-	default:
-		if own, ok := ownRules[id.GroupKind()]; ok {
-			h.State, h.Reason = own(live)
-		} else {
-			h.State, h.Reason = byStatus(live)
-		}
-	}
-	return h
+	return judgedBy(id, live, health.Options{})
 }
 
-// ownRules are for the kinds that kstatus misjudges.
-var ownRules = map[schema.GroupKind]func(*unstructured.Unstructured) (State, string){
-	{Group: "batch", Kind: "Job"}:                           jobState,
-	{Kind: "PersistentVolumeClaim"}:                         claimState,
-	{Kind: "Pod"}:                                           podState,
-	{Kind: "Service"}:                                       serviceState,
-	{Group: "apps", Kind: "Deployment"}:                     deploymentState,
-	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}: always,
-	{Group: "policy", Kind: "PodDisruptionBudget"}:          always,
+// judgedBy is HealthOf with what more is known.
+func judgedBy(id manifest.ID, live *unstructured.Unstructured, o health.Options) Health {
+	o.Manager, o.Now = FieldManager, time.Now()
+	v := health.Of(live, o)
+	return Health{ID: id, State: v.State, Reason: v.Reason, Rule: v.Rule, Field: v.Field,
+		Mends: v.State == Unhealthy && !v.Failed, Grace: v.Grace, Held: v.Held, Again: v.Again}
 }
 
-// always is for kinds whose state follows from others' and says nothing about
-// whether the release works: an autoscaler without metrics leaves the replicas
-// alone, a budget is met by its pods.
-func always(*unstructured.Unstructured) (State, string) { return Healthy, "" }
-
-func byStatus(live *unstructured.Unstructured) (State, string) {
-	r, err := status.Compute(live)
-	if err != nil {
-		return Progressing, fmt.Sprintf("its status can't be read: %v", err)
-	}
-	switch r.Status {
-	case status.CurrentStatus:
-		return Healthy, ""
-	case status.FailedStatus:
-		return Unhealthy, r.Message
-	default:
-		return Progressing, r.Message
-	}
-}
-
-// jobState waits for a Job's end: kstatus is content when it has started.
-func jobState(live *unstructured.Unstructured) (State, string) {
-	if suspended, _, _ := unstructured.NestedBool(live.Object, "spec", "suspend"); suspended {
-		return Healthy, ""
-	}
-	switch {
-	case condition(live, "Complete") == "True", condition(live, "SuccessCriteriaMet") == "True":
-		return Healthy, ""
-	case condition(live, "Failed") == "True":
-		return Unhealthy, "the Job failed: " + conditionMessage(live, "Failed")
-	}
-	return Progressing, "the Job has not ended"
-}
-
-// claimState never waits for a claim by itself: with WaitForFirstConsumer it
-// binds when a pod uses it, and a pod that can't have its volume says so.
-func claimState(live *unstructured.Unstructured) (State, string) {
-	if phase, _, _ := unstructured.NestedString(live.Object, "status", "phase"); phase == "Lost" {
-		return Unhealthy, "its volume is lost"
-	}
-	return Healthy, ""
-}
-
-func podState(live *unstructured.Unstructured) (State, string) {
-	phase, _, _ := unstructured.NestedString(live.Object, "status", "phase")
-	switch phase {
-	case "Failed":
-		return Unhealthy, "the Pod failed"
-	case "Succeeded":
-		return Healthy, ""
-	}
-	return byStatus(live)
-}
-
-// endOf judges a hook: a Pod has to end, and a Job to complete.
-func endOf(id manifest.ID, live *unstructured.Unstructured) Health {
-	h := HealthOf(id, live)
-	if id.GroupKind() == podKind && h.State == Healthy {
+// endOf judges a hook by its health: a Pod has to end, and a Job to complete.
+func endOf(h Health, live *unstructured.Unstructured) Health {
+	if h.GroupKind() == podKind && h.State == Healthy {
 		if phase, _, _ := unstructured.NestedString(live.Object, "status", "phase"); phase != "Succeeded" {
 			h.State, h.Reason = Progressing, "the Pod has not ended"
 		}
@@ -129,43 +69,3 @@ var (
 	podKind = schema.GroupKind{Kind: "Pod"}
 	jobKind = schema.GroupKind{Group: "batch", Kind: "Job"}
 )
-
-// serviceState waits for a LoadBalancer's address, which kstatus does not.
-func serviceState(live *unstructured.Unstructured) (State, string) {
-	if kind, _, _ := unstructured.NestedString(live.Object, "spec", "type"); kind != "LoadBalancer" {
-		return Healthy, ""
-	}
-	if in, _, _ := unstructured.NestedSlice(live.Object, "status", "loadBalancer", "ingress"); len(in) == 0 {
-		return Progressing, "the load balancer has no address yet"
-	}
-	return Healthy, ""
-}
-
-// deploymentState takes a paused Deployment for what it is: kstatus would wait
-// for it for ever.
-func deploymentState(live *unstructured.Unstructured) (State, string) {
-	if paused, _, _ := unstructured.NestedBool(live.Object, "spec", "paused"); paused {
-		return Healthy, ""
-	}
-	return byStatus(live)
-}
-
-func condition(u *unstructured.Unstructured, kind string) string {
-	s, _ := findCondition(u, kind)["status"].(string)
-	return s
-}
-
-func conditionMessage(u *unstructured.Unstructured, kind string) string {
-	m, _ := findCondition(u, kind)["message"].(string)
-	return m
-}
-
-func findCondition(u *unstructured.Unstructured, kind string) map[string]any {
-	list, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
-	for _, c := range list {
-		if m, ok := c.(map[string]any); ok && m["type"] == kind {
-			return m
-		}
-	}
-	return nil
-}

@@ -1,10 +1,14 @@
 package apply
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/xetys/tether/render/manifest"
 )
 
 func TestHealthOf(t *testing.T) {
@@ -15,7 +19,24 @@ func TestHealthOf(t *testing.T) {
 		"a Deployment that rolls out is progressing": {`{kind: Deployment, apiVersion: apps/v1, metadata: {name: x, generation: 2}, spec: {replicas: 2}, status: {observedGeneration: 1}}`, Progressing},
 		"a Deployment with all replicas is healthy": {`{kind: Deployment, apiVersion: apps/v1, metadata: {name: x, generation: 2}, spec: {replicas: 1},
   status: {observedGeneration: 2, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1, conditions: [{type: Available, status: "True"}]}}`, Healthy},
-		"a paused Deployment is not waited for":                   {`{kind: Deployment, apiVersion: apps/v1, metadata: {name: x}, spec: {paused: true}}`, Healthy},
+		"a paused Deployment is not waited for":        {`{kind: Deployment, apiVersion: apps/v1, metadata: {name: x}, spec: {paused: true}}`, Healthy},
+		"one that somebody paused is not healthy":      {ownedBy("{kind: Deployment, apiVersion: apps/v1, metadata: {name: x}, spec: {replicas: 1, paused: true}}", "tether: replicas", "kubectl-rollout: paused"), Progressing},
+		"one that its chart pauses is":                 {ownedBy("{kind: Deployment, apiVersion: apps/v1, metadata: {name: x}, spec: {replicas: 1, paused: true}}", "tether: paused", "kubectl-rollout: paused"), Healthy},
+		"a Job that somebody suspended is not healthy": {ownedBy("{kind: Job, apiVersion: batch/v1, metadata: {name: x}, spec: {suspend: true, backoffLimit: 1}}", "tether: backoffLimit", "kubectl-patch: suspend"), Progressing},
+		"a DaemonSet whose pods are replaced on deletion is healthy when they are ready": {`{kind: DaemonSet, apiVersion: apps/v1, metadata: {name: x, generation: 2}, spec: {updateStrategy: {type: OnDelete}},
+  status: {observedGeneration: 2, desiredNumberScheduled: 3, currentNumberScheduled: 3, updatedNumberScheduled: 0, numberReady: 3, numberAvailable: 3}}`, Healthy},
+		"it is not before its controller has seen it": {`{kind: DaemonSet, apiVersion: apps/v1, metadata: {name: x, generation: 2}, spec: {updateStrategy: {type: OnDelete}},
+  status: {observedGeneration: 1, desiredNumberScheduled: 3, currentNumberScheduled: 3, updatedNumberScheduled: 3, numberReady: 3, numberAvailable: 3}}`, Progressing},
+		"nor while one is not ready": {`{kind: DaemonSet, apiVersion: apps/v1, metadata: {name: x, generation: 1}, spec: {updateStrategy: {type: OnDelete}},
+  status: {observedGeneration: 1, desiredNumberScheduled: 3, currentNumberScheduled: 3, updatedNumberScheduled: 3, numberReady: 2, numberAvailable: 2}}`, Progressing},
+		"a StatefulSet whose pods are replaced on deletion waits for them to be ready": {`{kind: StatefulSet, apiVersion: apps/v1, metadata: {name: x, generation: 1}, spec: {replicas: 2, updateStrategy: {type: OnDelete}},
+  status: {observedGeneration: 1, replicas: 2, readyReplicas: 1}}`, Progressing},
+		"and not for their revision": {`{kind: StatefulSet, apiVersion: apps/v1, metadata: {name: x, generation: 2}, spec: {replicas: 2, updateStrategy: {type: OnDelete}},
+  status: {observedGeneration: 2, replicas: 2, readyReplicas: 2, currentReplicas: 2, currentRevision: a, updateRevision: b}}`, Healthy},
+		"a partition keeps the pods below it as they are": {`{kind: StatefulSet, apiVersion: apps/v1, metadata: {name: x, generation: 2}, spec: {replicas: 3, updateStrategy: {type: RollingUpdate, rollingUpdate: {partition: 2}}},
+  status: {observedGeneration: 2, replicas: 3, readyReplicas: 3, currentReplicas: 2, updatedReplicas: 1, currentRevision: a, updateRevision: b}}`, Healthy},
+		"a partition above all pods, too": {`{kind: StatefulSet, apiVersion: apps/v1, metadata: {name: x, generation: 2}, spec: {replicas: 3, updateStrategy: {type: RollingUpdate, rollingUpdate: {partition: 9}}},
+  status: {observedGeneration: 2, replicas: 3, readyReplicas: 3, currentReplicas: 3, currentRevision: a, updateRevision: b}}`, Healthy},
 		"a Job that runs is progressing":                          {`{kind: Job, apiVersion: batch/v1, metadata: {name: x}, status: {active: 1}}`, Progressing},
 		"a Job that completed is healthy":                         {`{kind: Job, apiVersion: batch/v1, metadata: {name: x}, status: {conditions: [{type: Complete, status: "True"}]}}`, Healthy},
 		"a Job that failed is unhealthy":                          {`{kind: Job, apiVersion: batch/v1, metadata: {name: x}, status: {conditions: [{type: Failed, status: "True"}]}}`, Unhealthy},
@@ -39,6 +60,17 @@ func TestHealthOf(t *testing.T) {
 	if h := HealthOf(parse(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: x}}")[0].ID(), nil); h.State != Missing {
 		t.Errorf("what does not exist is %s", h.State)
 	}
+}
+
+// ownedBy adds to an object's text who owns which field of its spec, each given as
+// manager: field.
+func ownedBy(object string, owners ...string) string {
+	var entries []string
+	for _, o := range owners {
+		manager, field, _ := strings.Cut(o, ": ")
+		entries = append(entries, fmt.Sprintf(`{manager: %s, operation: Apply, apiVersion: v1, fieldsType: FieldsV1, fieldsV1: {"f:spec": {"f:%s": {}}}}`, manager, field))
+	}
+	return strings.Replace(object, "{name: x", "{name: x, managedFields: ["+strings.Join(entries, ", ")+"]", 1)
 }
 
 func TestPodsSayWhyTheyAreNotReady(t *testing.T) {
@@ -66,8 +98,8 @@ func TestPodsSayWhyTheyAreNotReady(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			have, final := "", false
-			if tr := podTrouble(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Status: c.status}); tr != nil {
-				have, final = tr.reason, tr.grace > 0
+			if all := troublesOf(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Status: c.status}); len(all) > 0 {
+				have, final = all[0].reason(), graceOf(manifest.Graces{}, all[0].kind) > 0
 			}
 			if have != c.want || final != c.final {
 				t.Errorf("%q (final: %v), want %q (%v)", have, final, c.want, c.final)

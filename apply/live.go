@@ -163,7 +163,7 @@ func (l *Live) start(key watchKey) (*watch, error) {
 	}
 	w := newWatch(key, l.cluster.dyn.Resource(mapping.Resource).Namespace(key.namespace), l.cluster.dyn, LabelEnvironment+"="+l.cluster.Environment)
 	w.answered = func(err error) { l.answered(w, err) }
-	quiet := func(context.Context, *cache.Reflector, error) {} // answered is told, and we don't log
+	quiet := func(_ context.Context, _ *cache.Reflector, err error) { _ = w.broke(err) } // answered is told, and we don't log
 	if err := errors.Join(w.informer.SetWatchErrorHandlerWithContext(quiet), w.informer.SetTransform(l.fields.keep(key.GroupVersionKind, key.namespace))); err != nil {
 		return nil, err
 	}
@@ -236,6 +236,7 @@ func (l *Live) Blind() []*BlindError {
 			out = append(out, b)
 		}
 	}
+	out = append(out, l.cluster.scalers.blind(time.Now())...)
 	slices.SortFunc(out, func(a, b *BlindError) int {
 		return cmp.Or(strings.Compare(a.Kind.String(), b.Kind.String()), strings.Compare(a.Namespace, b.Namespace))
 	})
@@ -315,10 +316,21 @@ func (l *Live) wrote(u *unstructured.Unstructured) {
 	if w == nil {
 		return // no event would ever take it away
 	}
-	if have := w.get(id); have != nil && !older(have.ResourceVersion, u.GetResourceVersion()) {
+	if have := w.get(id); have != nil && catchesUp(have, u) {
 		return
 	}
 	l.written[id] = u
+}
+
+// catchesUp reports whether what a watch has of an object is as new as the answer to a
+// write of it. For a while after a CRD has changed, watches that were open before read
+// objects by its former schema: they have the version of the answer without the fields that
+// the schema did not know, and the answer is the truth.
+func catchesUp(k *kept, answer *unstructured.Unstructured) bool {
+	if k.ResourceVersion == answer.GetResourceVersion() {
+		return k.marks == marksOf(answer)
+	}
+	return !older(k.ResourceVersion, answer.GetResourceVersion())
 }
 
 // older reports whether resource version a is older than b. What cannot be
@@ -342,7 +354,7 @@ func (l *Live) event(o any, deleted bool) {
 		l.mu.Unlock()
 		return // another watch tells it in the version that is asked for
 	}
-	if w := l.written[id]; w != nil && !older(k.ResourceVersion, w.GetResourceVersion()) {
+	if w := l.written[id]; w != nil && (catchesUp(k, w) || deleted && !older(k.ResourceVersion, w.GetResourceVersion())) {
 		delete(l.written, id)
 	}
 	var forgotten []manifest.ID

@@ -18,13 +18,14 @@ const (
 	StageDefinitions Stage = iota // CRDs, until established
 	StageSpaces                   // namespaces and what limits them
 	StageNeeds                    // what workloads refer to
+	StageBindings                 // who may do what: a binding is checked against its role
 	StageWorkloads                // what runs
 	StageRoutes                   // what leads to what runs, and custom resources
 	StageWebhooks                 // what could refuse all the others
 	stages                        // how many there are
 )
 
-var stageNames = [stages]string{"definitions", "namespaces", "needs", "workloads", "routes", "webhooks"}
+var stageNames = [stages]string{"definitions", "namespaces", "needs", "bindings", "workloads", "routes", "webhooks"}
 
 // String returns the stage's name.
 func (s Stage) String() string { return stageNames[s] }
@@ -47,9 +48,9 @@ var stageOfKind = map[schema.GroupKind]Stage{
 	{Kind: "PersistentVolume"}:                                       StageNeeds,
 	{Kind: "PersistentVolumeClaim"}:                                  StageNeeds,
 	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:        StageNeeds,
-	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}: StageNeeds,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}: StageBindings,
 	{Group: "rbac.authorization.k8s.io", Kind: "Role"}:               StageNeeds,
-	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:        StageNeeds,
+	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:        StageBindings,
 	{Kind: "Service"}:                                                StageNeeds,
 	{Kind: "Endpoints"}:                                              StageNeeds,
 	{Group: "discovery.k8s.io", Kind: "EndpointSlice"}:               StageNeeds,

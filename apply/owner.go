@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/xetys/tether/apply/realm"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -20,8 +21,21 @@ type Owner struct {
 	Environment, Name, Namespace string
 	// Strict has what people's tools added to objects removed.
 	Strict bool
+	// Rollback says that the release goes back: what can't be changed in place may be
+	// deleted and created anew.
+	Rollback bool
 	// Ignore are fields that are left to others.
 	Ignore []manifest.Ignore
+	// Realm says what the release may touch.
+	Realm realm.Realm
+}
+
+// beyond says why an object is not the release's to write or delete; empty if it may be.
+func (o Owner) beyond(obj manifest.Object) string {
+	if why := manifest.Reserved(obj); why != "" {
+		return why
+	}
+	return o.Realm.Object(realm.Release{Namespace: o.Namespace, Name: o.Name}, obj)
 }
 
 // Differences lists the fields that an update of an object of the release changes.
@@ -32,9 +46,29 @@ func (o Owner) Differences(c Change) []drift.Field {
 	return c.Drift
 }
 
+// Withstood lists the fields of a live object that are not as they are wanted, and for
+// which a refused change would put back what is wanted. What is ours still was not changed:
+// there is no answer of the API server's that says how it would write it.
+func (o Owner) Withstood(c Change) []drift.Field {
+	if c.Live == nil || c.Object == nil {
+		return nil
+	}
+	nobody := func(string, string) bool { return false }
+	fields := drift.Compare(c.Live, drift.Merged(c.Live, c.Object, FieldManager, nobody, nil))
+	return slices.DeleteFunc(fields, func(f drift.Field) bool { return f.Manager == FieldManager })
+}
+
 // foreign lists what people's tools added to a live object.
 func (o Owner) foreign(id manifest.ID, live *unstructured.Unstructured) []drift.Field {
-	return drift.Foreign(live, FieldManager, tools, manifest.IgnoredPaths(o.Ignore, id))
+	return drift.Foreign(live, FieldManager, tools, o.leaves(id, live))
+}
+
+// leaves lists the fields of a live object that others may set, as JSON pointers.
+func (o Owner) leaves(id manifest.ID, live *unstructured.Unstructured) []string {
+	if live == nil {
+		return nil
+	}
+	return slices.Concat(manifest.IgnoredPaths(o.Ignore, id), conceded(live))
 }
 
 // Mark returns the release's objects as they are applied: with the label and
@@ -52,6 +86,7 @@ func (o Owner) Mark(objects []manifest.Object) []manifest.Object {
 			annotRelease: o.Name, annotReleaseSpace: o.Namespace,
 		})
 		encodeStringData(u)
+		cede(u)
 		out[i] = manifest.Object{Unstructured: u, Source: obj.Source}
 	}
 	return out
@@ -67,7 +102,7 @@ func encodeStringData(u *unstructured.Unstructured) {
 	encoded := make(map[string]any, len(plain))
 	for k, v := range plain {
 		text, ok := v.(string)
-		if !ok {
+		if !ok && v != nil { // null is an empty text
 			return // the server says what is wrong with it
 		}
 		encoded[k] = base64.StdEncoding.EncodeToString([]byte(text))
@@ -91,11 +126,11 @@ func with(base, more map[string]any) map[string]any {
 }
 
 // owns reports whether a live object carries the release's name, as Helm and
-// Tether leave it, or lost it and was applied by Tether all the same.
+// Tether leave it, or lost it and was applied by Tether for the environment all the same.
 func (o Owner) owns(live *unstructured.Unstructured) bool {
-	a := live.GetAnnotations()
+	a, of := live.GetAnnotations(), live.GetLabels()[LabelEnvironment]
 	if a[annotRelease] == "" {
-		return appliedByUs(live)
+		return appliedByUs(live) && (of == "" || of == o.Environment)
 	}
 	return a[annotRelease] == o.Name && (a[annotReleaseSpace] == o.Namespace || a[annotReleaseSpace] == "")
 }
@@ -118,30 +153,63 @@ func (o Owner) collision(live *unstructured.Unstructured) string {
 		by, annotRelease, o.Name, annotReleaseSpace, o.Namespace)
 }
 
-// formerManagers are the managers whose fields become ours at adoption, so that
-// what a chart drops later also leaves the cluster.
-var formerManagers = []ssa.FieldManager{
-	{Name: "helm", OperationType: metav1.ManagedFieldsOperationApply},
-	{Name: "helm", OperationType: metav1.ManagedFieldsOperationUpdate},
-	{Name: "kubectl-client-side-apply", OperationType: metav1.ManagedFieldsOperationUpdate},
-	{Name: "before-first-apply", OperationType: metav1.ManagedFieldsOperationUpdate},
+// helms are Helm's own managers, which become ours again after each helm upgrade by hand.
+var helms = []ssa.FieldManager{
+	{Name: "helm", OperationType: metav1.ManagedFieldsOperationApply, ExactMatch: true},
+	{Name: "helm", OperationType: metav1.ManagedFieldsOperationUpdate, ExactMatch: true},
+}
+
+// deliverers are managers of whole objects, by prefix: of other tools that keep a cluster
+// to git, or deploy to it. What they own becomes ours at adoption, and is foreign later.
+var deliverers = []string{
+	"kustomize-controller", "helm-controller", "helm-operator", "flux", // Flux
+	"argocd", "argo-cd", // Argo CD: its controller, its server, its command line
+	"fleet", "rancher", // Rancher Fleet: fleetagent
+	"kapp", "sveltos", "addon-controller", "config-sync", "configsync.gke.io", "werf", "skaffold", "pulumi", "terraform", "Terraform", "HashiCorp", "ansible", "OpenAPI-Generator",
+}
+
+// formerManagers are the managers whose fields of an object become ours, so that what a
+// chart drops also leaves the cluster: at adoption, when the object is not ours yet, all
+// who apply whole objects; later Helm only. What kubectl edit and its like set stays a
+// person's.
+func formerManagers(ours bool) []ssa.FieldManager {
+	if ours {
+		return helms
+	}
+	out := slices.Clone(helms)
+	for _, op := range []metav1.ManagedFieldsOperationType{metav1.ManagedFieldsOperationApply, metav1.ManagedFieldsOperationUpdate} {
+		for _, name := range deliverers {
+			out = append(out, ssa.FieldManager{Name: name, OperationType: op})
+		}
+	}
+	return append(out,
+		ssa.FieldManager{Name: "kubectl", OperationType: metav1.ManagedFieldsOperationApply}, // kubectl apply --server-side
+		ssa.FieldManager{Name: "kubectl-client-side-apply", OperationType: metav1.ManagedFieldsOperationUpdate},
+		ssa.FieldManager{Name: "kubectl-create", OperationType: metav1.ManagedFieldsOperationUpdate},
+		ssa.FieldManager{Name: "kubectl-replace", OperationType: metav1.ManagedFieldsOperationUpdate},
+		ssa.FieldManager{Name: "before-first-apply", OperationType: metav1.ManagedFieldsOperationUpdate},
+	)
+}
+
+func isFormer(manager, operation string, all []ssa.FieldManager) bool {
+	return slices.ContainsFunc(all, func(f ssa.FieldManager) bool {
+		return string(f.OperationType) == operation && (manager == f.Name || !f.ExactMatch && strings.HasPrefix(manager, f.Name))
+	})
 }
 
 // tools are the managers, by prefix, with which people change objects by hand:
-// kubectl's subcommands, Lens (node-fetch), k9s, dashboards, browsers and scripts.
-var tools = []string{"kubectl", "node-fetch", "Lens", "freelens", "k9s", "dashboard", "headlamp", "Mozilla", "curl"}
+// kubectl's subcommands, Lens (node-fetch), k9s, dashboards, browsers and scripts; and
+// the other tools that deliver.
+var tools = slices.Concat([]string{"kubectl", "node-fetch", "Lens", "freelens", "k9s", "dashboard", "headlamp", "Mozilla", "curl"}, deliverers)
 
 // managedByOthers reports whether Helm still owns fields of a live object under its
-// own name, or what is not ours yet was kubectl's.
+// own name, or what is not ours yet was somebody's who applies whole objects.
 func managedByOthers(live *unstructured.Unstructured) bool {
-	ours := appliedByUs(live)
-	for _, m := range live.GetManagedFields() {
-		for _, f := range formerManagers {
-			former := strings.HasPrefix(m.Manager, f.Name) && m.Operation == f.OperationType && m.Subresource == ""
-			if former && (f.Name == "helm" || !ours) {
-				return true
-			}
-		}
-	}
-	return false
+	return managed(live, formerManagers(appliedByUs(live)))
+}
+
+func managed(live *unstructured.Unstructured, by []ssa.FieldManager) bool {
+	return slices.ContainsFunc(live.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool {
+		return m.Subresource == "" && isFormer(m.Manager, string(m.Operation), by)
+	})
 }

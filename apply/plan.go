@@ -58,7 +58,15 @@ type Plan struct {
 	Release, Namespace string
 	Changes            []Change
 
-	coming Coming // what deferred objects wait for
+	coming   Coming // what deferred objects wait for
+	progress func([]Health)
+}
+
+// Telling is the plan with progress, as in WaitFor, for what takes its time while it is
+// applied.
+func (p Plan) Telling(progress func([]Health)) Plan {
+	p.progress = progress
+	return p
 }
 
 // Seen is what is known of one object before a plan is made.
@@ -77,6 +85,9 @@ type Seen struct {
 	Guarded bool
 	// Err is the refusal of the dry-run.
 	Err error
+	// Successor is what the server would say of a new object in the place of one that
+	// can't be changed; nil if it would take it.
+	Successor error
 }
 
 // NewPlan compares what a release wants with what it may have left in the
@@ -88,7 +99,7 @@ func NewPlan(rel Owner, want, past []manifest.Object, seen map[manifest.ID]Seen,
 	for _, o := range want {
 		id := o.ID()
 		wanted[id] = true
-		c := wantChange(rel, o, seen[id])
+		c := wantChange(rel, o, seen[id], coming)
 		if lost := lostVersions(c); len(lost) > 0 && !coming.Confirmed {
 			c.Action, c.Why = Refused, fmt.Sprintf("it would no longer serve version %s: whoever uses that fails; once nobody does, confirm it with tether sync --confirm",
 				strings.Join(lost, ", "))
@@ -101,26 +112,37 @@ func NewPlan(rel Owner, want, past []manifest.Object, seen map[manifest.ID]Seen,
 			continue
 		}
 		wanted[id] = true // past may list an object more than once
-		if live := seen[id].Live; live != nil && live.GetDeletionTimestamp() == nil {
-			p.Changes = append(p.Changes, pruneChange(id, live, rel.owns(live)))
+		// What is on its way out is there until it is gone.
+		if live := seen[id].Live; live != nil {
+			c := pruneChange(id, live, rel.owns(live))
+			if why := rel.beyond(manifest.Object{Unstructured: live}); why != "" && c.Action == Delete {
+				c.Action, c.Why = Keep, why
+			}
+			if to := coming.takenFrom(rel, id); to != "" && c.Action == Delete {
+				c.Action, c.Why = Keep, "it moves to release "+to
+			}
+			p.Changes = append(p.Changes, c)
 		}
 	}
 	slices.SortStableFunc(p.Changes, func(a, b Change) int { return int(a.Stage) - int(b.Stage) })
 	return p
 }
 
-func wantChange(rel Owner, o manifest.Object, s Seen) Change {
+func wantChange(rel Owner, o manifest.Object, s Seen, coming Coming) Change {
 	c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: s.Live, judged: s.Judged, valid: s.Valid}
+	beyond := rel.beyond(o)
 	switch {
+	case beyond != "":
+		c.Action, c.Why = Refused, beyond
 	case s.Deferred != "":
 		c.Action, c.Why, c.guarded = Deferred, s.Deferred, s.Guarded
 		if s.Guarded {
 			c.Stage = StageWebhooks // what brings the webhook up goes first
 		}
-	case s.Live != nil && !rel.owns(s.Live) && c.Stage != StageDefinitions:
+	case s.Live != nil && !rel.owns(s.Live) && c.Stage != StageDefinitions && !coming.gives(rel, s.Live):
 		c.Action, c.Why = Refused, rel.collision(s.Live)
 	case s.Err != nil:
-		c.Action, c.Why = refusal(o, s)
+		c.Action, c.Why = rel.refusal(o.Unstructured, s)
 	case s.InPlace:
 		c.Action = Unchanged
 	case s.Live == nil:
@@ -140,7 +162,18 @@ func wantChange(rel Owner, o manifest.Object, s Seen) Change {
 	if rel.Strict && len(c.Foreign) > 0 {
 		c.Action = Update
 	}
+	if c.Action == Refused {
+		c.Why = inSource(c.Why, o)
+	}
 	return c
+}
+
+// inSource adds to what is said of an object the template that it comes from.
+func inSource(why string, o manifest.Object) string {
+	if o.Source == "" {
+		return why
+	}
+	return fmt.Sprintf("%s (%s)", why, o.Source)
 }
 
 // differs reports whether an update changes what is ours of an object.
@@ -185,18 +218,39 @@ func servedVersions(definition *unstructured.Unstructured) []string {
 }
 
 // refusal turns the API server's "no" into an action: what cannot be changed in
-// place is recreated where that is safe or asked for.
-func refusal(o manifest.Object, s Seen) (Action, string) {
-	if s.Live != nil && immutable(s.Err) && o.ID().GroupKind() != definitionKind { // all objects of the kind would go with it
-		if o.GetKind() == "Job" {
-			return Recreate, "a Job can't be changed"
-		}
-		if o.GetAnnotations()[AnnotRecreate] == "true" {
-			return Recreate, "an immutable field changed, and " + AnnotRecreate + " allows it"
-		}
-		return Refused, fmt.Sprintf("%v; to delete and create it anew, annotate it with %s: \"true\"", s.Err, AnnotRecreate)
+// place is recreated where that is safe or asked for, and would succeed.
+func (o Owner) refusal(u *unstructured.Unstructured, s Seen) (Action, string) {
+	gk := manifest.IDOf(u).GroupKind()
+	if kindMissing(s.Err) {
+		return Refused, fmt.Sprintf("the API server does not serve %s, and nothing of this commit brings it: add its CustomResourceDefinition, or, if a program defines it once it runs, "+
+			"name it on that program's object: %s: %s", u.GroupVersionKind(), AnnotBrings, gk)
 	}
-	return Refused, s.Err.Error()
+	if s.Live == nil || !immutable(s.Err) || gk == definitionKind { // all objects of the kind would go with it
+		return Refused, s.Err.Error()
+	}
+	why := o.mayRecreate(u, s.Live)
+	switch {
+	case why == "":
+		return Refused, fmt.Sprintf("%v; to delete and create it anew, annotate it with %s: \"true\"", s.Err, AnnotRecreate)
+	case s.Successor != nil:
+		return Refused, fmt.Sprintf("it can't be changed in place, and is not deleted, since a new one would be refused: %v", s.Successor)
+	}
+	return Recreate, why
+}
+
+// mayRecreate says why an object may be deleted and created anew; empty if it may not.
+// What loses data by that has to say so itself, before or after the change.
+func (o Owner) mayRecreate(u, live *unstructured.Unstructured) string {
+	gk := manifest.IDOf(u).GroupKind()
+	switch {
+	case gk == jobKind:
+		return "a Job can't be changed"
+	case u.GetAnnotations()[AnnotRecreate] == "true", live.GetAnnotations()[AnnotRecreate] == "true":
+		return "an immutable field changed, and " + AnnotRecreate + " allows it"
+	case o.Rollback && neverPruned[gk] == "":
+		return "an immutable field changed, and a rollback goes back over it"
+	}
+	return ""
 }
 
 func pruneChange(id manifest.ID, live *unstructured.Unstructured, ours bool) Change {
@@ -204,7 +258,7 @@ func pruneChange(id manifest.ID, live *unstructured.Unstructured, ours bool) Cha
 	switch {
 	case !ours:
 		c.Action, c.Why = Keep, "it is not the release's any more"
-	case live.GetAnnotations()[annotKeep] == "keep":
+	case strings.ToLower(strings.TrimSpace(live.GetAnnotations()[annotKeep])) == "keep": // as Helm reads it
 		c.Action, c.Why = Keep, annotKeep+": keep"
 	case neverPruned[id.GroupKind()] != "":
 		c.Action, c.Why = Keep, neverPruned[id.GroupKind()]

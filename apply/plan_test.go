@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"os"
@@ -13,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/xetys/tether/render/manifest"
 )
@@ -111,8 +111,7 @@ metadata: {name: handed-over}
 	theirs.SetAnnotations(map[string]string{annotRelease: "other", annotReleaseSpace: "elsewhere"})
 	handed := live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: handed-over}}")
 	handed.SetAnnotations(theirs.GetAnnotations())
-	immutableField := apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "x", nil)
-	immutableField.ErrStatus.Message = "spec.clusterIP: Invalid value: field is immutable"
+	immutableField := apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "x", field.ErrorList{field.Invalid(field.NewPath("spec", "clusterIP"), "10.0.0.1", "field is immutable")})
 	seen := map[manifest.ID]Seen{}
 	see := func(o manifest.Object, s Seen) {
 		s.Live = o.Unstructured
@@ -195,6 +194,7 @@ func TestStringDataIsOwnedAsData(t *testing.T) {
 func TestNothingStartsBeforeWhatItNeeds(t *testing.T) {
 	order := []schema.GroupKind{
 		{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}, {Kind: "Namespace"}, {Kind: "ConfigMap"},
+		{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"},
 		{Group: "apps", Kind: "Deployment"}, {Group: "networking.k8s.io", Kind: "Ingress"},
 		{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"},
 	}
@@ -208,50 +208,25 @@ func TestNothingStartsBeforeWhatItNeeds(t *testing.T) {
 	}
 }
 
-func TestOnlyTheNetworkAndTheServersOwnWordAreTransient(t *testing.T) {
-	gr := schema.GroupResource{Resource: "things"}
-	for name, c := range map[string]struct {
-		err  error
-		want bool
-	}{
-		"none":                   {nil, false},
-		"a conflict":             {apierrors.NewConflict(gr, "x", errors.New("newer")), true},
-		"too many requests":      {apierrors.NewTooManyRequests("later", 1), true},
-		"a webhook that is down": {apierrors.NewInternalError(errors.New(`failed calling webhook "x": connection refused`)), true},
-		"an invalid object":      {apierrors.NewInvalid(schema.GroupKind{Kind: "Thing"}, "x", nil), false},
-		"no permission":          {apierrors.NewForbidden(gr, "x", errors.New("no")), false},
-		"an unhealthy object":    {&UnhealthyError{TimedOut: true}, false},
-		"a refused object":       {&RefusedError{Why: "no"}, false},
-	} {
-		if have := Transient(c.err); have != c.want {
-			t.Errorf("%s: %v", name, have)
+func TestRolesComeBeforeTheirBindings(t *testing.T) {
+	const group = "rbac.authorization.k8s.io"
+	for _, role := range []string{"Role", "ClusterRole"} {
+		for _, binding := range []string{"RoleBinding", "ClusterRoleBinding"} {
+			if StageOf(schema.GroupKind{Group: group, Kind: role}) >= StageOf(schema.GroupKind{Group: group, Kind: binding}) {
+				t.Errorf("%s does not come before %s", role, binding)
+			}
 		}
 	}
 }
 
-func TestGraphRunsWhatIsUnblockedAndSaysWhatIsNot(t *testing.T) {
-	var g Graph
-	g.Add("app", "backend")
-	g.Add("backend", "database")
-	g.Add("database")
-	g.Add("worker", "database", "not part of the work")
-	g.Add("a", "b")
-	g.Add("b", "a")
-	results := g.Run(t.Context(), func(_ context.Context, name string) error {
-		if name == "backend" {
-			return errors.New("no")
-		}
-		return nil
-	})
-	for name, want := range map[string]string{"database": "", "worker": "", "backend": "no", "app": "backend", "a": "b", "b": "a"} {
-		r := results[name]
-		have := strings.Join(r.Blocked, ",")
-		if r.Err != nil {
-			have = r.Err.Error()
-		}
-		if have != want {
-			t.Errorf("%s: %q, want %q", name, have, want)
-		}
+// What was deleted before an interruption, and is held by a finalizer, is still there.
+func TestWhatIsBeingDeletedIsWaitedFor(t *testing.T) {
+	going := live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: going, finalizers: [example.com/x]}}")
+	now := metav1.Now()
+	going.SetDeletionTimestamp(&now)
+	plan := NewPlan(web, nil, []manifest.Object{going}, map[manifest.ID]Seen{going.ID(): {Live: going.Unstructured}}, Coming{})
+	if doomed := plan.doomed(); len(doomed) != 1 || !plan.Pending() {
+		t.Errorf("it is not waited for:\n%s", plan)
 	}
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -27,8 +26,7 @@ import (
 // podWatch is one rollout's share in what is known of a namespace's pods.
 type podWatch struct {
 	*podCache
-	changed chan struct{}
-	stop    func()
+	stop func()
 }
 
 // podCache follows the pods of one namespace, and the ReplicaSets that made them,
@@ -51,8 +49,8 @@ type controller struct{ kind, name string }
 const podLinger = 10 * time.Second
 
 // watchPods begins to follow a namespace's pods, if that is not done already, and
-// tells of those of some workloads.
-func (c *Cluster) watchPods(namespace string, of []manifest.ID) (*podWatch, error) {
+// tells a channel of those of some workloads.
+func (c *Cluster) watchPods(namespace string, of []manifest.ID, changed chan struct{}) (*podWatch, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.pods[namespace]
@@ -63,7 +61,7 @@ func (c *Cluster) watchPods(namespace string, of []manifest.ID) (*podWatch, erro
 		}
 		c.pods[namespace] = p
 	}
-	w := &podWatch{podCache: p, changed: make(chan struct{}, 1)}
+	w := &podWatch{podCache: p}
 	workloads := []controller{}
 	for _, id := range of {
 		if id.Namespace == namespace {
@@ -71,10 +69,10 @@ func (c *Cluster) watchPods(namespace string, of []manifest.ID) (*podWatch, erro
 		}
 	}
 	p.mu.Lock()
-	p.users[w.changed] = workloads
+	p.users[changed] = workloads
 	p.mu.Unlock()
 	w.stop = func() {
-		p.leave(w.changed)
+		p.leave(changed)
 		time.AfterFunc(podLinger, func() { c.unfollow(namespace, p) })
 	}
 	return w, nil
@@ -168,80 +166,8 @@ func slim(o any) (any, error) {
 		o.ManagedFields, o.Spec.Volumes = nil, nil
 	case *appsv1.ReplicaSet:
 		o.ManagedFields, o.Spec.Template = nil, corev1.PodTemplateSpec{}
-	case *autoscalingv2.HorizontalPodAutoscaler:
-		o.ManagedFields, o.Annotations, o.Status = nil, nil, autoscalingv2.HorizontalPodAutoscalerStatus{}
 	}
 	return o, nil
-}
-
-// trouble is what keeps a pod from becoming ready.
-type trouble struct {
-	reason string        // a sentence: which pod, which container, what
-	grace  time.Duration // how long it may last before it is final; 0: it is not by itself
-	pod    *corev1.Pod
-}
-
-// graces are how long a container may wait for a reason before no more hope is
-// held: registries have hiccups, and a process that crashes once may find its
-// database on the next try. The values are the kubelet's back-off, which starts
-// at 10 s, seen once and twice.
-var graces = map[string]time.Duration{
-	"ImagePullBackOff":           10 * time.Second,
-	"ErrImageNeverPull":          time.Second,
-	"InvalidImageName":           time.Second,
-	"CrashLoopBackOff":           20 * time.Second,
-	"CreateContainerConfigError": 60 * time.Second,
-	"CreateContainerError":       60 * time.Second,
-	"RunContainerError":          60 * time.Second,
-}
-
-// podTrouble returns what a person would look up first on a pod, or nil.
-func podTrouble(p *corev1.Pod) *trouble {
-	statuses := append(append([]corev1.ContainerStatus{}, p.Status.InitContainerStatuses...), p.Status.ContainerStatuses...)
-	for _, s := range statuses {
-		if w := s.State.Waiting; w != nil && graces[w.Reason] > 0 {
-			return &trouble{reason: containerReason(p, s), grace: graces[w.Reason]}
-		}
-	}
-	for _, s := range statuses {
-		if t := s.State.Terminated; t != nil && t.ExitCode != 0 {
-			return &trouble{reason: fmt.Sprintf("pod %s: container %s ended with exit code %d%s", p.Name, s.Name, t.ExitCode, exitReason(t))}
-		}
-	}
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-			return &trouble{reason: fmt.Sprintf("pod %s can't be scheduled: %s", p.Name, c.Message)}
-		}
-	}
-	for _, s := range statuses {
-		if s.State.Running != nil && !s.Ready {
-			return &trouble{reason: fmt.Sprintf("pod %s runs, but container %s is not ready", p.Name, s.Name)}
-		}
-	}
-	return nil
-}
-
-// exitReason says why a container ended, where that is more than "Error".
-func exitReason(t *corev1.ContainerStateTerminated) string {
-	if t.Reason == "" || t.Reason == "Error" {
-		return ""
-	}
-	return " (" + t.Reason + ")"
-}
-
-func containerReason(p *corev1.Pod, s corev1.ContainerStatus) string {
-	w := s.State.Waiting
-	text := fmt.Sprintf("pod %s: container %s: %s", p.Name, s.Name, w.Reason)
-	if t := s.LastTerminationState.Terminated; t != nil {
-		text += fmt.Sprintf(" (exit code %d, %d restarts)%s", t.ExitCode, s.RestartCount, exitReason(t))
-	}
-	if w.Reason == "ImagePullBackOff" || w.Reason == "InvalidImageName" || w.Reason == "ErrImageNeverPull" {
-		return text + " of image " + s.Image
-	}
-	if w.Message != "" && w.Reason != "CrashLoopBackOff" {
-		text += ": " + w.Message
-	}
-	return text
 }
 
 // workloads are the kinds whose pods say why they are not ready.
@@ -253,30 +179,44 @@ var workloads = map[schema.GroupKind]bool{
 	{Group: "batch", Kind: "Job"}:        true,
 }
 
-// troubleOf looks through a workload's pods of its newest revision.
-func (w *podCache) troubleOf(id manifest.ID, live *unstructured.Unstructured) *trouble {
+// hasPods reports whether pods say of an object why it is not healthy.
+func hasPods(id manifest.ID) bool { return workloads[id.GroupKind()] || id.GroupKind() == podKind }
+
+// of returns a workload's pods that are not on their way out: those of its newest
+// revision, and those that are to be replaced.
+func (w *podCache) of(id manifest.ID, live *unstructured.Unstructured) (newest, former []*corev1.Pod) {
 	selector, err := selectorOf(live)
 	if err != nil || !w.synced() {
-		return nil
+		return nil, nil
 	}
 	pods, err := w.pods.List(selector)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	var worst *trouble
 	for _, p := range pods {
-		t := podTrouble(p)
-		if t == nil || p.DeletionTimestamp != nil || !w.newest(id, live, p) {
-			continue
-		}
-		t.pod = p
-		// The one with a grace is worse; among equals the first by name, so that
-		// the message does not flap.
-		if worst == nil || t.grace > 0 && worst.grace == 0 || (t.grace > 0) == (worst.grace > 0) && p.Name < worst.pod.Name {
-			worst = t
+		switch {
+		case p.DeletionTimestamp != nil || w.others(id, live, p):
+		case w.newest(id, live, p):
+			newest = append(newest, p)
+		default:
+			former = append(former, p)
 		}
 	}
-	return worst
+	return newest, former
+}
+
+// others reports whether a pod is known to be another workload's: selectors may
+// overlap.
+func (w *podCache) others(id manifest.ID, live *unstructured.Unstructured, p *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(p)
+	if owner == nil || owner.UID == live.GetUID() {
+		return false
+	}
+	if id.Kind != "Deployment" || owner.Kind != "ReplicaSet" {
+		return true
+	}
+	set, err := w.sets.Get(owner.Name)
+	return err == nil && !metav1.IsControlledBy(set, live)
 }
 
 func selectorOf(live *unstructured.Unstructured) (labels.Selector, error) {
@@ -301,6 +241,10 @@ func (w *podCache) newest(id manifest.ID, live *unstructured.Unstructured, p *co
 	case "StatefulSet":
 		update, _, _ := unstructured.NestedString(live.Object, "status", "updateRevision")
 		return update == "" || p.Labels[appsv1.ControllerRevisionHashLabelKey] == update
+	case "DaemonSet":
+		// Its status names no revision; its controller goes by the template's generation too.
+		template, pod := live.GetAnnotations()[appsv1.DeprecatedTemplateGeneration], p.Labels["pod-template-generation"]
+		return template == "" || pod == "" || template == pod
 	case "Deployment":
 		owner := metav1.GetControllerOf(p)
 		if owner == nil || owner.Kind != "ReplicaSet" {
@@ -312,13 +256,10 @@ func (w *podCache) newest(id manifest.ID, live *unstructured.Unstructured, p *co
 	return true
 }
 
-// suspects are the objects whose events tell why a workload is not ready: its
-// troubled pod, what was to make its pods, and itself.
-func (w *podCache) suspects(id manifest.ID, live *unstructured.Unstructured) []types.UID {
+// makers are the objects whose events tell why a workload has no pods: what was to
+// make them, and itself.
+func (w *podCache) makers(live *unstructured.Unstructured) []types.UID {
 	var out []types.UID
-	if t := w.troubleOf(id, live); t != nil {
-		out = append(out, t.pod.UID)
-	}
 	sets, err := w.sets.List(labels.Everything())
 	for _, rs := range sets {
 		if err == nil && metav1.IsControlledBy(rs, live) && rs.Annotations[revision] == live.GetAnnotations()[revision] {

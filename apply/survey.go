@@ -4,13 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/url"
-	"strings"
 	"sync"
 
-	ssaerrors "github.com/fluxcd/pkg/ssa/errors"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,40 +15,6 @@ import (
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
-
-// Coming is what the same commit brings about before its objects need it: what
-// waits for it is deferred instead of refused.
-type Coming struct {
-	Namespaces map[string]bool
-	Kinds      map[schema.GroupKind]*unstructured.Unstructured // the kind's CustomResourceDefinition
-	// Confirmed has what the commit takes away accepted.
-	Confirmed bool
-
-	absent   map[string]bool // namespaces that are known not to exist yet
-	fresh    *fresh          // what is in them once they exist
-	webhooks map[string]bool // admission webhooks, by name
-}
-
-var definitionKind = schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
-
-// Comes collects the namespaces and kinds that objects define.
-func Comes(objects []manifest.Object, namespaces ...string) Coming {
-	c := Coming{Namespaces: map[string]bool{}, Kinds: map[schema.GroupKind]*unstructured.Unstructured{}}
-	for _, ns := range namespaces {
-		c.Namespaces[ns] = true
-	}
-	for _, o := range objects {
-		switch o.ID().GroupKind() {
-		case schema.GroupKind{Kind: "Namespace"}:
-			c.Namespaces[o.GetName()] = true
-		case definitionKind:
-			group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
-			kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
-			c.Kinds[schema.GroupKind{Group: group, Kind: kind}] = o.Unstructured
-		}
-	}
-	return c.Guarded(objects...)
-}
 
 // Survey reads all that a plan needs to know: what is live, and for what is not
 // known to be in place, what the API server would make of it. It sends dry-runs
@@ -81,19 +42,40 @@ func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, comi
 	}
 	var mu sync.Mutex
 	err := c.each(ctx, want, func(ctx context.Context, o manifest.Object) error {
-		var s Seen
-		var err error
-		if coming.absent[o.GetNamespace()] {
-			s = c.probe(ctx, o.Unstructured, coming, namespaceComes(o.GetNamespace()))
-		} else {
-			s, err = c.surveyOne(ctx, o.Unstructured, coming)
-		}
+		s, err := c.surveyWanted(ctx, o, coming)
 		mu.Lock()
 		defer mu.Unlock()
 		seen[o.ID()] = s
 		return err
 	})
 	return seen, err
+}
+
+func (c *Cluster) surveyWanted(ctx context.Context, o manifest.Object, coming Coming) (Seen, error) {
+	if err := untenable(o); err != nil {
+		live, _ := c.Live.Get(o.ID())
+		return Seen{Live: live, Err: err}, nil
+	}
+	if coming.absent[o.GetNamespace()] {
+		return c.probe(ctx, o.Unstructured, coming, namespaceComes(o.GetNamespace()))
+	}
+	return c.surveyOne(ctx, o.Unstructured, coming)
+}
+
+// serversOwn are the fields of an object's metadata with which an apply can't succeed,
+// or only the first time. What the server passes over (generation, creationTimestamp,
+// selfLink, the status of what has a status of its own) is left to it, as Helm does.
+var serversOwn = []string{"uid", "resourceVersion", "managedFields", "deletionTimestamp", "deletionGracePeriodSeconds"}
+
+// untenable refuses an object that says what the API server alone may say.
+func untenable(o manifest.Object) error {
+	meta := stringMap(o.Object["metadata"])
+	for _, field := range serversOwn {
+		if v, set := meta[field]; set && v != nil && v != "" {
+			return fmt.Errorf("metadata.%s is set, which is the API server's alone: take it out of the template", field)
+		}
+	}
+	return nil
 }
 
 // FindAbsent asks which of the coming namespaces do not exist yet: what goes there
@@ -112,18 +94,31 @@ func (c *Cluster) FindAbsent(ctx context.Context, coming *Coming) error {
 	return nil
 }
 
-func namespaceComes(namespace string) string {
-	return fmt.Sprintf("its namespace %s comes with this commit", namespace)
+// moved are the kinds that Kubernetes serves under another group than at first: what was
+// applied there is the same object here
+// (https://kubernetes.io/docs/reference/using-api/deprecation-guide/).
+var moved = map[schema.GroupKind]string{
+	{Group: "extensions", Kind: "Ingress"}:           "networking.k8s.io",
+	{Group: "extensions", Kind: "NetworkPolicy"}:     "networking.k8s.io",
+	{Group: "extensions", Kind: "Deployment"}:        "apps",
+	{Group: "extensions", Kind: "DaemonSet"}:         "apps",
+	{Group: "extensions", Kind: "ReplicaSet"}:        "apps",
+	{Group: "extensions", Kind: "PodSecurityPolicy"}: "policy",
 }
 
 // served returns a past object under a version of its API that the server still
-// has: what was applied before the version went must be found all the same.
+// has, of another group perhaps: what was applied before the version went must be found
+// all the same.
 func (c *Cluster) served(u *unstructured.Unstructured) *unstructured.Unstructured {
 	gvk := u.GroupVersionKind()
 	if _, err := c.mapping(gvk); !meta.IsNoMatchError(err) {
 		return u
 	}
-	m, err := c.mapper.RESTMapping(gvk.GroupKind())
+	gk := gvk.GroupKind()
+	m, err := c.mapper.RESTMapping(gk)
+	if group := moved[gk]; err != nil && group != "" {
+		m, err = c.mapper.RESTMapping(schema.GroupKind{Group: group, Kind: gk.Kind})
+	}
 	if err != nil {
 		return u
 	}
@@ -156,30 +151,22 @@ func (c *Cluster) read(ctx context.Context, u *unstructured.Unstructured) (*unst
 	return live, nil
 }
 
+// looks is how often an object is looked at that changes while it is judged.
+const looks = 5
+
 func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, coming Coming) (Seen, error) {
 	id := manifest.IDOf(u)
 	live, _ := c.Live.Get(id)
+	if why := coming.unserved(u.GroupVersionKind()); why != "" {
+		return Seen{Live: live, Err: errors.New(why)}, nil
+	}
 	if live != nil && c.knownInPlace(u) {
 		return Seen{Live: live, InPlace: true}, nil
 	}
-	for {
+	for range looks {
 		judged, err := c.dryRun(ctx, u)
-		if why := deferral(u, err, coming); why != "" {
-			return c.probe(ctx, u, coming, why), nil
-		}
-		if why := coming.guard(err); why != "" {
-			return Seen{Live: live, Deferred: why, Guarded: true}, nil
-		}
-		if transient(err) {
-			return Seen{}, fmt.Errorf("dry-run %s: %w", id, err)
-		}
 		if err != nil {
-			changes, defErr := c.redefined(ctx, u, coming)
-			if changes || defErr != nil {
-				return Seen{Deferred: "its kind's definition changes with this commit"}, defErr
-			}
-			live, readErr := c.read(ctx, u) // the refusal may be about what exists without our label
-			return Seen{Live: live, Err: err}, readErr
+			return c.refusedBy(ctx, u, live, err, coming)
 		}
 		if !sameVersion(live, judged) {
 			// The watch is behind what was dry-run, or the object exists without our
@@ -195,18 +182,52 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 			return Seen{Live: live, Judged: judged}, nil
 		}
 	}
+	return Seen{}, fmt.Errorf("dry-run %s: %w", id, errRestless)
+}
+
+const redefinedText = "its kind's definition changes with this commit"
+
+// refusedBy looks into what the API server says against an object: whether it will say
+// so when all that comes with the commit is there, and whether a new object of the name
+// could be had instead.
+func (c *Cluster) refusedBy(ctx context.Context, u, live *unstructured.Unstructured, refusal error, coming Coming) (Seen, error) {
+	if why := coming.deferral(u, refusal); why != "" {
+		if namespaceMissing(refusal, u.GetNamespace()) {
+			return c.probe(ctx, u, coming, why)
+		}
+		return Seen{Live: live, Deferred: why}, nil
+	}
+	if why := coming.guard(refusal); why != "" {
+		return Seen{Live: live, Deferred: why, Guarded: true}, nil
+	}
+	if transient(refusal) {
+		return Seen{}, fmt.Errorf("dry-run %s: %w", manifest.IDOf(u), refusal)
+	}
+	changes, err := c.redefined(ctx, u, coming)
+	if changes || err != nil {
+		return Seen{Deferred: redefinedText}, err
+	}
+	s := Seen{Err: refusal}
+	if s.Live, err = c.read(ctx, u); err != nil || s.Live == nil { // the refusal may be about what exists without our label
+		return s, err
+	}
+	if immutable(refusal) && manifest.IDOf(u).GroupKind() != definitionKind {
+		s.Successor, err = c.succession(ctx, u, s.Live, coming)
+	}
+	return s, err
 }
 
 // redefined reports whether the same commit changes the definition of an object's
 // kind, so that what the server says of the object now may not hold then.
 func (c *Cluster) redefined(ctx context.Context, u *unstructured.Unstructured, coming Coming) (bool, error) {
-	definition := coming.Kinds[u.GroupVersionKind().GroupKind()]
-	if definition == nil {
-		return false, nil
+	for _, definition := range coming.Kinds[u.GroupVersionKind().GroupKind()] {
+		s, err := c.surveyOne(ctx, definition, Coming{})
+		changes := !s.InPlace && s.Judged != nil && (s.Live == nil || len(drift.Compare(s.Live, s.Judged)) > 0)
+		if changes || err != nil {
+			return changes, err
+		}
 	}
-	s, err := c.surveyOne(ctx, definition, Coming{})
-	changes := !s.InPlace && s.Judged != nil && (s.Live == nil || len(drift.Compare(s.Live, s.Judged)) > 0)
-	return changes, err
+	return false, nil
 }
 
 // sameVersion reports whether a dry-run was answered on the ground of the very
@@ -216,82 +237,6 @@ func sameVersion(live, judged *unstructured.Unstructured) bool {
 		return judged.GetResourceVersion() == ""
 	}
 	return live.GetResourceVersion() == judged.GetResourceVersion()
-}
-
-// deferral says why an object cannot be dry-run before other objects of the same
-// commit are there; empty if that is not what err says.
-func deferral(u *unstructured.Unstructured, err error, coming Coming) string {
-	gk := u.GroupVersionKind().GroupKind()
-	switch {
-	case err == nil:
-		return ""
-	case meta.IsNoMatchError(err) && coming.Kinds[gk] != nil:
-		return fmt.Sprintf("its kind %s comes with this commit", gk)
-	case namespaceMissing(err, u.GetNamespace()) && coming.Namespaces[u.GetNamespace()]:
-		return namespaceComes(u.GetNamespace())
-	}
-	return ""
-}
-
-func namespaceMissing(err error, namespace string) bool {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || !apierrors.IsNotFound(err) || status.Status().Details == nil {
-		return false
-	}
-	d := status.Status().Details
-	return d.Kind == "namespaces" && d.Name == namespace
-}
-
-// probe checks the content of an object whose namespace does not exist yet by a
-// dry-run create in namespace "default": what is invalid there is invalid anywhere.
-// All other refusals (a quota, a policy, a name that is taken) are about that
-// namespace and say nothing.
-func (c *Cluster) probe(ctx context.Context, u *unstructured.Unstructured, coming Coming, why string) Seen {
-	if coming.Kinds[u.GroupVersionKind().GroupKind()] != nil {
-		return Seen{Deferred: why}
-	}
-	probe := u.DeepCopy()
-	probe.SetNamespace("default")
-	err := c.direct.Create(ctx, probe, client.DryRunAll, client.FieldOwner(FieldManager), client.FieldValidation("Strict"))
-	if apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
-		return Seen{Err: err}
-	}
-	return Seen{Deferred: why, Valid: err == nil}
-}
-
-func (c *Cluster) dryRun(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	return c.send(ctx, u, client.DryRunAll)
-}
-
-// transient reports whether an error says nothing about the object itself, so
-// that the same request may succeed later: the network, or a server that says so.
-func transient(err error) bool {
-	var status apierrors.APIStatus
-	var transport *url.Error
-	var socket *net.OpError
-	switch {
-	case errors.Is(err, errComing), errors.Is(err, errBlocked), errors.As(err, &transport), errors.As(err, &socket), errors.Is(err, io.ErrUnexpectedEOF):
-		return true
-	case errors.As(err, &status):
-		return apierrors.IsTooManyRequests(err) || apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) ||
-			apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err) || apierrors.IsUnauthorized(err) || webhookDown(err)
-	}
-	return false
-}
-
-// errComing says that an object waits for what another release of the same
-// commit brings, and has not brought yet.
-var errComing = errors.New("it is not there yet")
-
-// Transient reports whether err, or what it wraps, is worth another try with the
-// same inputs: the API server was away, busy, or a webhook was down.
-func Transient(err error) bool { return transient(err) }
-
-// immutable reports whether the server refuses because of a field that can't be
-// changed in place. A bare 422 or 409 does not count.
-func immutable(err error) bool {
-	return apierrors.IsInvalid(err) && ssaerrors.IsImmutableError(err) && strings.Contains(err.Error(), "immutable") ||
-		apierrors.IsInvalid(err) && strings.Contains(err.Error(), "updates to statefulset spec for fields other than")
 }
 
 // each runs do for every object, as many at once as the cluster has slots, and

@@ -15,6 +15,7 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/source/outbound"
 )
 
 // VerifyError says that a release is healthy by its objects, and does not do what
@@ -37,45 +38,62 @@ const (
 	longestPause = 5 * time.Second
 )
 
+// lastTry is how long the try at the deadline may take, so that it is one.
+const lastTry = 2 * time.Second
+
 // Verify tries a release's checks, one after the other, each until it passes; all
-// of them together have the timeout. progress is as in WaitFor.
-func (c *Cluster) Verify(ctx context.Context, rel Owner, hooks []manifest.Hook, checks []manifest.Check, timeout time.Duration, progress func([]Health)) error {
-	deadline := time.Now().Add(timeout)
+// of them together have until the deadline. progress is as in WaitFor.
+func (c *Cluster) Verify(ctx context.Context, rel Owner, hooks []manifest.Hook, checks []manifest.Check, bounds Bounds, progress func([]Health)) error {
 	for _, check := range checks {
-		var last error
-		for pause := firstPause; ; pause = min(2*pause, longestPause) {
-			err := c.check(ctx, rel, hooks, check, time.Until(deadline))
-			if err == nil {
-				break
-			}
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			left := time.Until(deadline)
-			if last == nil || left > 0 { // else the deadline may have cut the try short
-				last = err
-			}
-			if left <= 0 {
-				return &VerifyError{Check: check, Reason: last.Error(), Timeout: timeout}
-			}
-			if progress != nil {
-				progress([]Health{{ID: manifest.ID{Kind: "Check", Name: check.String()}, State: Progressing, Reason: err.Error()}})
-			}
-			select {
-			case <-time.After(min(pause, left)): // the last try is at the deadline
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
+		if err := c.verify(ctx, rel, hooks, check, bounds, progress); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (c *Cluster) check(ctx context.Context, rel Owner, hooks []manifest.Hook, check manifest.Check, left time.Duration) error {
-	if check.Test {
-		return c.RunHooks(ctx, rel, hooks, HookRun{Event: Test, Timeout: left})
+// verify tries one check until it passes; the last try is at the deadline.
+func (c *Cluster) verify(ctx context.Context, rel Owner, hooks []manifest.Hook, check manifest.Check, bounds Bounds, progress func([]Health)) error {
+	var last error
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		over := bounds.over(time.Now())
+		err := c.check(ctx, rel, hooks, check, bounds)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		late := bounds.over(time.Now())
+		if last == nil || !late || !cutShort(err) {
+			last = err
+		}
+		if over || late && check.Test {
+			return &VerifyError{Check: check, Reason: last.Error(), Timeout: bounds.Timeout}
+		}
+		if progress != nil {
+			progress([]Health{{ID: manifest.ID{Kind: "Check", Name: check.String()}, State: Progressing, Reason: err.Error()}})
+		}
+		select {
+		case <-time.After(min(pause, bounds.Left(time.Now()))):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+}
+
+// cutShort reports whether a try was ended by its time: what an earlier one was answered
+// says more.
+func cutShort(err error) bool {
+	var unhealthy *UnhealthyError
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &unhealthy) && unhealthy.TimedOut
+}
+
+func (c *Cluster) check(ctx context.Context, rel Owner, hooks []manifest.Hook, check manifest.Check, bounds Bounds) error {
+	if check.Test {
+		return c.RunHooks(ctx, rel, hooks, HookRun{Event: Test, Bounds: bounds})
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(requestTimeout, max(bounds.Left(time.Now()), lastTry)))
 	defer cancel()
 	ask := c.askURL
 	if check.Service != nil {
@@ -97,9 +115,13 @@ func (c *Cluster) askURL(ctx context.Context, _ string, check manifest.Check) (i
 		return 0, nil, err
 	}
 	req.Header.Set("User-Agent", FieldManager)
-	client := http.Client{}
-	if check.Status/100 == 3 {
-		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	// A commit's author chooses the address: it leads to where the agent's
+	// configuration lets it, and no redirect leads on from there.
+	client := http.Client{
+		CheckRedirect: func(next *http.Request, via []*http.Request) error { return sameServer(check, next, via) },
+		Transport: c.Reach.Transport(&http.Transport{
+			Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, MaxResponseHeaderBytes: longestBody, ForceAttemptHTTP2: true,
+		}),
 	}
 	res, err := client.Do(req)
 	if err != nil {
@@ -112,6 +134,24 @@ func (c *Cluster) askURL(ctx context.Context, _ string, check manifest.Check) (i
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, longestBody))
 	return res.StatusCode, body, err
+}
+
+// maxRedirects is how many redirects are followed within a server.
+const maxRedirects = 10
+
+// sameServer refuses a redirect to another server, and stops at one that is what the
+// check expects.
+func sameServer(check manifest.Check, next *http.Request, via []*http.Request) error {
+	from := via[len(via)-1].URL
+	switch {
+	case check.Status/100 == 3:
+		return http.ErrUseLastResponse
+	case !outbound.SameOrigin(from, next.URL):
+		return &outbound.RedirectError{From: outbound.Address(from), To: outbound.Address(next.URL)}
+	case len(via) >= maxRedirects:
+		return fmt.Errorf("it redirects more than %d times", maxRedirects)
+	}
+	return nil
 }
 
 // askService asks a Service through the API server's proxy

@@ -2,14 +2,12 @@ package apply
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/xetys/tether/render/manifest"
 )
@@ -62,11 +60,11 @@ func (c *Cluster) healthOf(id manifest.ID) Health {
 	c.mu.Lock()
 	known, ok := c.judged[id]
 	c.mu.Unlock()
-	if ok && version != "" && known.version == version {
+	if ok && version != "" && known.version == version && !known.health.due(time.Now()) {
 		return known.health
 	}
 	live, _ := c.Live.Get(id)
-	h := HealthOf(id, live)
+	h := c.healthBy(id, live)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if live == nil {
@@ -75,16 +73,6 @@ func (c *Cluster) healthOf(id manifest.ID) Health {
 		c.judged[id] = judged{live.GetResourceVersion(), h}
 	}
 	return h
-}
-
-// ErrMissing says that somebody deleted what was just applied and waited for.
-var ErrMissing = errors.New("it was deleted by somebody else")
-
-// Wait returns when all objects are healthy; see WaitFor. It returns ErrMissing as
-// soon as one of them is not there any more, unless it had ended.
-func (c *Cluster) Wait(ctx context.Context, objects []manifest.ID, timeout time.Duration, progress func([]Health)) error {
-	w := waiter{cluster: c, objects: objects, judge: c.orEnded(c.healthOf), applied: true, progress: progress}
-	return w.wait(ctx, timeout)
 }
 
 func idsOf(objects []manifest.Object) []manifest.ID {
@@ -97,68 +85,72 @@ func idsOf(objects []manifest.Object) []manifest.ID {
 
 // WaitFor returns when all objects are healthy. It looks whenever an event arrives
 // and asks the server nothing but to watch pods. It gives up early, with an
-// UnhealthyError, on what cannot become healthy any more, and else after the
-// timeout; if ctx ends before, it returns its cause. progress is called with what
+// UnhealthyError, on what cannot become healthy any more, and else at the
+// deadline; if ctx ends before, it returns its cause. progress is called with what
 // is not healthy yet, whenever that changes.
-func (c *Cluster) WaitFor(ctx context.Context, objects []manifest.ID, timeout time.Duration, progress func([]Health)) error {
-	w := waiter{cluster: c, objects: objects, judge: c.healthOf, progress: progress}
-	return w.wait(ctx, timeout)
+func (c *Cluster) WaitFor(ctx context.Context, objects []manifest.ID, bounds Bounds, progress func([]Health)) error {
+	w := waiter{cluster: c, objects: objects, judge: c.healthOf, bounds: bounds, progress: progress}
+	return w.wait(ctx)
 }
 
-// waitForEnd is WaitFor for what has to run to its end: a Pod that runs is not
-// done.
-func (c *Cluster) waitForEnd(ctx context.Context, objects []manifest.Object, timeout time.Duration, progress func([]Health)) error {
-	w := waiter{cluster: c, objects: idsOf(objects), judge: c.orEnded(c.endOf), applied: true, progress: progress}
-	return w.wait(ctx, timeout)
+// waitForEnd is WaitFor for what was written just now and has to run to its end: a
+// Pod that runs is not done, and what is gone without having ended is missing.
+func (c *Cluster) waitForEnd(ctx context.Context, objects []manifest.Object, bounds Bounds, progress func([]Health)) error {
+	w := waiter{cluster: c, objects: idsOf(objects), judge: c.orEnded(c.endOf), applied: &applied{}, bounds: bounds, progress: progress}
+	return w.wait(ctx)
 }
 
 // endOf is endOf the object as last seen.
 func (c *Cluster) endOf(id manifest.ID) Health {
 	live, _ := c.Live.Get(id)
-	return endOf(id, live)
+	return endOf(c.healthBy(id, live), live)
 }
 
-func (w *waiter) wait(ctx context.Context, timeout time.Duration) error {
-	c := w.cluster
-	w.pods, w.first = map[string]*podWatch{}, map[string]time.Time{}
-	defer w.close()
-	deadline := time.NewTimer(timeout)
-	defer deadline.Stop()
-	events, end := c.Live.subscribe(w.objects)
-	defer end()
-	for {
-		w.looked = time.Now()
-		open, final, next := w.look(ctx, w.looked)
-		if len(open) == 0 {
-			return nil
-		}
-		if i := slices.IndexFunc(open, func(h Health) bool { return w.applied && h.State == Missing }); i >= 0 {
-			return fmt.Errorf("%s: %w", open[i].ID, ErrMissing)
-		}
-		if len(final) > 0 {
-			return &UnhealthyError{Objects: w.withEvents(ctx, final)}
-		}
-		if err := w.sleep(ctx, events, deadline.C, next); errors.Is(err, errDeadline) {
-			return &UnhealthyError{Objects: w.withEvents(ctx, open), TimedOut: true, Timeout: timeout}
-		} else if err != nil {
-			return err
-		}
-	}
-}
-
-var errDeadline = errors.New("deadline")
-
-// waiter is the state of one Wait.
+// waiter is the state of one wait.
 type waiter struct {
 	cluster  *Cluster
 	objects  []manifest.ID
 	judge    func(manifest.ID) Health
-	applied  bool                 // they were all there when it began
-	pods     map[string]*podWatch // by namespace
-	first    map[string]time.Time // when a trouble was first seen
-	last     string
-	looked   time.Time
+	applied  *applied // how they were left; nil for what is only looked at
+	bounds   Bounds
 	progress func([]Health)
+
+	pods   map[string]*podWatch      // by namespace
+	told   chan struct{}             // has a token when pods changed
+	clocks map[manifest.ID]clocks    // since when pods are in trouble
+	sent   map[types.UID]bool        // pods that were deleted
+	failed map[manifest.ID]time.Time // since when objects say that they will not mend themselves
+	half   time.Time                 // when half of the time is over
+	unkept bool                      // that the deadline waits, or goes on, could not be kept
+	last   string
+	looked time.Time
+}
+
+func (w *waiter) wait(ctx context.Context) error {
+	w.pods, w.told, w.clocks, w.sent = map[string]*podWatch{}, make(chan struct{}, 1), map[manifest.ID]clocks{}, map[types.UID]bool{}
+	w.failed, w.half = map[manifest.ID]time.Time{}, time.Now().Add(w.bounds.Left(time.Now())/2)
+	defer w.close()
+	events, end := w.cluster.Live.subscribe(w.objects)
+	defer end()
+	for {
+		w.looked = time.Now()
+		seen := w.look(ctx, w.looked)
+		w.hold(ctx, seen.open, w.looked)
+		over := w.bounds.over(w.looked)
+		switch {
+		case len(seen.open) == 0:
+			return nil
+		case seen.moved != nil && !over:
+			return seen.moved
+		case len(seen.final) > 0:
+			return &UnhealthyError{Objects: w.withEvents(ctx, seen.final)}
+		case over:
+			return &UnhealthyError{Objects: w.withEvents(ctx, seen.open), TimedOut: true, Timeout: w.bounds.Timeout}
+		}
+		if err := w.sleep(ctx, events, w.most(seen.next)); err != nil {
+			return err
+		}
+	}
 }
 
 func (w *waiter) close() {
@@ -167,93 +159,42 @@ func (w *waiter) close() {
 	}
 }
 
-// look returns what is not healthy, what of it is final, and how long until a
-// trouble that is seen now becomes final.
-func (w *waiter) look(ctx context.Context, now time.Time) (open, final []Health, next time.Duration) {
-	next = time.Hour
+// sight is what one look found.
+type sight struct {
+	open, final []Health      // what is not healthy, and what of it will not become so
+	moved       error         // that an object is not there, or not as it was applied, any more
+	next        time.Duration // until a trouble that is seen now becomes final
+}
+
+// look judges every object.
+func (w *waiter) look(ctx context.Context, now time.Time) sight {
+	s := sight{next: time.Hour}
 	for _, id := range w.objects {
 		h := w.judge(id)
 		if err := w.cluster.Live.blindTo(id); err != nil {
 			h = Health{ID: id, State: Unknown, Reason: err.Error()}
 		}
-		if h.State == Healthy {
+		differs, moved := w.applied.compare(w.cluster, &h)
+		if s.moved == nil {
+			s.moved = moved
+		}
+		h.Held = h.Held && !differs
+		if h.State == Healthy || w.patient(h, now) {
+			w.lasting(h, now)
+			delete(w.clocks, id)
 			continue
 		}
-		if live, ok := w.cluster.Live.Get(id); ok && workloads[h.GroupKind()] {
-			left := w.explain(ctx, &h, live, now)
-			next = min(next, left)
+		if live, ok := w.cluster.Live.Get(id); ok && !differs && hasPods(id) {
+			s.next = min(s.next, w.explain(ctx, &h, live, now))
 		}
-		open = append(open, h)
-		if h.State == Unhealthy {
-			final = append(final, h)
-		}
-	}
-	w.report(open)
-	return open, final, next
-}
-
-// explain puts the pods' own reason into h, and makes it final when the reason
-// has lasted longer than its grace. It returns how long it has left.
-func (w *waiter) explain(ctx context.Context, h *Health, live *unstructured.Unstructured, now time.Time) time.Duration {
-	pods, err := w.watch(ctx, h.Namespace)
-	if err != nil {
-		return time.Hour
-	}
-	t := pods.troubleOf(h.ID, live)
-	if t == nil {
-		return time.Hour
-	}
-	if h.State == Unhealthy {
-		h.Reason += ": " + t.reason
-		return time.Hour
-	}
-	h.Reason = t.reason
-	if t.grace == 0 {
-		return time.Hour
-	}
-	key := h.ID.String()
-	if _, seen := w.first[key]; !seen {
-		w.first[key] = now
-	}
-	left := t.grace - now.Sub(w.first[key])
-	if left <= 0 {
-		h.State = Unhealthy
-	}
-	return max(left, 0)
-}
-
-// mostEvents bounds how many objects' events are asked for.
-const mostEvents = 5
-
-// withEvents adds what the cluster's events say of the first objects: a probe's
-// answer, a quota that is full.
-func (w *waiter) withEvents(ctx context.Context, all []Health) []Health {
-	for i := range all[:min(len(all), mostEvents)] {
-		h := &all[i]
-		live, _ := w.cluster.Live.Get(h.ID)
-		if !workloads[h.GroupKind()] || live == nil {
-			continue
-		}
-		pods, err := w.watch(ctx, h.Namespace)
-		if err != nil {
-			continue
-		}
-		if text := w.cluster.warning(ctx, h.Namespace, pods.suspects(h.ID, live)); text != "" && !strings.Contains(h.Reason, text) {
-			h.Reason += ": " + text
+		s.open = append(s.open, h)
+		left := w.lasting(h, now)
+		if s.next = min(s.next, max(left, time.Millisecond)); h.ends(left) {
+			s.final = append(s.final, h)
 		}
 	}
-	return all
-}
-
-func (w *waiter) watch(ctx context.Context, namespace string) (*podWatch, error) {
-	if p := w.pods[namespace]; p != nil {
-		return p, nil
-	}
-	p, err := w.cluster.watchPods(namespace, w.objects)
-	if err == nil {
-		w.pods[namespace] = p
-	}
-	return p, err
+	w.report(s.open)
+	return s
 }
 
 func (w *waiter) report(open []Health) {
@@ -271,31 +212,25 @@ func (w *waiter) report(open []Health) {
 // have many, each with many events.
 const podPause = 200 * time.Millisecond
 
-// sleep waits for whatever comes first. At the most one namespace's pods are
-// waited for by channel; others are looked at with the next event.
-func (w *waiter) sleep(ctx context.Context, events <-chan struct{}, deadline <-chan time.Time, next time.Duration) error {
-	var pods chan struct{}
-	for _, p := range w.pods {
-		pods = p.changed
-	}
-	told, err := first(ctx, events, pods, deadline, next)
+// sleep waits for whatever comes first, and not longer than it may.
+func (w *waiter) sleep(ctx context.Context, events <-chan struct{}, most time.Duration) error {
+	told, err := first(ctx, events, w.told, most)
 	if told && err == nil {
-		_, err = first(ctx, nil, nil, deadline, podPause-time.Since(w.looked))
+		pause := w.most(podPause - time.Since(w.looked))
+		_, err = first(ctx, nil, nil, pause)
 	}
 	return err
 }
 
 // first waits for the first of its arguments, and reports whether pods were told.
-func first(ctx context.Context, events, pods <-chan struct{}, deadline <-chan time.Time, next time.Duration) (bool, error) {
-	timer := time.NewTimer(next)
+func first(ctx context.Context, events, pods <-chan struct{}, most time.Duration) (bool, error) {
+	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {
 	case <-events:
 	case <-pods:
 		return true, nil
 	case <-timer.C:
-	case <-deadline:
-		return false, errDeadline
 	case <-ctx.Done():
 		return false, context.Cause(ctx)
 	}
@@ -319,7 +254,7 @@ func (c *Cluster) HealthNow(ctx context.Context, objects []manifest.Object) ([]H
 		if err != nil {
 			return err
 		}
-		h := HealthOf(o.ID(), live)
+		h := c.healthBy(o.ID(), live)
 		if live == nil && Fleeting(o.Unstructured) {
 			h = Health{ID: o.ID(), State: Healthy}
 		}

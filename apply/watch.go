@@ -35,6 +35,7 @@ type watch struct {
 
 	mu     sync.Mutex
 	err    error // of the last try; nil if it went well
+	fell   error // why a stream ended last
 	since  time.Time
 	told   bool // that nothing can be said of its objects
 	failed chan struct{}
@@ -139,9 +140,23 @@ func (w *watch) synced(ctx context.Context) error {
 		case <-w.informer.HasSyncedChecker().Done():
 		case <-w.failed:
 		case <-ctx.Done():
+			if fell := w.broke(nil); fell != nil {
+				return fmt.Errorf("%w: %w", context.Cause(ctx), fell)
+			}
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// broke takes note of why a stream of events ended, if that is known, and returns the last
+// reason: what a server begins to answer it may break off, and say so within.
+func (w *watch) broke(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.fell = err
+	}
+	return w.fell
 }
 
 func (w *watch) trouble() error {

@@ -99,7 +99,7 @@ func foreign(live *unstructured.Unstructured, self string, tools, ignored []stri
 		}
 		for _, p := range outermost(o.set.Difference(others)) {
 			f, ok := find(live, p)
-			if !ok || hidden(f.Path) || slices.ContainsFunc(ignored, func(i string) bool { return below(f.Path, pathOf(live, i)) }) {
+			if !ok || hidden(f.Path) || slices.ContainsFunc(ignored, func(i string) bool { return leadsTo(parsePointer(i), f.pointer) }) {
 				continue
 			}
 			f.Want, f.Have = absent, show(f.value)
@@ -137,6 +137,11 @@ func hidden(path string) bool {
 func below(path, other string) bool {
 	rest, ok := strings.CutPrefix(path, other)
 	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// leadsTo reports whether a pointer is another one, or leads to it.
+func leadsTo(p, other []string) bool {
+	return len(p) <= len(other) && slices.Equal(p, other[:len(p)])
 }
 
 // outermost reduces a set to what one would point at: an added element of a list as

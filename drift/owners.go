@@ -125,6 +125,21 @@ func OwnedByOthers(live *unstructured.Unstructured, self string, keys ...any) bo
 	return false
 }
 
+// OwnedBy reports whether a manager owns a field, given by the keys that lead to it, by
+// server-side apply.
+func OwnedBy(live *unstructured.Unstructured, manager string, keys ...any) bool {
+	path, err := fieldpath.MakePath(keys...)
+	if err != nil {
+		return false
+	}
+	for _, o := range ownersOf(live) {
+		if o.manager == manager && o.operation == string(metav1.ManagedFieldsOperationApply) && o.set.Has(path) {
+			return true
+		}
+	}
+	return false
+}
+
 // Disown returns an object's managed fields without what people's tools own
 // beside self: a field that both own stays in the cluster when self drops it
 // (https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership).
@@ -141,7 +156,7 @@ func Disown(live *unstructured.Unstructured, self string, tools []string) ([]man
 	shared := false
 	for _, m := range live.GetManagedFields() {
 		set, err := setOf(m)
-		if err != nil || !isTool(m.Manager, tools) || m.Operation != metav1.ManagedFieldsOperationUpdate || m.Subresource != "" || set.Intersection(ours).Empty() {
+		if err != nil || !isTool(m.Manager, tools) || m.Subresource != "" || set.Intersection(ours).Empty() {
 			out = append(out, m)
 			continue
 		}

@@ -199,3 +199,17 @@ func pathOf(u *unstructured.Unstructured, pointer string) string {
 	}
 	return text(steps)
 }
+
+// lookup returns what a pointer leads to.
+func lookup(v any, pointer []string) (any, bool) {
+	at := presence(v)
+	for _, part := range pointer {
+		s, ok := stepIn(at.value, part)
+		if !ok {
+			return nil, false
+		}
+		s.name = ""
+		at = at.under(s)
+	}
+	return at.value, at.ok
+}

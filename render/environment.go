@@ -21,6 +21,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/render/fetch"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -33,6 +34,8 @@ type Environment struct {
 	Drift string
 	// Ignore are fields that are left to others.
 	Ignore []manifest.Ignore
+	// Health are rules on objects' health; nil for none.
+	Health *health.Rules
 	// Atomic has all releases of a commit go back when one of them fails.
 	Atomic bool
 	// Windows are when deploys are allowed or denied; none allows them always.
@@ -47,6 +50,8 @@ type Environment struct {
 	Pins *Pins
 
 	taken *atomic.Int64 // bytes of values, by the releases that were prepared
+	file  string
+	line  int // of the namespace
 }
 
 // ReleaseSpec is one release of an Environment.
@@ -63,8 +68,14 @@ type ReleaseSpec struct {
 	Patches   []PatchSpec
 	DependsOn []string
 	Timeout   time.Duration
+	// WaitWhileHeld has the time-out wait while all that is not healthy is held.
+	WaitWhileHeld bool
 	// OnFailure is rollback or hold.
 	OnFailure string
+	// Retries is how often a rollout that failed is tried again by itself.
+	Retries int
+	// Graces are how long pods may be in trouble; zero ones have the default.
+	Graces manifest.Graces
 	// Verify is checked once the release is healthy.
 	Verify []manifest.Check
 
@@ -108,6 +119,7 @@ type specDocument struct {
 	NamespaceLabels map[string]string `yaml:"namespaceLabels"`
 	Drift           string            `yaml:"drift"`
 	Ignore          []ignoreDocument  `yaml:"ignore"`
+	Health          yaml.Node         `yaml:"health"`
 	Atomic          bool              `yaml:"atomic"`
 	DeployWindows   []windowDocument  `yaml:"deployWindows"`
 	PruneBudget     string            `yaml:"pruneBudget"`
@@ -126,8 +138,11 @@ type releaseDocument struct {
 	Patches    []patchDocument      `yaml:"patches"`
 	DependsOn  []string             `yaml:"dependsOn"`
 	Timeout    string               `yaml:"timeout"`
+	WaitHeld   bool                 `yaml:"waitWhileHeld"`
 	OnFailure  string               `yaml:"onFailure"`
+	Retries    int                  `yaml:"retries"`
 
+	Graces gracesDocument  `yaml:"graces"`
 	Verify []checkDocument `yaml:"verify"`
 }
 
@@ -155,7 +170,7 @@ func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
 	if err := decoder.Decode(&doc); err != nil {
 		return nil, strictProblems(file, err)
 	}
-	l := checker{files: files, file: file, root: &root}
+	l := checker{files: files, file: file, root: &root, raw: raw}
 	env := l.environment(name, doc)
 	return env, l.problems.orNil()
 }
@@ -172,6 +187,7 @@ type checker struct {
 	files    fs.FS
 	file     string
 	root     *yaml.Node
+	raw      []byte
 	problems Problems
 }
 
@@ -181,6 +197,7 @@ func (l *checker) refuse(line int, format string, args ...any) {
 
 var (
 	dnsLabel   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+	releases   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`) // as Helm names them
 	objectName = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
 )
 
@@ -196,11 +213,12 @@ func (l *checker) environment(name string, doc document) *Environment {
 	}
 	s := doc.Spec
 	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct"),
-		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore),
-		ChartCredentials: l.credentials(s.ChartCredentials), Pins: &Pins{}, taken: &atomic.Int64{}}
+		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore), Health: l.health(&s.Health),
+		ChartCredentials: l.credentials(s.ChartCredentials), Pins: &Pins{}, taken: &atomic.Int64{}, file: l.file, line: l.line("spec", "namespace")}
 	if !dnsLabel.MatchString(s.Namespace) || len(s.Namespace) > 63 {
 		l.refuse(l.line("spec", "namespace"), "spec.namespace is %q: use lower-case letters, digits and dashes, 63 at the most", s.Namespace)
 	}
+	l.labels(s.NamespaceLabels)
 	if env.Drift != "correct" && env.Drift != "report" && env.Drift != "strict" {
 		l.refuse(l.line("spec", "drift"), "spec.drift is %q: use correct, report or strict", env.Drift)
 	}
@@ -218,17 +236,17 @@ func (l *checker) environment(name string, doc document) *Environment {
 func (l *checker) release(env *Environment, i int, r releaseDocument) ReleaseSpec {
 	at := func(field string) int { return l.line("spec", "releases", i, field) }
 	spec := ReleaseSpec{Name: r.Name, Namespace: cmp.Or(r.Namespace, env.Namespace), DependsOn: r.DependsOn,
-		Timeout: 5 * time.Minute, OnFailure: cmp.Or(r.OnFailure, "rollback"), file: l.file, line: l.line("spec", "releases", i)}
-	if !dnsLabel.MatchString(r.Name) || len(r.Name) > 53 {
-		l.refuse(at("name"), "release name %q: use lower-case letters, digits and dashes, 53 at the most (Helm's bound)", r.Name)
+		Timeout: 5 * time.Minute, WaitWhileHeld: r.WaitHeld, OnFailure: cmp.Or(r.OnFailure, "rollback"), file: l.file, line: l.line("spec", "releases", i)}
+	if !releases.MatchString(r.Name) || len(r.Name) > 53 {
+		l.refuse(at("name"), "release name %q: use lower-case letters, digits, dashes and single dots, 53 at the most, as Helm does", r.Name)
 	}
 	if r.Timeout != "" {
-		d, err := time.ParseDuration(r.Timeout)
-		if err != nil || d <= 0 {
-			l.refuse(at("timeout"), "timeout %q of release %s: use a duration like 10m or 90s", r.Timeout, r.Name)
-		}
-		spec.Timeout = d
+		spec.Timeout = l.duration(at("timeout"), "timeout", r.Timeout, r.Name)
 	}
+	if spec.Retries = r.Retries; r.Retries < 0 || r.Retries > mostRetries {
+		l.refuse(at("retries"), "retries %d of release %s: use 0 to %d", r.Retries, r.Name, mostRetries)
+	}
+	spec.Graces = l.graces(i, r)
 	if spec.OnFailure != "rollback" && spec.OnFailure != "hold" {
 		l.refuse(at("onFailure"), "onFailure %q of release %s: use rollback or hold", r.OnFailure, r.Name)
 	}

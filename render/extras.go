@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+	"go.yaml.in/yaml/v3"
 
+	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -24,13 +26,31 @@ type Window struct {
 	Duration time.Duration
 	Location *time.Location
 	Deny     bool
+	// Text is what the window was read from.
+	Text WindowText
 }
 
-type windowDocument struct {
-	Schedule string `yaml:"schedule"`
-	Duration string `yaml:"duration"`
-	Timezone string `yaml:"timezone"`
-	Kind     string `yaml:"kind"`
+// WindowText is a Window as environment.yaml writes it.
+type WindowText struct {
+	Schedule string `yaml:"schedule" json:"schedule"`
+	Duration string `yaml:"duration" json:"duration"`
+	Timezone string `yaml:"timezone" json:"timezone,omitempty"`
+	Kind     string `yaml:"kind" json:"kind"`
+}
+
+type windowDocument = WindowText
+
+// ParseWindows reads windows that were read and checked before; what can't be read all
+// the same is left out.
+func ParseWindows(texts []WindowText) []Window {
+	var out []Window
+	for _, t := range texts {
+		one := (&checker{root: &yaml.Node{}}).windows([]WindowText{t})
+		if w := one[0]; w.Starts != nil && w.Location != nil && w.Duration > 0 {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 const longestWindow = 31 * 24 * time.Hour
@@ -39,7 +59,7 @@ func (l *checker) windows(docs []windowDocument) []Window {
 	var out []Window
 	for i, d := range docs {
 		at := func(field string) int { return l.line("spec", "deployWindows", i, field) }
-		w := Window{Deny: d.Kind == "deny"}
+		w := Window{Deny: d.Kind == "deny", Text: d}
 		if d.Kind != "allow" && d.Kind != "deny" {
 			l.refuse(at("kind"), "kind %q of a deploy window: use allow or deny", d.Kind)
 		}
@@ -100,6 +120,15 @@ func (l *checker) ignores(docs []ignoreDocument) []manifest.Ignore {
 		out = append(out, manifest.Ignore(d))
 	}
 	return out
+}
+
+// health reads the rules on objects' health.
+func (l *checker) health(list *yaml.Node) *health.Rules {
+	rules, wrong := health.Read(list, l.raw, l.file)
+	for _, p := range wrong {
+		l.problems = append(l.problems, Problem{File: l.file, Line: p.Line, Column: p.Column, Message: p.Message})
+	}
+	return rules
 }
 
 type checkDocument struct {

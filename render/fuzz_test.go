@@ -46,14 +46,14 @@ func FuzzValues(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if both := mergeValues(first, first); !reflect.DeepEqual(both, first) {
+		if both := MergeValues(first, first); !reflect.DeepEqual(both, first) {
 			t.Errorf("merged with itself: %v, not %v", both, first)
 		}
 		second, err := read("b")
 		if err != nil {
 			return
 		}
-		merged := mergeValues(first, second)
+		merged := MergeValues(first, second)
 		for k, v := range second {
 			_, am := first[k].(map[string]any)
 			_, bm := v.(map[string]any)

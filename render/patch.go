@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	//lint:ignore SA1019 there is no other way to kustomize's own patches than a whole kustomization on a file system
 	"sigs.k8s.io/kustomize/api/builtins"
@@ -128,7 +129,7 @@ func (p *PatchSpec) check(targeted bool) error {
 	if p.Target == (targetDocument{}) {
 		return errors.New("its target selects nothing in particular: name a kind at least")
 	}
-	_, err := p.transformer()
+	_, err := p.change()
 	return err
 }
 
@@ -188,7 +189,38 @@ func operations(list []any) error {
 // resources makes kustomize's objects; it is safe for concurrent use.
 var resources = resmap.NewFactory(provider.NewDefaultDepProvider().GetResourceFactory())
 
-// transformer is kustomize's own patch.
+// change is what a patch makes of an object, given as JSON and as kustomize has it;
+// nothing of one that it deletes.
+type change func(raw []byte, rm resmap.ResMap) ([]byte, error)
+
+// change returns what the patch does. Operations are carried out on the object as it is
+// written, by the library that kustomize has for them: kustomize itself reads what comes
+// out as floating-point numbers, and so changes large integers that no operation names.
+func (p *PatchSpec) change() (change, error) {
+	if strings.HasPrefix(p.Patch, "[") {
+		operations, err := jsonpatch.DecodePatch([]byte(p.Patch))
+		if err != nil {
+			return nil, fmt.Errorf("it can't be read as JSON 6902 operations: %w", err)
+		}
+		return func(raw []byte, _ resmap.ResMap) ([]byte, error) { return operations.Apply(raw) }, nil
+	}
+	transformer, err := p.transformer()
+	if err != nil {
+		return nil, err
+	}
+	return func(_ []byte, rm resmap.ResMap) ([]byte, error) {
+		if err := transformer.Transform(rm); err != nil {
+			return nil, err
+		}
+		rm.RemoveBuildAnnotations()
+		if rm.Size() == 0 {
+			return nil, nil
+		}
+		return rm.Resources()[0].MarshalJSON()
+	}, nil
+}
+
+// transformer is kustomize's own strategic merge.
 func (p *PatchSpec) transformer() (*builtins.PatchTransformerPlugin, error) {
 	selector := p.Target.selector()
 	raw, err := json.Marshal(types.Patch{Patch: p.Patch, Target: &selector})
@@ -197,7 +229,7 @@ func (p *PatchSpec) transformer() (*builtins.PatchTransformerPlugin, error) {
 	}
 	out := &builtins.PatchTransformerPlugin{}
 	if err := out.Config(resmap.NewPluginHelpers(nil, nil, resources, nil), raw); err != nil {
-		return nil, errors.New("kustomize can't read it as a strategic merge or a JSON 6902 patch")
+		return nil, errors.New("kustomize can't read it as a strategic merge patch")
 	}
 	return out, nil
 }
@@ -227,13 +259,13 @@ func (p *Prepared) patch(rel *manifest.Release) error {
 }
 
 func (p *PatchSpec) apply(rel *manifest.Release) error {
-	transformer, err := p.transformer()
+	change, err := p.change()
 	if err != nil {
 		return err
 	}
 	matched := 0
 	one := func(o manifest.Object) (*manifest.Object, bool, error) {
-		out, hit, err := p.one(transformer, o)
+		out, hit, err := p.one(change, o)
 		if err != nil {
 			return nil, false, fmt.Errorf("the patch of %s fails: %w", o.ID(), err)
 		}
@@ -278,7 +310,7 @@ func (p *PatchSpec) apply(rel *manifest.Release) error {
 
 // one applies the patch to one object, if it is about that; nil is left of one that
 // the patch deletes.
-func (p *PatchSpec) one(transformer resmap.Transformer, o manifest.Object) (*manifest.Object, bool, error) {
+func (p *PatchSpec) one(change change, o manifest.Object) (*manifest.Object, bool, error) {
 	raw, err := o.MarshalJSON()
 	if err != nil {
 		return nil, false, err
@@ -291,14 +323,7 @@ func (p *PatchSpec) one(transformer resmap.Transformer, o manifest.Object) (*man
 	if err != nil || len(selected) == 0 {
 		return &o, false, err
 	}
-	if err := transformer.Transform(rm); err != nil {
-		return nil, true, err
-	}
-	rm.RemoveBuildAnnotations()
-	if rm.Size() == 0 {
-		return nil, true, nil
-	}
-	if raw, err = rm.Resources()[0].MarshalJSON(); err != nil {
+	if raw, err = change(raw, rm); err != nil || raw == nil {
 		return nil, true, err
 	}
 	u := &unstructured.Unstructured{}

@@ -1,6 +1,7 @@
 package render_test
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/manifest"
 )
 
 var update = flag.Bool("update", false, "rewrite the goldens")
@@ -182,4 +184,51 @@ func FuzzReleaseFields(f *testing.F) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// A number that no patch names stays what it is, and one that a patch gives is what it
+// gives: in what is applied and in what is recorded.
+func TestPatchesKeepNumbers(t *testing.T) {
+	const chart = `
+-- charts/web/templates/c.yaml --
+apiVersion: example.com/v1
+kind: Widget
+metadata: {name: web}
+spec: {past: 9007199254740993, most: 9223372036854775807, least: -9223372036854775808, real: 0.1, small: 1e-7, huge: 1.7976931348623157e+308, list: [{name: a, id: 9007199254740995}]}
+`
+	for sentence, patch := range map[string]string{
+		"operations":                 `[{op: add, path: /spec/more, value: 9007199254740997}, {op: add, path: /spec/list/-, value: {name: b, id: 1.5}}]`,
+		"operations, as YAML":        "\n- {op: add, path: /spec/more, value: 9007199254740997}\n- {op: add, path: /spec/list/-, value: {name: b, id: 1.5}}",
+		"a strategic merge":          `{apiVersion: example.com/v1, kind: Widget, metadata: {name: web}, spec: {more: 9007199254740997, list: [{name: a, id: 9007199254740995}, {name: b, id: 1.5}]}}`,
+		"a move from field to field": `[{op: add, path: /spec/more, value: 9007199254740997}, {op: copy, from: /spec/past, path: /spec/moved}, {op: move, from: /spec/moved, path: /spec/past}, {op: add, path: /spec/list/-, value: {name: b, id: 1.5}}]`,
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			indented := strings.ReplaceAll(patch, "\n", "\n    ")
+			files := repo(t, chart+release("patches:\n- target: {kind: Widget}\n  patch: |\n    "+strings.TrimSpace(indented)))
+			env, err := render.LoadEnvironment(files, "prod")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := render.NewRenderer(render.Config{})
+			p, err := r.Prepare(t.Context(), files, env, env.Releases[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			rel, err := r.Render(t.Context(), p, render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			const want = `{"huge":1.7976931348623157e+308,"least":-9223372036854775808,"list":[{"id":9007199254740995,"name":"a"},{"id":1.5,"name":"b"}],` +
+				`"more":9007199254740997,"most":9223372036854775807,"past":9007199254740993,"real":0.1,"small":1e-7}`
+			recorded, err := manifest.Parse(rel.Manifest, "prod", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range []manifest.Object{rel.Objects[0], recorded[0]} {
+				if raw, err := json.Marshal(o.Object["spec"]); err != nil || string(raw) != want {
+					t.Errorf("have %s\nwant %s, %v", raw, want, err)
+				}
+			}
+		})
+	}
 }

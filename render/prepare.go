@@ -190,8 +190,8 @@ func (r *Renderer) prepare(ctx context.Context, files fs.FS, src *source, env *E
 	return p, err
 }
 
-// mergeValues merges as helm -f a -f b does: maps key by key, all else replaced.
-func mergeValues(a, b map[string]any) map[string]any {
+// MergeValues merges as helm -f a -f b does: maps key by key, all else replaced.
+func MergeValues(a, b map[string]any) map[string]any {
 	out := make(map[string]any, len(a)+len(b))
 	for k, v := range a {
 		out[k] = v
@@ -200,7 +200,7 @@ func mergeValues(a, b map[string]any) map[string]any {
 		am, aok := out[k].(map[string]any)
 		bm, bok := v.(map[string]any)
 		if aok && bok {
-			v = mergeValues(am, bm)
+			v = MergeValues(am, bm)
 		}
 		out[k] = v
 	}

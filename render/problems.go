@@ -16,15 +16,19 @@ import (
 type Problem struct {
 	File    string
 	Line    int
+	Column  int // 0 if only the line is known
 	Message string
 
 	cause error
 }
 
-// String returns file:line: message.
+// String returns file:line: message, with the column if it is known.
 func (p Problem) String() string {
 	if p.Line == 0 {
 		return p.File + ": " + p.Message
+	}
+	if p.Column > 0 {
+		return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
 	}
 	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Message)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/fetch"
+	"github.com/xetys/tether/source/outbound"
 	"github.com/xetys/tether/test/hosts"
 )
 
@@ -71,7 +72,7 @@ func (s *shop) config(t *testing.T, dir string, refs render.References) render.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := fetch.New(fetch.Options{Dir: dir, CA: ca})
+	f, err := fetch.New(fetch.Options{Dir: dir, CA: ca, Reach: outbound.Rule{Local: true}})
 	if err != nil {
 		t.Fatal(err)
 	}

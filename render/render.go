@@ -126,6 +126,11 @@ func (p *Prepared) release(r *worker.Rendered, opts Options) (*manifest.Release,
 	rel := &manifest.Release{Name: p.spec.Name, Namespace: p.spec.Namespace, Digest: p.Digest, Values: p.values,
 		Chart: r.Chart, Notes: r.Notes, Manifest: r.Manifest}
 	var err error
+	if len(r.Defaults) > 0 {
+		if err = json.Unmarshal(r.Defaults, &rel.Defaults); err != nil {
+			return nil, err
+		}
+	}
 	if rel.CRDs, err = manifest.Objects(r.CRDs, p.spec.Namespace, opts.Namespaced); err != nil {
 		return nil, err
 	}
@@ -143,7 +148,28 @@ func (p *Prepared) release(r *worker.Rendered, opts Options) (*manifest.Release,
 		}
 		rel.Hooks = append(rel.Hooks, hook)
 	}
-	return rel, p.patch(rel)
+	if err := p.patch(rel); err != nil {
+		return nil, err
+	}
+	if err := rel.CheckReserved(); err != nil {
+		return nil, err
+	}
+	return rel, unrepeated(rel)
+}
+
+// unrepeated refuses what server-side apply can't merge.
+func unrepeated(rel *manifest.Release) error {
+	definitions := slices.Concat(rel.CRDs, rel.Objects)
+	all := definitions
+	for _, h := range rel.Hooks {
+		all = append(all, h.Object)
+	}
+	for _, o := range all {
+		if err := manifest.Unrepeated(o, definitions); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CRDs returns what the chart's crds/ folders define, as Render does: a release

@@ -87,10 +87,17 @@ func TestWhatIsRefused(t *testing.T) {
 		"a check whose pattern is none":      {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, verify: [{url: http://web, expect: {body: \"(\"}}]}"), `expect.body of a check: error parsing regexp`},
 		"a release that is listed twice":     {environment(good + "\n    - {name: web, chart: charts/web}"), "environments/prod/environment.yaml:8: release web is listed twice, first in line 7"},
 		"a name that does not fit":           {environment("  namespace: prod\n  releases:\n    - {name: Web_1, chart: charts/web}"), `environments/prod/environment.yaml:7: release name "Web_1"`},
+		"a name with two dots in a row":      {environment("  namespace: prod\n  releases:\n    - {name: web..a, chart: charts/web}"), `environments/prod/environment.yaml:7: release name "web..a"`},
+		"a name that ends with a dot":        {environment("  namespace: prod\n  releases:\n    - {name: web., chart: charts/web}"), `environments/prod/environment.yaml:7: release name "web."`},
+		"a name that is too long":            {environment("  namespace: prod\n  releases:\n    - {name: a.123456789012345678901234567890123456789012345678901.b, chart: charts/web}"), `53 at the most, as Helm does`},
 		"another folder's name":              {strings.Replace(environment(good), "name: prod", "name: other", 1), `environments/prod/environment.yaml:3: metadata.name is "other": it must equal the folder's name, "prod"`},
 		"another version of the document":    {strings.Replace(environment(good), "cloud/v1", "cloud/v9", 1), `environments/prod/environment.yaml:1: apiVersion is "tether.stytex.cloud/v9"`},
 		"a namespace that is missing":        {environment("  releases: []"), `spec.namespace is ""`},
 		"a timeout without a unit":           {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, timeout: \"10\"}"), `environments/prod/environment.yaml:7: timeout "10" of release web: use a duration like 10m`},
+		"a grace without a unit":             {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      graces:\n        crashLoop: \"10\""), `environments/prod/environment.yaml:10: graces.crashLoop "10" of release web: use a duration like 10m`},
+		"a grace that is none":               {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, graces: {imagePull: 0s}}"), `environments/prod/environment.yaml:7: graces.imagePull "0s" of release web: use a duration like 10m`},
+		"a grace for something else":         {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, graces: {oom: 1m}}"), `environments/prod/environment.yaml:7: unknown field "oom"`},
+		"retries without end":                {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, retries: 1000}"), `environments/prod/environment.yaml:7: retries 1000 of release web: use 0 to 10`},
 		"a word that is none of the choices": {environment(good + "\n  drift: ignore"), `spec.drift is "ignore": use correct, report or strict`},
 		"a dependency that is not listed":    {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, dependsOn: [db]}"), "environments/prod/environment.yaml:7: release web depends on db, which is not listed"},
 		"a release that depends on itself":   {environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, dependsOn: [web]}"), "cycle: web → web"},
@@ -163,7 +170,7 @@ func TestTheDigestIsOfTheInputs(t *testing.T) {
 	}
 	for sentence, text := range map[string]string{
 		"a comment in the values":        environment(good) + "-- environments/prod/values.yaml --\n# why\na:   one\n",
-		"how long a rollout may take":    environment(strings.Replace(good, "values:", "timeout: 1m, onFailure: hold, values:", 1)),
+		"how long a rollout may take":    environment(strings.Replace(good, "values:", "timeout: 1m, waitWhileHeld: true, retries: 2, graces: {crashLoop: 1m}, onFailure: hold, values:", 1)),
 		"what else is in the repository": environment(good) + "-- README.md --\nx\n",
 		"an ignored file":                environment(good) + "-- charts/web/README.bak --\nx\n-- charts/web/.helmignore --\n*.bak\n.helmignore\n",
 	} {

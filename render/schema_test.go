@@ -15,6 +15,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"sigs.k8s.io/yaml"
 
+	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -33,6 +34,9 @@ func TestTheSchemaNamesWhatTheParserKnows(t *testing.T) {
 	if err := json.Unmarshal(raw, &schema); err != nil {
 		t.Fatal(err)
 	}
+	if diff := cmp.Diff(health.Fields(), slices.Sorted(maps.Keys(schema.Defs["healthRule"].Properties))); diff != "" {
+		t.Errorf("health: -parser +schema:\n%s", diff)
+	}
 	for name, c := range map[string]struct {
 		schema []string
 		of     any
@@ -45,6 +49,7 @@ func TestTheSchemaNamesWhatTheParserKnows(t *testing.T) {
 		"values":   {slices.Sorted(maps.Keys(schema.Defs["valuesFrom"].Properties)), valuesFromDocument{}},
 		"patch":    {slices.Sorted(maps.Keys(schema.Defs["patch"].Properties)), patchDocument{}},
 		"target":   {slices.Sorted(maps.Keys(schema.Defs["target"].Properties)), targetDocument{}},
+		"graces":   {slices.Sorted(maps.Keys(schema.Defs["graces"].Properties)), gracesDocument{}},
 		"check":    {slices.Sorted(maps.Keys(schema.Defs["check"].Properties)), checkDocument{}},
 		"service":  {slices.Sorted(maps.Keys(schema.Defs["service"].Properties)), manifest.ServiceRef{}},
 		"expect":   {slices.Sorted(maps.Keys(schema.Defs["expect"].Properties)), expectDocument{}},
@@ -106,6 +111,14 @@ func TestTheSchemaJudgesAsTheParser(t *testing.T) {
 	digest := "@sha256:" + strings.Repeat("0", 64)
 	values := func(fields string) string { return "releases: [{name: web, chart: web, " + fields + "}]" }
 	for spec, good := range map[string]bool{
+		values("retries: 3, graces: {crashLoop: 1m30s, unschedulable: 5m}"):                      true,
+		values("waitWhileHeld: true"):                                                            true,
+		values("waitWhileHeld: yes please"):                                                      false,
+		values("retries: -1"):                                                                    false,
+		values("retries: 11"):                                                                    false,
+		values("graces: {crashLoop: 1}"):                                                         false,
+		values("graces: {imagePull: 0s}"):                                                        false,
+		values("graces: {crash: 1m}"):                                                            false,
 		chart("oci://example.com/web, version: 1.2.3"):                                           true,
 		chart("oci://example.com/web, version: ^1.2"):                                            true,
 		chart("oci://example.com/web, version: latest"):                                          true,
@@ -138,10 +151,18 @@ func TestTheSchemaJudgesAsTheParser(t *testing.T) {
 		values("patches: [{target: {kind: Service}, patch: '[{op: remove, path: /spec}]'}]"):     true,
 		values("patches: [{target: {kind: Service}}]"):                                           false,
 		values("patches: [{target: {}, patch: '[{op: remove, path: /spec}]'}]"):                  false,
-		"atomic: true":      true,
-		"pruneBudget: 0%":   true,
-		"pruneBudget: 101%": false,
-		"pruneBudget: half": false,
+		"health: [{kind: Widget, current: status.phase == 'Up'}]":                                true,
+		"health: [{group: \"*.example.com\", kind: \"W*\", failed: \"status.x > 1\", grace: 1m, message: status.why}]": true,
+		"health: [{apiVersion: example.com/v1, kind: Widget, ignore: true}]":                                           true,
+		"health: [{kind: Widget}]":                                 false,
+		"health: [{current: \"true\"}]":                            false,
+		"health: [{kind: Widget, current: \"true\", grace: soon}]": false,
+		"health: [{kind: Widget, currently: \"true\"}]":            false,
+		"health: {kind: Widget}":                                   false,
+		"atomic: true":                                             true,
+		"pruneBudget: 0%":                                          true,
+		"pruneBudget: 101%":                                        false,
+		"pruneBudget: half":                                        false,
 		window("kind: allow, schedule: 0 9 * * MON-FRI, duration: 8h, timezone: Europe/Berlin"):                         true,
 		window("kind: deny, schedule: \"@daily\", duration: 1h30m"):                                                     true,
 		window("kind: maybe, schedule: 0 9 * * *, duration: 8h"):                                                        false,

@@ -209,7 +209,7 @@ func (r *Renderer) merge(ctx context.Context, files fs.FS, p *Prepared, in *inpu
 		case err != nil:
 			return err
 		default:
-			p.values = mergeValues(p.values, l.values)
+			p.values = MergeValues(p.values, l.values)
 			if l.secret {
 				p.secrets = append(p.secrets, leaves(l.values)...)
 			}

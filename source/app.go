@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/xetys/tether/source/printable"
 )
 
 // App is a GitHub App that may read the repository.
@@ -102,7 +104,7 @@ func (t *appTokens) get(ctx context.Context, now time.Time) (string, error) {
 	err = json.Unmarshal(raw, &answer)
 	if resp.StatusCode != http.StatusCreated || err != nil || answer.Token == "" {
 		return "", fmt.Errorf("ask for a token of GitHub App %s, installation %s: %s says %s %s: check the IDs, the key, and that the App may read contents",
-			t.app.ID, t.app.Installation, t.app.url(), resp.Status, answer.Message)
+			t.app.ID, t.app.Installation, t.app.url(), printable.Line(resp.Status, maxAnswer), printable.Line(answer.Message, maxAnswer))
 	}
 	t.token, t.expires = answer.Token, answer.Expires
 	return t.token, nil

@@ -14,7 +14,6 @@ import (
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
@@ -44,10 +43,11 @@ var errDamaged = errors.New("the clone is damaged")
 // clone that is damaged is made afresh. On an error all stays what it was; a ref
 // that is not there any more is said in its Head.
 func (r *Repository) Fetch(ctx context.Context) (Heads, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.opts.Timeout)
-	defer cancel()
 	r.fetching.Lock()
 	defer r.fetching.Unlock()
+	late := fmt.Errorf("it was not done within %s: %w", r.opts.Timeout, context.DeadlineExceeded)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.opts.Timeout, late)
+	defer cancel()
 	heads, err := r.fetch(ctx)
 	if errors.Is(err, errDamaged) {
 		if err := r.discard(); err != nil {
@@ -86,9 +86,29 @@ func (r *Repository) fetch(ctx context.Context) (Heads, error) {
 	if err := r.refresh(); err != nil {
 		return nil, err
 	}
-	s, err := r.remote.connect(ctx)
+	at, err := r.receive(ctx)
 	if err != nil {
 		return nil, err
+	}
+	return r.take(at)
+}
+
+// receive asks where the refs point, and brings what is not here of it. A server that
+// goes silent is given up.
+func (r *Repository) receive(ctx context.Context) (map[Ref]pointer, error) {
+	ctx, stop := withWatch(ctx, r.opts.Silence)
+	defer stop()
+	at, err := r.exchange(ctx)
+	if err != nil && ctx.Err() != nil {
+		return nil, context.Cause(ctx) // what broke off then tells nothing
+	}
+	return at, err
+}
+
+func (r *Repository) exchange(ctx context.Context) (map[Ref]pointer, error) {
+	s, err := r.remote.connect(ctx)
+	if err != nil {
+		return nil, r.remote.explain(err)
 	}
 	defer s.Close()
 	refs, err := r.remote.advertised(ctx, s)
@@ -97,11 +117,9 @@ func (r *Repository) fetch(ctx context.Context) (Heads, error) {
 	}
 	at := r.chosen(refs)
 	if wants := r.wants(at); len(wants) > 0 {
-		if err := r.download(ctx, s, refs, wants); err != nil {
-			return nil, err
-		}
+		return at, r.download(ctx, s, refs, wants)
 	}
-	return r.take(at)
+	return at, nil
 }
 
 // refresh opens the clone, and reads the credentials and the trusted keys anew.
@@ -184,33 +202,50 @@ func (r *Repository) download(ctx context.Context, s transport.UploadPackSession
 	}
 	defer os.Remove(file.Name())
 	defer file.Close()
-	if _, err := io.Copy(file, demuxed(req.Capabilities, answer)); err != nil {
-		return fmt.Errorf("receive the commits: %w", err)
+	if _, err := io.Copy(file, demuxed(req.Capabilities, &watched{answer, watchOf(ctx)})); err != nil {
+		return fmt.Errorf("receive the commits: %w", told(err))
 	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return err
+	watchOf(ctx).rest()
+	stored, err := storePack(ctx, r.opts.Dir, file)
+	if err != nil {
+		return fmt.Errorf("store the commits: %w", err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.put(file, req.Shallows, answer.Shallows)
+	return r.put(stored, req.Shallows, answer.Shallows)
 }
 
-// put stores a pack. First where its history may end: a pack without that would look
+// put takes a pack in. First where its history may end: a pack without that would look
 // damaged.
-func (r *Repository) put(pack io.Reader, ends, more []plumbing.Hash) error {
+func (r *Repository) put(stored func() error, ends, more []plumbing.Hash) error {
 	all := slices.Concat(ends, more)
 	if len(more) > 0 {
 		if err := r.git.Storer.SetShallow(all); err != nil {
 			return fmt.Errorf("store where the history ends: %w", err)
 		}
 	}
-	if err := packfile.UpdateObjectStorage(r.git.Storer, pack); err != nil {
+	if err := stored(); err != nil {
+		return fmt.Errorf("store the commits: %w", err)
+	}
+	if err := r.reread(); err != nil {
 		return fmt.Errorf("store the commits: %w", err)
 	}
 	if len(all) > 0 {
 		if err := r.git.Storer.SetShallow(endsOf(r.git, all)); err != nil {
 			return fmt.Errorf("store where the history ends: %w", err)
 		}
+	}
+	return nil
+}
+
+// reread has the clone see a pack that it did not put there itself.
+func (r *Repository) reread() error {
+	if s, ok := r.git.Storer.(*filesystem.Storage); ok {
+		s.Reindex()
+	}
+	// Its indexes are read now, under the lock: later, readers would do it at once.
+	if err := r.git.Storer.HasEncodedObject(plumbing.ZeroHash); !errors.Is(err, plumbing.ErrObjectNotFound) {
+		return err
 	}
 	return nil
 }

@@ -111,10 +111,16 @@ func (t *treeFS) absent(name string) error {
 	return fs.ErrNotExist
 }
 
+// maxFile bounds what is read at once: nothing that is of use is larger.
+const maxFile = largeObject
+
 func (t *treeFS) file(name string) (fs.File, error) {
 	f, err := t.tree.File(name)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	if f.Size > maxFile { // which stands before its content
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fmt.Errorf("it has %d MiB: files of more than %d MiB are not read", f.Size>>20, maxFile>>20)}
 	}
 	r, err := f.Reader()
 	if err != nil {

@@ -1,7 +1,9 @@
 package source
 
 import (
+	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +45,53 @@ func dropLeftovers(dir string) error {
 	}
 	return nil
 }
+
+// storePack writes the index of a pack that was fetched. What it returns puts both among
+// the clone's, by their names: the index last, without which a pack is none.
+func storePack(ctx context.Context, dir string, file *os.File) (func() error, error) {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	index, largest, err := indexPack(ctx, file, dir)
+	if errors.Is(err, packfile.ErrEmptyPackfile) {
+		return func() error { return nil }, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	in := filepath.Join(dir, "objects", "pack")
+	if err := os.MkdirAll(in, 0o700); err != nil {
+		return nil, err
+	}
+	to := filepath.Join(in, "pack-"+plumbing.Hash(index.PackfileChecksum).String())
+	idx, err := os.CreateTemp(in, "tmp_idx_")
+	if err != nil {
+		return nil, err
+	}
+	defer idx.Close()
+	w := bufio.NewWriter(idx)
+	if _, err := idxfile.NewEncoder(w).Encode(index); err != nil {
+		return nil, err
+	}
+	if err := w.Flush(); err != nil {
+		return nil, err
+	}
+	return func() error {
+		if largest > inMemory {
+			if err := os.WriteFile(to+keepExt, []byte("it has large objects, which take memory to be packed anew\n"), 0o600); err != nil {
+				return err
+			}
+		}
+		if err := os.Rename(file.Name(), to+".pack"); err != nil {
+			return err
+		}
+		return os.Rename(idx.Name(), to+".idx")
+	}, nil
+}
+
+// keepExt is that of the file beside a pack that is not to be packed anew, as git has
+// it.
+const keepExt = ".keep"
 
 // pack is one pack of the clone, by its path without .pack.
 type pack struct {
@@ -86,6 +135,7 @@ func (r *Repository) tidy() error {
 	return err
 }
 
+// packsIn returns the packs that may be put together.
 func packsIn(dir string) ([]pack, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "pack-*.pack"))
 	if err != nil {
@@ -93,6 +143,9 @@ func packsIn(dir string) ([]pack, error) {
 	}
 	var out []pack
 	for _, f := range files {
+		if _, err := os.Stat(strings.TrimSuffix(f, ".pack") + keepExt); err == nil {
+			continue
+		}
 		info, err := os.Stat(f)
 		if err != nil {
 			return nil, err

@@ -8,6 +8,8 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/xetys/tether/source/printable"
 )
 
 // Ref is what is followed: a branch, by its name, or with tag:PATTERN the tag
@@ -32,14 +34,15 @@ func ParseRef(text string) (Ref, error) {
 func (r Ref) pattern() (string, bool) { return strings.CutPrefix(string(r), tagPrefix) }
 
 // Matches reports whether a full ref name, refs/heads/… or refs/tags/…, is one
-// that this ref may stand for.
+// that this ref may stand for. A tag whose name is no name in git, can't be shown or
+// is too long to be written down stands for nothing.
 func (r Ref) Matches(name string) bool {
 	pattern, isTag := r.pattern()
 	if !isTag {
 		return name == "refs/heads/"+string(r)
 	}
 	tag, ok := strings.CutPrefix(name, "refs/tags/")
-	return ok && versionOf(pattern, tag) != nil
+	return ok && len(name) <= maxName && versionOf(pattern, tag) != nil && printable.Is(name) && plumbing.ReferenceName(name).Validate() == nil
 }
 
 // String returns the ref in words.

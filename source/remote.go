@@ -4,31 +4,33 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/plumbing/transport/file"
 	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
 	"github.com/go-git/go-git/v5/plumbing/transport/ssh"
-	"golang.org/x/net/http/httpproxy"
+
+	"github.com/xetys/tether/source/outbound"
+	"github.com/xetys/tether/source/printable"
 )
 
 // remote is how to reach the repository, with the credentials that it was made
 // of.
 type remote struct {
 	of     Auth
-	at     *transport.Endpoint
+	at     *transport.Endpoint // never written to
 	client transport.Transport
 	auth   transport.AuthMethod
 	web    *http.Client
@@ -59,7 +61,7 @@ func (r *Repository) newRemote(before *remote) (*remote, error) {
 	case "ssh":
 		m.client = ssh.DefaultClient
 		if m.auth, err = newSSH(r.url, a); err == nil {
-			err = m.throughSocks(r.opts.Proxy)
+			m.at.Proxy.URL, err = dialledBy(r.opts.Proxy, 2*r.opts.Silence)
 		}
 	default:
 		err = m.useWeb(r.scheme, r.opts.Proxy)
@@ -78,22 +80,9 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// throughSocks has an ssh connection go through a proxy.
-func (m *remote) throughSocks(proxy string) error {
-	if proxy == "" {
-		return nil
-	}
-	u, err := url.Parse(proxy)
-	if err != nil || u.Scheme != "socks5" && u.Scheme != "socks5h" {
-		return errors.New("a repository over ssh is reached through a socks5://… proxy only: use that, or https for the repository")
-	}
-	m.at.Proxy.URL = proxy
-	return nil
-}
-
 // useWeb prepares https: its certificates, proxy and credentials.
 func (m *remote) useWeb(scheme, proxy string) error {
-	if scheme == "http" && (m.of.Password != "" || m.of.App.ID != "") && !loopback(m.at.Host) {
+	if scheme == "http" && (m.of.Password != "" || m.of.App.ID != "") && (!loopback(m.at.Host) || proxy != "") {
 		return errors.New("the repository's URL is http, which would send the token in the clear: use https")
 	}
 	web, err := newWeb(m.of.CA, proxy)
@@ -113,36 +102,7 @@ func (m *remote) useWeb(scheme, proxy string) error {
 	return nil
 }
 
-// newWeb returns a client that keeps its connections between polls.
-func newWeb(ca []byte, proxy string) (*http.Client, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(ca) > 0 {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(ca) {
-			return nil, errors.New("the file of certificates holds none in PEM")
-		}
-		config.RootCAs = pool
-	}
-	through := httpproxy.FromEnvironment().ProxyFunc()
-	if proxy != "" {
-		u, err := url.Parse(proxy)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5" && u.Scheme != "socks5h" {
-			return nil, errors.New("the proxy's URL can't be read; use http://…, https://… or socks5://…")
-		}
-		through = func(*url.URL) (*url.URL, error) { return u, nil }
-	}
-	return &http.Client{Transport: &http.Transport{
-		Proxy:           func(req *http.Request) (*url.URL, error) { return through(req.URL) },
-		DialContext:     (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig: config, TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true,
-		MaxIdleConns: 4, IdleConnTimeout: 5 * time.Minute,
-	}}, nil
-}
-
-// connect begins a session.
+// connect begins a session, at the address that was configured.
 func (m *remote) connect(ctx context.Context) (transport.UploadPackSession, error) {
 	auth := m.auth
 	if m.app != nil {
@@ -152,7 +112,28 @@ func (m *remote) connect(ctx context.Context) (transport.UploadPackSession, erro
 		}
 		auth = &githttp.BasicAuth{Username: "x-access-token", Password: token}
 	}
-	return m.client.NewUploadPackSession(m.at, auth)
+	type session struct {
+		transport.UploadPackSession
+		err error
+	}
+	begun := make(chan session)
+	go func() { // the library knows no context here
+		at := *m.at // it writes into it where a redirect led
+		s, err := m.client.NewUploadPackSession(&at, auth)
+		select {
+		case begun <- session{s, err}:
+		case <-ctx.Done():
+			if err == nil {
+				s.Close()
+			}
+		}
+	}()
+	select {
+	case s := <-begun:
+		return s.UploadPackSession, s.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 var errSHA256 = errors.New("it is a SHA-256 repository, which is not supported: use one with SHA-1, git's default")
@@ -168,6 +149,11 @@ func (m *remote) explain(err error) error {
 	var odd *packp.ErrUnexpectedData
 	var unexpected *plumbing.UnexpectedError
 	var stranger x509.UnknownAuthorityError
+	var elsewhere *outbound.RedirectError
+	var noGit *noGitError
+	if errors.As(err, &unexpected) {
+		err = cmp.Or(unexpected.Err, err) // it does not unwrap
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -175,6 +161,12 @@ func (m *remote) explain(err error) error {
 		return errors.New("the repository is empty: push a commit first")
 	case errors.As(err, &odd) && bytes.Contains(odd.Data, []byte("object-format=sha256")):
 		return errSHA256
+	case errors.As(err, &elsewhere):
+		return elsewhere
+	case errors.As(err, &noGit):
+		return noGit
+	case errors.Is(err, pktline.ErrInvalidPktLen) || errors.As(err, &odd) || errors.Is(err, packp.ErrEmptyInput):
+		return &noGitError{host: m.host(), what: "what is not git's protocol"}
 	case errors.Is(err, transport.ErrAuthenticationRequired) || errors.Is(err, transport.ErrAuthorizationFailed):
 		if m.app != nil {
 			m.app.reject()
@@ -184,8 +176,24 @@ func (m *remote) explain(err error) error {
 		return fmt.Errorf("%s: check the URL, and that the credentials may read it", brief(err))
 	case errors.As(err, &stranger):
 		return fmt.Errorf("%w: give the certificate of the authority, if it is a private one", err)
-	case errors.As(err, &unexpected):
-		return errors.New(answered(unexpected.Err))
+	case unexpected != nil:
+		return errors.New(answered(err))
+	}
+	return told(err)
+}
+
+// host is the server's name, and its port if it is not the usual one.
+func (m *remote) host() string {
+	if m.at.Port == 0 {
+		return m.at.Host
+	}
+	return net.JoinHostPort(m.at.Host, strconv.Itoa(m.at.Port))
+}
+
+// told keeps what a server had a hand in from being endless, or more than text.
+func told(err error) error {
+	if text := err.Error(); !printable.Is(text) || len(text) > maxTold {
+		return errors.New(printable.Line(text, maxTold))
 	}
 	return err
 }
@@ -194,21 +202,21 @@ func (m *remote) explain(err error) error {
 func answered(err error) string {
 	var answer *githttp.Err
 	if errors.As(err, &answer) {
-		return "the server answered " + answer.Response.Status
+		return "the server answered " + printable.Line(answer.Response.Status, maxAnswer)
 	}
 	return brief(err)
 }
 
-// maxAnswer bounds what is told of a server's answer, which may be a page.
-const maxAnswer = 200
+// maxAnswer bounds what is told of a server's answer, which may be a page, and maxTold an
+// error that may quote one.
+const (
+	maxAnswer = 200
+	maxTold   = 1000
+)
 
 // brief puts an error that a server may have had a hand in on one line: without its
 // page, if it sent one.
 func brief(err error) string {
 	text, _, _ := strings.Cut(err.Error(), "<")
-	text = strings.TrimSuffix(strings.Join(strings.Fields(text), " "), ":")
-	if len(text) > maxAnswer {
-		text = strings.ToValidUTF8(text[:maxAnswer], "") + "…"
-	}
-	return text
+	return strings.TrimSuffix(printable.Line(strings.TrimRight(text, " \n"), maxAnswer), ":")
 }

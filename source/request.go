@@ -11,6 +11,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
@@ -99,7 +100,7 @@ func (r *Repository) haves() (haves, ends []plumbing.Hash, err error) {
 // names those of what it was asked for, behind which more may be here already.
 func endsOf(repo *git.Repository, commits []plumbing.Hash) []plumbing.Hash {
 	return slices.DeleteFunc(commits, func(h plumbing.Hash) bool {
-		c, err := repo.CommitObject(h)
+		c, err := readCommit(repo.Storer, h)
 		return err == nil && !slices.ContainsFunc(c.ParentHashes, func(p plumbing.Hash) bool {
 			return repo.Storer.HasEncodedObject(p) != nil
 		})
@@ -107,11 +108,14 @@ func endsOf(repo *git.Repository, commits []plumbing.Hash) []plumbing.Hash {
 }
 
 // history is what is here of a repository's history.
-type history struct{ ends []plumbing.Hash }
+type history struct {
+	store storer.EncodedObjectStorer
+	ends  []plumbing.Hash
+}
 
 func readHistory(repo *git.Repository) (history, error) {
 	ends, err := repo.Storer.Shallow()
-	return history{ends}, err
+	return history{repo.Storer, ends}, err
 }
 
 // parent returns a commit's first parent; nil if it has none, or none that is here.
@@ -119,5 +123,5 @@ func (h history) parent(c *object.Commit) (*object.Commit, error) {
 	if c.NumParents() == 0 || slices.Contains(h.ends, c.Hash) {
 		return nil, nil
 	}
-	return c.Parent(0)
+	return readCommit(h.store, c.ParentHashes[0])
 }

@@ -5,6 +5,7 @@
 package source
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,23 +19,8 @@ import (
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
 )
-
-// Commit is what people want to know of a commit.
-type Commit struct {
-	// SHA is the full SHA-1.
-	SHA string
-	// Subject is the message's first line.
-	Subject string
-	// Author is "Name <mail>".
-	Author string
-	// Time is when it was committed, in UTC.
-	Time time.Time
-	// Reverts is the full SHA-1 that a line "This reverts commit …" names.
-	Reverts string
-}
 
 // Revision is a commit and its files, read from git's objects: there is no
 // worktree, and no symbolic link is followed.
@@ -61,6 +47,9 @@ type Options struct {
 	Proxy string
 	// Timeout bounds one fetch; five minutes if zero.
 	Timeout time.Duration
+	// Silence is for how long the server may send nothing in the middle of a fetch; 30
+	// seconds if zero.
+	Silence time.Duration
 }
 
 // Repository follows refs of one repository. It is safe for concurrent use;
@@ -83,9 +72,8 @@ var scpForm = regexp.MustCompile(`^[\w.-]+@[\w.-]+:`)
 
 // New checks options and credentials; it reads no repository and writes nothing.
 func New(o Options) (*Repository, error) {
-	if o.Timeout == 0 {
-		o.Timeout = 5 * time.Minute
-	}
+	o.Timeout = cmp.Or(o.Timeout, 5*time.Minute)
+	o.Silence = cmp.Or(o.Silence, 30*time.Second)
 	r := &Repository{opts: o, url: o.URL, whole: map[Ref]plumbing.Hash{}}
 	if err := r.locate(); err != nil {
 		return nil, err
@@ -125,18 +113,6 @@ func (r *Repository) locate() error {
 // String returns the repository's URL.
 func (r *Repository) String() string { return r.opts.URL }
 
-var revertLine = regexp.MustCompile(`(?m)^This reverts commit ([0-9a-f]{40})`)
-
-func commitOf(c *object.Commit) Commit {
-	subject, _, _ := strings.Cut(strings.TrimSpace(c.Message), "\n")
-	out := Commit{SHA: c.Hash.String(), Subject: subject, Time: c.Committer.When.UTC(),
-		Author: fmt.Sprintf("%s <%s>", c.Author.Name, c.Author.Email)}
-	if m := revertLine.FindStringSubmatch(c.Message); m != nil {
-		out.Reverts = m[1]
-	}
-	return out
-}
-
 // Revision returns a commit of what was fetched, by anything that git resolves.
 func (r *Repository) Revision(rev string) (*Revision, error) {
 	r.mu.RLock()
@@ -149,12 +125,15 @@ func (r *Repository) Revision(rev string) (*Revision, error) {
 
 // revision reads a commit of the repository that open returns, now and later.
 func revision(open func() *git.Repository, mu *sync.RWMutex, rev string) (*Revision, error) {
-	repo := open()
-	hash, err := repo.ResolveRevision(plumbing.Revision(rev))
-	if err != nil {
-		return nil, fmt.Errorf("find revision %s: %w", rev, err)
+	repo, hash := open(), plumbing.NewHash(rev)
+	if !plumbing.IsHash(rev) {
+		found, err := repo.ResolveRevision(plumbing.Revision(rev))
+		if err != nil {
+			return nil, fmt.Errorf("find revision %s: %w", rev, err)
+		}
+		hash = *found
 	}
-	c, err := repo.CommitObject(*hash)
+	c, err := readCommit(repo.Storer, hash)
 	if err != nil {
 		return nil, fmt.Errorf("read commit %s: %w", hash, err)
 	}
@@ -184,7 +163,7 @@ func (r *Repository) Between(from, to string, limit int) ([]Commit, error) {
 	if r.git == nil {
 		return nil, errors.New("the repository was not fetched yet")
 	}
-	c, err := r.git.CommitObject(plumbing.NewHash(to))
+	c, err := readCommit(r.git.Storer, plumbing.NewHash(to))
 	if err != nil {
 		return nil, fmt.Errorf("read commit %s: %w", to, err)
 	}

@@ -16,6 +16,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/storer"
 	"github.com/hiddeco/sshsig"
 	xssh "golang.org/x/crypto/ssh"
+
+	"github.com/xetys/tether/source/printable"
 )
 
 // Trust are the keys of which one has to have signed a head.
@@ -83,21 +85,22 @@ func readKeyrings(text []byte) (openpgp.EntityList, error) {
 	return all, nil
 }
 
-// judge returns why neither a commit nor the tag that it was reached by was
-// signed by a trusted key; nil if one was, or if none has to.
-func (s *signers) judge(store storer.EncodedObjectStorer, c *object.Commit, tag *object.Tag) error {
+// judge returns why neither a commit nor the tag that it was reached by, under the name
+// of a ref, was signed by a trusted key; nil if one was, or if none has to. A signed tag
+// vouches for its commit under its own name alone: anybody who may push can put it under
+// another one, such as that of a higher version.
+func (s *signers) judge(store storer.EncodedObjectStorer, name string, c *object.Commit, tag *object.Tag) error {
 	if s == nil {
 		return nil
 	}
 	if tag != nil {
-		if raw, err := rawObject(store, plumbing.TagObject, tag.Hash); err == nil {
-			payload, signature := splitTag(raw)
-			if s.verify(payload, signature, tag.Tagger.When) == nil {
-				return nil
-			}
+		if own, signed := s.signedTag(store, c, tag); signed && name == own {
+			return nil
+		} else if signed {
+			return fmt.Errorf("%s is not trusted: it is the signed tag %s under another name: sign a tag of that name", printable.Line(name, maxName), printable.Line(own, maxName))
 		}
 	}
-	raw, err := rawObject(store, plumbing.CommitObject, c.Hash)
+	raw, err := whole(store, plumbing.CommitObject, c.Hash)
 	if err != nil {
 		return fmt.Errorf("commit %.7s can't be verified: %w", c.Hash, err)
 	}
@@ -114,17 +117,21 @@ func (s *signers) judge(store storer.EncodedObjectStorer, c *object.Commit, tag 
 	return nil
 }
 
-func rawObject(store storer.EncodedObjectStorer, kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, error) {
-	o, err := store.EncodedObject(kind, hash)
+// signedTag reports whether a trusted key signed a tag of a commit, and under which
+// name of a ref. The name is read from what was signed, in the one form that git
+// writes.
+func (s *signers) signedTag(store storer.EncodedObjectStorer, c *object.Commit, tag *object.Tag) (string, bool) {
+	raw, err := whole(store, plumbing.TagObject, tag.Hash)
 	if err != nil {
-		return nil, err
+		return "", false
 	}
-	r, err := o.Reader()
-	if err != nil {
-		return nil, err
+	payload, signature := splitTag(raw)
+	rest, isOf := bytes.CutPrefix(payload, []byte("object "+c.Hash.String()+"\ntype commit\ntag "))
+	own, _, ends := bytes.Cut(rest, []byte("\n"))
+	if !isOf || !ends || s.verify(payload, signature, tag.Tagger.When) != nil {
+		return "", false
 	}
-	defer r.Close()
-	return io.ReadAll(r)
+	return "refs/tags/" + string(own), true
 }
 
 // splitCommit takes the signature out of a commit's bytes. What is left is what

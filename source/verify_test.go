@@ -173,27 +173,59 @@ func allowedKey(t *testing.T) xssh.Signer {
 	return key
 }
 
-func TestASignedTagIsAsGoodAsASignedCommit(t *testing.T) {
+// tagObject writes a tag object of HEAD, signed or not, and returns its hash.
+func (r *remote) tagObject(raw string, sign signature) string {
+	r.t.Helper()
+	if sign != nil {
+		raw += sign(r.t, []byte(raw))
+	}
+	file := filepath.Join(r.t.TempDir(), "tag")
+	if err := os.WriteFile(file, []byte(raw), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	return r.git(r.work, "hash-object", "-t", "tag", "--literally", "-w", file)
+}
+
+// tagNamed is what a tag of a commit looks like.
+func tagNamed(name, sha string) string {
+	return "object " + sha + "\ntype commit\ntag " + name + "\ntagger A <a@b.c> 1700000000 +0000\n\nA tag\n"
+}
+
+func TestASignedTagIsAsGoodAsASignedCommitUnderItsOwnName(t *testing.T) {
 	r := newRemote(t)
 	carol, _ := newKey(t)
+	mallory, _ := newKey(t)
+	byCarol := bySSH(carol, "git")
 	sha := r.commit("a", "1", "one")
-	r.git(r.work, "tag", "-a", "-m", "One", "v1.0.0")
-	raw := r.raw("tag", "v1.0.0")
-	file := filepath.Join(t.TempDir(), "tag")
-	if err := os.WriteFile(file, []byte(raw+bySSH(carol, "git")(t, []byte(raw))), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	signed := r.git(r.work, "hash-object", "-t", "tag", "-w", file)
-	r.git(r.work, "push", "-q", "origin", "v1.0.0")
 	repo := with(t, source.Options{URL: r.bare, Refs: []source.Ref{"tag:v*"}, Trust: trusting(source.Trust{SSH: []byte(allowed(carol, ""))})})
-	if got := heads(t, repo)["tag:v*"]; got.SHA != sha || got.Untrusted == nil {
-		t.Errorf("an unsigned tag of an unsigned commit: %.7s, %v", got.SHA, got.Untrusted)
+	judge := func(name, object, why string) {
+		t.Helper()
+		r.git(r.work, "push", "-qf", "origin", object+":refs/tags/"+name)
+		got := heads(t, repo)["tag:v*"]
+		switch {
+		case got.SHA != sha || got.Err != nil || got.Name != "refs/tags/"+name:
+			t.Errorf("%s: head is %.7s by %s, %v", name, got.SHA, got.Name, got.Err)
+		case why == "" && got.Untrusted != nil, why != "" && (got.Untrusted == nil || !strings.Contains(got.Untrusted.Error(), why)):
+			t.Errorf("%s: %v; want %q", name, got.Untrusted, why)
+		}
 	}
-	r.git(r.work, "update-ref", "refs/tags/v1.1.0", signed)
-	r.git(r.work, "push", "-q", "origin", "v1.1.0")
-	if got := heads(t, repo)["tag:v*"]; got.SHA != sha || got.Untrusted != nil {
-		t.Errorf("a signed tag of an unsigned commit: %.7s, %v", got.SHA, got.Untrusted)
-	}
+	judge("v1.0.0", r.tagObject(tagNamed("v1.0.0", sha), nil), "it is not signed")
+	judge("v1.1.0", r.tagObject(tagNamed("v1.1.0", sha), byCarol), "")
+	judge("v1.2.0", "refs/heads/main", "it is not signed")
+
+	// Put under another name it vouches for nothing, and neither does what only looks
+	// like its name.
+	old := r.tagObject(tagNamed("v1.1.0", sha), byCarol)
+	judge("v2.0.0", old, "refs/tags/v2.0.0 is not trusted: it is the signed tag refs/tags/v1.1.0 under another name")
+	judge("v2.1.0", r.tagObject(tagNamed("v1.1.0\ntag v2.1.0", sha), byCarol), "under another name")
+	judge("v2.2.0", r.tagObject(tagNamed("v2.2.0 ", sha), byCarol), "under another name")
+	judge("v2.4.0", r.tagObject(strings.Replace(tagNamed("v1.1.0", sha), "A tag", "tag v2.4.0", 1), byCarol), "under another name")
+	judge("v2.5.0", r.tagObject(tagNamed("v2.5.0", sha), bySSH(mallory, "git")), "it is not signed")
+
+	// Not even where the commit is signed too: whoever put it there wants something else.
+	sha = r.signed("2", byCarol)
+	judge("v3.0.0", r.tagObject(tagNamed("v1.1.0", sha), byCarol), "under another name")
+	judge("v3.1.0", "refs/heads/main", "")
 }
 
 func TestTrustedKeysAreReadAnewAndChecked(t *testing.T) {

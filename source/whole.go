@@ -12,12 +12,12 @@ import (
 // resolve returns the commit that a hash stands for, and the tag object that it
 // is, if it is one.
 func (r *Repository) resolve(hash plumbing.Hash) (*object.Commit, *object.Tag, error) {
-	tag, err := r.git.TagObject(hash)
+	tag, err := readTag(r.git.Storer, hash)
 	if err != nil {
-		c, err := r.git.CommitObject(hash)
+		c, err := readCommit(r.git.Storer, hash)
 		return c, nil, err
 	}
-	c, err := tag.Commit()
+	c, err := readCommit(r.git.Storer, tag.Target)
 	return c, tag, err
 }
 
@@ -36,7 +36,7 @@ func (r *Repository) head(ref Ref, p pointer) (Head, error) {
 		}
 		r.whole[ref] = c.Hash
 	}
-	return Head{Commit: commitOf(c), Name: p.name, Untrusted: r.signers.judge(r.git.Storer, c, tag)}, nil
+	return Head{Commit: commitOf(c), Name: p.name, Untrusted: r.signers.judge(r.git.Storer, p.name, c, tag)}, nil
 }
 
 // checkWhole finds out whether a commit's files are all there. What it shares
@@ -48,7 +48,7 @@ func (r *Repository) checkWhole(c *object.Commit, former plumbing.Hash) error {
 			former = other
 		}
 	}
-	if before, err := r.git.CommitObject(former); err == nil {
+	if before, err := readCommit(r.git.Storer, former); err == nil {
 		known = before.TreeHash
 	}
 	w := walk{store: r.git.Storer}

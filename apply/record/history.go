@@ -1,42 +1,145 @@
 package record
 
 import (
+	"iter"
 	"slices"
+	"time"
 
 	"helm.sh/helm/v3/pkg/release"
 )
 
-// History is the records of one release, oldest first.
+// History is the records of one release, oldest first. Those that are damaged, or were
+// deleted since they were read, only keep their numbers from being given again.
 type History []*Record
+
+// readable goes through the records that count, newest first.
+func (h History) readable() iter.Seq[*Record] {
+	return func(yield func(*Record) bool) {
+		for _, r := range slices.Backward(h) {
+			if r.Damage == "" && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// lately goes through the records since the last uninstall, newest first: the objects
+// of those before it are gone.
+func (h History) lately() iter.Seq[*Record] {
+	return func(yield func(*Record) bool) {
+		for r := range h.readable() {
+			if r.Status == release.StatusUninstalled || !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+func (h History) first(matches func(*Record) bool) *Record {
+	for r := range h.lately() {
+		if matches(r) {
+			return r
+		}
+	}
+	return nil
+}
 
 // Last returns the newest record, or nil.
 func (h History) Last() *Record {
-	if len(h) == 0 {
-		return nil
+	for r := range h.readable() {
+		return r
 	}
-	return h[len(h)-1]
+	return nil
+}
+
+// Damaged returns the records that are there and can't be believed, oldest first; the
+// Damage of each says why.
+func (h History) Damaged() []*Record {
+	var out []*Record
+	for _, r := range h {
+		if r.Damage != "" && !r.gone {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // Next returns the revision that a new record gets.
 func (h History) Next() int {
-	if last := h.Last(); last != nil {
-		return last.Revision + 1
+	next := 1
+	for _, r := range h {
+		next = max(next, r.Revision+1)
 	}
-	return 1
+	return next
 }
 
 // Current returns the newest record that Helm calls deployed: what the cluster
 // is held to. It is nil before the first good rollout, and after an uninstall.
 func (h History) Current() *Record {
-	for _, r := range slices.Backward(h) {
-		if r.Status == release.StatusDeployed {
-			return r
+	return h.first(func(r *Record) bool { return r.Status == release.StatusDeployed })
+}
+
+// Runs returns the record of what was applied last, as far as it ended: the current one, or
+// one that failed since with its objects applied, and was not gone back from. It is nil
+// before the first rollout, and after an uninstall.
+func (h History) Runs() *Record {
+	return h.first(func(r *Record) bool { return r.Status == release.StatusDeployed || r.live() })
+}
+
+// live reports whether a rollout of ours failed and left what it applied.
+func (r *Record) live() bool { return r.Ours() && r.Outcome == Failed && !r.Untouched }
+
+// Settled returns the record that says all of what the cluster was left with: that which
+// Runs, unless something was begun since, or given up halfway.
+func (h History) Settled() *Record {
+	runs := h.Runs()
+	for r := range h.lately() {
+		if r == runs {
+			return runs
 		}
-		if r.Status == release.StatusUninstalled {
+		if !r.Untouched {
 			return nil
 		}
 	}
 	return nil
+}
+
+// Ran reports whether a rollout of the release was good and nothing uninstalled it
+// since. The record of what runs may be gone, or damaged: then there is no Current. An
+// upgrade of ours was begun on what ran.
+func (h History) Ran() bool {
+	return h.first(func(r *Record) bool {
+		return r.Status == release.StatusDeployed || r.Status == release.StatusSuperseded || r.Ours() && r.Action == Upgrade
+	}) != nil
+}
+
+// Foreign returns the newest record when somebody else wrote it after a good one of
+// ours: by helm upgrade or helm rollback.
+func (h History) Foreign() *Record {
+	last := h.Last()
+	if last == nil || last.Ours() || h.Own() == nil {
+		return nil
+	}
+	return last
+}
+
+// Own returns the newest good record of ours: what the cluster was held to before
+// somebody else deployed the release.
+func (h History) Own() *Record {
+	return h.first(func(r *Record) bool { return r.Ours() && r.Outcome == Good })
+}
+
+// Stray returns the records that are called deployed beside the current one. Only one
+// may be.
+func (h History) Stray() []*Record {
+	current := h.Current()
+	var out []*Record
+	for r := range h.readable() {
+		if r != current && r.Status == release.StatusDeployed {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // Pending returns the newest record when its rollout is not known to have
@@ -51,72 +154,152 @@ func (h History) Pending() *Record {
 // GoodWith returns the newest good record of a digest, or nil. Records from
 // before an uninstall don't count: their objects are gone.
 func (h History) GoodWith(digest string) *Record {
-	for _, r := range slices.Backward(h) {
-		if r.Status == release.StatusUninstalled {
-			return nil
-		}
+	return h.first(func(r *Record) bool { return r.Digest == digest && r.Outcome == Good })
+}
+
+// First returns the revision in which a digest first ran well, 0 if it never did:
+// what first ran earlier is older, however often it came back since. Records say it
+// themselves, since the first ones are deleted in time.
+func (h History) First(digest string) int {
+	first := 0
+	for r := range h.lately() {
 		if r.Digest == digest && r.Outcome == Good {
-			return r
+			first = r.Revision
+			if r.FirstRevision > 0 && r.FirstRevision < first {
+				first = r.FirstRevision
+			}
 		}
 	}
-	return nil
+	return first
+}
+
+// Content returns the commit whose content a record deployed: its own, but for a record
+// by which a release went back after its commit had failed.
+func (h History) Content(r *Record) string {
+	failed := slices.ContainsFunc(h, func(f *Record) bool { return f.Outcome == Failed && f.Commit == r.Commit && f.Revision < r.Revision })
+	if r.Action != Rollback || !failed {
+		return r.Commit
+	}
+	for _, before := range slices.Backward(h) {
+		if before.Revision < r.Revision && before.Digest == r.Digest && before.Outcome == Good && before.Commit != r.Commit {
+			return before.Commit
+		}
+	}
+	return r.Commit
 }
 
 // GoodWithout returns the newest good record that was not made for a commit, or
 // nil: what that commit found.
 func (h History) GoodWithout(commit string) *Record {
-	for _, r := range slices.Backward(h) {
-		if r.Status == release.StatusUninstalled {
-			return nil
-		}
-		if r.Outcome == Good && r.Commit != commit {
-			return r
-		}
-	}
-	return nil
+	return h.first(func(r *Record) bool { return r.Outcome == Good && r.Commit != commit })
 }
 
 // FailedWith returns the newest record of a digest when its rollout failed: the
 // digest is then quarantined. It returns nil when the digest never failed, or
 // became good later, or the release was uninstalled since.
 func (h History) FailedWith(digest string) *Record {
-	for _, r := range slices.Backward(h) {
-		if r.Status == release.StatusUninstalled {
-			return nil
-		}
-		if r.Digest != digest || r.Outcome == Abandoned || r.Outcome == Stuck {
-			continue
-		}
-		if r.Outcome == Failed {
-			return r
-		}
+	r := h.first(func(r *Record) bool { return r.Digest == digest && r.Outcome != Abandoned && r.Outcome != Stuck })
+	if r == nil || r.Outcome != Failed {
 		return nil
 	}
-	return nil
+	return r
+}
+
+// For returns the newest record that was made for a commit, or nil.
+func (h History) For(commit string) *Record {
+	return h.first(func(r *Record) bool { return r.Commit == commit && r.Outcome != Abandoned })
+}
+
+// FailedFor returns the newest record of a commit whose rollout failed, or nil.
+func (h History) FailedFor(commit string) *Record {
+	return h.first(func(r *Record) bool { return r.Commit == commit && r.Outcome == Failed })
+}
+
+// FirstDeployed returns when the release was deployed for the first time since it was
+// last uninstalled, as Helm keeps it from one revision to the next; now if it never was.
+func (h History) FirstDeployed(now time.Time) time.Time {
+	first := now
+	for r := range h.lately() {
+		if t := r.describe().first; !t.IsZero() {
+			return t
+		}
+		if r.created.Before(first) && !r.created.IsZero() {
+			first = r.created
+		}
+	}
+	return first
 }
 
 // Intended returns the records whose objects may be in the cluster: the current
 // one and all that were begun since, and before the first good one all there are.
 // Their union is the release's inventory.
 func (h History) Intended() History {
-	for i, r := range slices.Backward(h) {
-		switch r.Status {
-		case release.StatusDeployed:
-			return h[i:]
-		case release.StatusUninstalled:
-			return h[i+1:]
-		}
-	}
-	return h
+	return slices.DeleteFunc(slices.Clone(h[h.begun():]), func(r *Record) bool { return r.Damage != "" })
 }
 
-// Surplus returns the oldest records beyond keep, never the current one nor
-// what was begun after it.
+// begun is where the records begin whose objects may be in the cluster.
+func (h History) begun() int {
+	for i, r := range slices.Backward(h) {
+		switch {
+		case r.Damage != "":
+		case r.Status == release.StatusDeployed:
+			return i
+		case r.Status == release.StatusUninstalled:
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// Surplus returns the records beyond keep that nothing is lost with, oldest first. The
+// current one stays, and so does what was begun after it, but for what ended and was
+// tried again since: a rollback that fails again and again leaves one record.
 func (h History) Surplus(keep int) History {
-	n := len(h) - keep
-	if n <= 0 {
+	begun := h.begun()
+	var out History
+	for i, r := range h {
+		if len(h)-len(out) <= keep {
+			break
+		}
+		if i < begun || h.triedAgain(i) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Without returns the history without a record.
+func (h History) Without(r *Record) History {
+	return slices.DeleteFunc(slices.Clone(h), func(o *Record) bool { return o == r })
+}
+
+// Spent returns, of a history of more than keep records, those of rollouts that were begun
+// after the current one and have ended, oldest first, but for the newest and for what runs.
+// What they brought may still be in the cluster: one may only go when others tell of that.
+func (h History) Spent(keep int) History {
+	var out History
+	if len(h) <= keep {
 		return nil
 	}
-	begun := len(h) - len(h.Intended())
-	return h[:min(n, begun)]
+	runs, last := h.Runs(), h.Last()
+	for _, r := range h[h.begun():] {
+		ended := r.Ours() && r.Damage == "" && (r.Outcome == Failed || r.Outcome == Abandoned)
+		if ended && r != runs && r != last {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// triedAgain reports whether a record is of a rollout that was given up, or of a way back
+// that failed, and a later one was of the same inputs. How often a rollout itself failed is
+// told by its records.
+func (h History) triedAgain(i int) bool {
+	r := h[i]
+	if !r.Ours() || r.Outcome != Abandoned && (r.Outcome != Failed || r.Action != Rollback) {
+		return false
+	}
+	return slices.ContainsFunc(h[i+1:], func(later *Record) bool {
+		return later.Damage == "" && later.Digest == r.Digest && (later.Outcome == Failed || r.Outcome == Abandoned) // a failure is remembered
+	})
 }

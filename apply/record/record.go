@@ -7,7 +7,9 @@
 package record
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -30,6 +32,10 @@ const (
 	labelAction      = labelPrefix + "action"
 	labelHooks       = labelPrefix + "hooks"
 	labelRequest     = labelPrefix + "request"
+	labelFirst       = labelPrefix + "first-revision"
+	labelDeadline    = labelPrefix + "deadline"
+	labelHeld        = labelPrefix + "held-since"
+	labelUntouched   = labelPrefix + "untouched"
 )
 
 // Outcome says what became of a record's rollout.
@@ -75,23 +81,40 @@ type Record struct {
 	// event's, in their order.
 	HookEvent string
 	HooksDone int
+	// FirstRevision is the revision in which its digest first ran well; 0 if that is
+	// not known.
+	FirstRevision int
+	// Deadline is when its rollout has to have ended, to the second: interruptions don't
+	// extend it. Zero if that is not known.
+	Deadline time.Time
+	// HeldSince is since when the deadline waits, because what is not healthy waits for
+	// somebody; zero while it does not.
+	HeldSince time.Time
+	// Untouched says that its rollout failed before it applied any object: what ran before
+	// goes on as it was.
+	Untouched bool
 	// Request names the request for which its uninstall was tried again last.
 	Request string
 	// Left is how each object of the manifest was left, in its order: the agent's
 	// projections, to be believed after a restart. Empty if that is not known.
 	Left []byte
+	// Damage says why the record can't be believed, or is gone; empty if neither is so.
+	// History goes on without it.
+	Damage string
 
-	about    *about
-	labels   map[string]string // the user's own, on the Secret
-	body     []byte            // the encoded release, as it is stored; nil if it was not loaded
-	decoded  *release.Release  // what was decoded, or is to be written
-	deployed time.Time
+	about   *about
+	labels  map[string]string // the user's own, on the Secret
+	body    []byte            // the encoded release, as it is stored; nil if it was not loaded
+	decoded *release.Release  // what was decoded, or is to be written
+	created time.Time         // the Secret
+	version string            // of the Secret, as it was read or written last
+	gone    bool              // the Secret is not there any more
 }
 
 // about is what is shown of a record, kept when its body is not.
 type about struct {
 	chart, version, appVersion, description string
-	updated                                 time.Time
+	updated, first                          time.Time
 }
 
 // Ours reports whether Tether wrote the record.
@@ -102,14 +125,47 @@ func (r *Record) Release() (*release.Release, error) {
 	if r.decoded == nil && r.body == nil {
 		return nil, fmt.Errorf("release record %s/%s was not loaded", r.Namespace, r.key())
 	}
+	if r.Damage != "" {
+		return nil, r.unreadable()
+	}
 	if r.decoded == nil {
 		rel, err := decode(r.body)
+		if err == nil {
+			err = r.matches(rel)
+		}
 		if err != nil {
-			return nil, fmt.Errorf("decode release record %s: %w; the Secret is damaged: delete it to go on without it", r.key(), err)
+			return nil, r.damaged(err)
 		}
 		r.decoded = rel
 	}
 	return r.decoded, nil
+}
+
+// matches holds a body to what its Secret says that it is.
+func (r *Record) matches(rel *release.Release) error {
+	if rel.Name == r.Name && rel.Namespace == r.Namespace && rel.Version == r.Revision {
+		return nil
+	}
+	return fmt.Errorf("it holds revision %d of release %.60q in namespace %.63q, which is not what the Secret is named after", rel.Version, rel.Name, rel.Namespace)
+}
+
+// damaged sets a record aside.
+func (r *Record) damaged(why error) error {
+	r.Damage = why.Error()
+	return r.unreadable()
+}
+
+// deleted takes note that a record is not there any more.
+func (r *Record) deleted() error {
+	r.Damage, r.gone = "it was deleted", true
+	return r.unreadable()
+}
+
+func (r *Record) unreadable() error {
+	if r.gone {
+		return fmt.Errorf("release record %s/%s: %w", r.Namespace, r.key(), ErrGone)
+	}
+	return fmt.Errorf("release record %s/%s: %s: %w", r.Namespace, r.key(), r.Damage, ErrDamaged)
 }
 
 // Forget drops the decoded body of a record that was read from the cluster:
@@ -130,20 +186,24 @@ func (r *Record) slim() {
 
 func (r *Record) key() string { return fmt.Sprintf("sh.helm.release.v1.%s.v%d", r.Name, r.Revision) }
 
-// New returns the record of rel at a revision, to be stored as pending before
-// the first write.
-func New(rel *manifest.Release, revision int, action Action, environment, commit string, now time.Time) *Record {
+// New returns the next record of a release after its history, to be stored as pending
+// before the first write. It keeps when the release was first deployed, and the labels
+// that people gave its records, as Helm does.
+func New(rel *manifest.Release, h History, action Action, environment, commit string, now time.Time) *Record {
 	r := &Record{
-		Name: rel.Name, Namespace: rel.Namespace, Revision: revision,
+		Name: rel.Name, Namespace: rel.Namespace, Revision: h.Next(),
 		Digest: rel.Digest, Commit: commit, Environment: environment,
 		Action: action, Outcome: Pending,
 	}
-	t := helmtime.Time{Time: now}
+	if last := h.Last(); last != nil {
+		r.labels = maps.Clone(last.labels)
+	}
 	r.decoded = &release.Release{
-		Name: rel.Name, Namespace: rel.Namespace, Version: revision,
+		Name: rel.Name, Namespace: rel.Namespace, Version: r.Revision,
 		Manifest: rel.Manifest, Hooks: helmHooks(rel.Hooks), Config: rel.Values,
-		Info: &release.Info{FirstDeployed: t, LastDeployed: t, Notes: rel.Notes, Status: pendingStatus(action)},
-		Chart: &chart.Chart{Metadata: &chart.Metadata{
+		Info: &release.Info{FirstDeployed: helmtime.Time{Time: h.FirstDeployed(now)}, LastDeployed: helmtime.Time{Time: now},
+			Notes: rel.Notes, Status: pendingStatus(action)},
+		Chart: &chart.Chart{Values: rel.Defaults, Metadata: &chart.Metadata{
 			APIVersion: chart.APIVersionV2, Name: rel.Chart.Name, Version: rel.Chart.Version, AppVersion: rel.Chart.AppVersion,
 		}},
 	}
@@ -178,24 +238,25 @@ func pendingStatus(a Action) release.Status {
 	}
 }
 
-// describe reads what is not on the record's labels, and keeps that alone; a
-// damaged body describes nothing, and is reported where it is needed.
+// describe reads what is not on the record's labels, and keeps that alone. A damaged
+// body describes nothing, and sets the record aside.
 func (r *Record) describe() *about {
 	if r.about != nil {
 		return r.about
 	}
-	rel := r.decoded
-	if rel == nil && r.body == nil {
+	if r.decoded == nil && r.body == nil {
 		return &about{}
 	}
-	if rel == nil {
-		rel, _ = decode(r.body) // damaged: nil
+	held := r.decoded != nil
+	rel, err := r.Release()
+	if !held {
+		r.decoded = nil
 	}
 	r.about = &about{}
-	if rel == nil || rel.Info == nil {
+	if err != nil {
 		return r.about
 	}
-	r.about.description, r.about.updated = rel.Info.Description, rel.Info.LastDeployed.Time
+	r.about.description, r.about.updated, r.about.first = rel.Info.Description, rel.Info.LastDeployed.Time, rel.Info.FirstDeployed.Time
 	if rel.Chart != nil && rel.Chart.Metadata != nil {
 		r.about.chart, r.about.version, r.about.appVersion = rel.Chart.Metadata.Name, rel.Chart.Metadata.Version, rel.Chart.Metadata.AppVersion
 	}
@@ -227,12 +288,15 @@ func (r *Record) Manifest(scope manifest.Scope) (*manifest.Release, error) {
 	}
 	objects, err := manifest.Parse(rel.Manifest, rel.Namespace, scope)
 	if err != nil {
-		return nil, fmt.Errorf("release record %s/%s: %w", r.Namespace, r.key(), err)
+		return nil, r.damaged(errors.New("its manifest can't be read")) // what the parser quotes may be secret
 	}
 	m := &manifest.Release{
 		Name: r.Name, Namespace: r.Namespace, Digest: r.Digest, Objects: objects,
 		Manifest: rel.Manifest, Notes: rel.Info.Notes, Values: rel.Config,
 		Chart: manifest.Chart{Name: r.ChartName(), Version: r.ChartVersion(), AppVersion: r.AppVersion()},
+	}
+	if rel.Chart != nil {
+		m.Defaults = rel.Chart.Values
 	}
 	for _, h := range rel.Hooks {
 		hook, err := hookOf(h, rel.Namespace, scope)

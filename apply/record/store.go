@@ -2,22 +2,18 @@ package record
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/release"
-	helmtime "helm.sh/helm/v3/pkg/time"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-
-	"github.com/xetys/tether/render/manifest"
+	"k8s.io/client-go/metadata"
 )
 
 // Store reads and writes records through the API server, in the form of Helm's
@@ -26,13 +22,15 @@ import (
 // concurrent use on different releases.
 type Store struct {
 	client kubernetes.Interface
+	meta   metadata.Interface
 	turn   func(context.Context) (end func(), err error)
+	known  known
 }
 
-// NewStore returns a Store that works through client. Before each write it waits for
-// its turn.
-func NewStore(client kubernetes.Interface, turn func(context.Context) (end func(), err error)) *Store {
-	return &Store{client: client, turn: turn}
+// NewStore returns a Store that works through client, and watches through meta. Before
+// each write it waits for its turn.
+func NewStore(client kubernetes.Interface, meta metadata.Interface, turn func(context.Context) (end func(), err error)) *Store {
+	return &Store{client: client, meta: meta, turn: turn, known: newKnown()}
 }
 
 // pageSize bounds how many records are read, and held with their bodies, at once.
@@ -40,10 +38,13 @@ const pageSize = 250
 
 // List returns the records of every release in a namespace, oldest first, by
 // release name. Superseded ones come without their bodies, see Load: a thousand
-// releases have ten thousand of them.
+// releases have ten thousand of them. Those that are damaged are among them, and say so:
+// see History.
 func (s *Store) List(ctx context.Context, namespace string) (map[string][]*Record, error) {
+	defer s.known.reading(namespace)()
 	out := map[string][]*Record{}
-	opts := metav1.ListOptions{LabelSelector: "owner=helm", Limit: pageSize}
+	versions := map[string]string{}
+	opts := metav1.ListOptions{LabelSelector: ownedByHelm, Limit: pageSize}
 	for {
 		list, err := s.client.CoreV1().Secrets(namespace).List(ctx, opts)
 		if apierrors.IsResourceExpired(err) && opts.Continue != "" {
@@ -51,36 +52,55 @@ func (s *Store) List(ctx context.Context, namespace string) (map[string][]*Recor
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("list release records in namespace %s: %w", namespace, err)
+			return nil, listFailed(fmt.Sprintf("list release records in namespace %s", namespace), err)
 		}
 		for i := range list.Items {
+			versions[list.Items[i].Name] = list.Items[i].ResourceVersion
 			if r, ok := read(&list.Items[i]); ok {
+				r.check()
 				r.slim()
 				out[r.Name] = append(out[r.Name], r)
 			}
 		}
 		if opts.Continue = list.Continue; opts.Continue == "" {
 			sortEach(out)
+			s.known.listed(namespace, versions)
 			return out, nil
 		}
+	}
+}
+
+// check finds out whether a record whose body is needed is damaged. That of a former
+// one is looked at when somebody goes back to it.
+func (r *Record) check() {
+	if r.Status != release.StatusSuperseded {
+		r.describe()
 	}
 }
 
 // History returns the records of one release, oldest first, with their bodies;
 // none is no error.
 func (s *Store) History(ctx context.Context, namespace, name string) ([]*Record, error) {
-	list, err := s.client.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{LabelSelector: "owner=helm,name=" + name})
+	list, err := s.client.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{LabelSelector: ownedByHelm + ",name=" + name})
 	if err != nil {
-		return nil, fmt.Errorf("list release records of %s/%s: %w", namespace, name, err)
+		return nil, listFailed(fmt.Sprintf("list release records of %s/%s", namespace, name), err)
 	}
 	out := map[string][]*Record{}
 	for i := range list.Items {
 		if r, ok := read(&list.Items[i]); ok {
+			r.describe()
 			out[name] = append(out[name], r)
 		}
 	}
 	sortEach(out)
 	return out[name], nil
+}
+
+func listFailed(what string, err error) error {
+	if apierrors.IsForbidden(err) {
+		return &DeniedError{What: what, err: err}
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 func sortEach(byName map[string][]*Record) {
@@ -89,17 +109,45 @@ func sortEach(byName map[string][]*Record) {
 	}
 }
 
-// Load makes sure that a record has its body.
+// Load makes sure that a record has its body. One that is gone, or damaged, is set
+// aside: see Unreadable.
 func (s *Store) Load(ctx context.Context, r *Record) error {
+	if r.Damage != "" {
+		return r.unreadable()
+	}
 	if r.decoded != nil || r.body != nil {
 		return nil
 	}
-	secret, err := s.client.CoreV1().Secrets(r.Namespace).Get(ctx, r.key(), metav1.GetOptions{})
+	fresh, err := s.fetch(ctx, r)
 	if err != nil {
-		return fmt.Errorf("read release record %s/%s: %w", r.Namespace, r.key(), err)
+		return err
 	}
-	r.body = secret.Data[keyRelease]
+	r.body = fresh.body
+	if fresh.Damage != "" {
+		r.Damage = fresh.Damage
+		return r.unreadable()
+	}
+	if _, err = r.Release(); err != nil { // what is in it may be another's
+		return err
+	}
+	r.decoded = nil
 	return nil
+}
+
+// fetch reads a record as it is stored now.
+func (s *Store) fetch(ctx context.Context, r *Record) (*Record, error) {
+	secret, err := s.client.CoreV1().Secrets(r.Namespace).Get(ctx, r.key(), metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, r.deleted()
+	}
+	if err != nil {
+		return nil, failed("read", r, err)
+	}
+	fresh, ok := read(secret)
+	if !ok {
+		return nil, r.damaged(errNoRecord)
+	}
+	return fresh, nil
 }
 
 // The keys of a record's Secret. Helm knows nothing of the second, and drops it when
@@ -109,20 +157,33 @@ const (
 	keyLeft    = "projections"
 )
 
+const (
+	secretType  = "helm.sh/release.v1"
+	ownedByHelm = "owner=helm"
+)
+
 // Helm's labels on a record's Secret, besides the user's own.
 var helmLabels = []string{"name", "owner", "status", "version", "createdAt", "modifiedAt"}
 
-// read takes a record from its Secret. Whatever else carries the label
-// owner=helm is passed over, as Helm does.
+// read takes a record from its Secret. Whatever else carries the label owner=helm is
+// passed over, as Helm does: but a Secret that has a record's name keeps it from being
+// given to another, and is a damaged record.
 func read(s *corev1.Secret) (*Record, bool) {
 	version, err := strconv.Atoi(s.Labels["version"])
-	if err != nil || s.Labels["name"] == "" || len(s.Data[keyRelease]) == 0 {
+	if err != nil || version < 1 || s.Labels["name"] == "" {
 		return nil, false
 	}
 	r := &Record{
 		Name: s.Labels["name"], Namespace: s.Namespace, Revision: version,
 		Status: release.Status(s.Labels["status"]), body: s.Data[keyRelease],
-		deployed: s.CreationTimestamp.Time, Left: s.Data[keyLeft],
+		created: s.CreationTimestamp.Time, Left: s.Data[keyLeft], version: s.ResourceVersion,
+	}
+	if s.Name != r.key() {
+		return nil, false
+	}
+	if r.Damage = distrust(s); r.Damage != "" {
+		r.body, r.Left = nil, nil
+		return r, true
 	}
 	if s.Labels[labelRevision] == strconv.Itoa(version) {
 		r.Digest, r.Commit, r.Environment = s.Labels[labelDigest], s.Labels[labelCommit], s.Labels[labelEnvironment]
@@ -130,6 +191,14 @@ func read(s *corev1.Secret) (*Record, bool) {
 		event, n, _ := strings.Cut(s.Labels[labelHooks], ".")
 		r.HookEvent, r.Request = event, s.Labels[labelRequest]
 		r.HooksDone, _ = strconv.Atoi(n) // none that can be read is none that was done
+		r.FirstRevision, _ = strconv.Atoi(s.Labels[labelFirst])
+		r.Untouched = s.Labels[labelUntouched] == "true"
+		if at, err := strconv.ParseInt(s.Labels[labelDeadline], 10, 64); err == nil {
+			r.Deadline = time.Unix(at, 0)
+		}
+		if since, err := strconv.ParseInt(s.Labels[labelHeld], 10, 64); err == nil {
+			r.HeldSince = time.Unix(since, 0)
+		}
 	}
 	for k, v := range s.Labels {
 		if !slices.Contains(helmLabels, k) && !strings.HasPrefix(k, labelPrefix) {
@@ -142,148 +211,29 @@ func read(s *corev1.Secret) (*Record, bool) {
 	return r, true
 }
 
-// ErrExists says that a record of the same revision was written by somebody else.
-var ErrExists = errors.New("a record of this revision exists already: somebody else deployed the release meanwhile")
+// What charts leave on the objects that they bring, and on no record: Helm names the
+// release in an annotation, and so does Tether, which applies them under its own name.
+const (
+	annotRelease = "meta.helm.sh/release-name"
+	fieldManager = "tether"
+)
 
-// Create stores a new record, or returns ErrExists.
-func (s *Store) Create(ctx context.Context, r *Record) error {
-	secret, err := r.secret("createdAt")
-	if err != nil {
-		return err
-	}
-	end, err := s.turn(ctx)
-	if err == nil {
-		defer end()
-		_, err = s.client.CoreV1().Secrets(r.Namespace).Create(ctx, secret, metav1.CreateOptions{})
-	}
-	if apierrors.IsAlreadyExists(err) {
-		err = ErrExists
-	}
-	if err != nil {
-		return fmt.Errorf("create release record %s/%s: %w", r.Namespace, r.key(), err)
-	}
-	return nil
-}
-
-// Conclude stores what became of a record: its outcome, Helm's status and the
-// description that helm history shows.
-func (s *Store) Conclude(ctx context.Context, r *Record, o Outcome, status release.Status, description string) error {
-	if err := s.Load(ctx, r); err != nil {
-		return err
-	}
-	rel, err := r.Release()
-	if err != nil {
-		return err
-	}
-	r.Outcome, r.Status, r.about = o, status, nil
-	rel.SetStatus(status, description)
-	return s.update(ctx, r)
-}
-
-// Supersede marks a record as a former good one, and drops its body.
-func (s *Store) Supersede(ctx context.Context, r *Record) error {
-	err := s.Load(ctx, r)
-	var rel *release.Release
-	if err == nil {
-		rel, err = r.Release()
-	}
-	if err == nil {
-		r.Status = release.StatusSuperseded
-		rel.Info.Status = release.StatusSuperseded
-		err = s.update(ctx, r)
-	}
-	if err != nil && !apierrors.IsNotFound(err) {
-		return err // else somebody deleted it, with its namespace perhaps
-	}
-	r.slim()
-	return nil
-}
-
-func (s *Store) update(ctx context.Context, r *Record) error {
-	secret, err := r.secret("modifiedAt")
-	if err != nil {
-		return err
-	}
-	end, err := s.turn(ctx)
-	if err == nil {
-		defer end()
-		_, err = s.client.CoreV1().Secrets(r.Namespace).Update(ctx, secret, metav1.UpdateOptions{})
-	}
-	if err != nil {
-		return fmt.Errorf("update release record %s/%s: %w", r.Namespace, r.key(), err)
-	}
-	return nil
-}
-
-// secret encodes a record as Helm does; stamp is the label that holds the time.
-func (r *Record) secret(stamp string) (*corev1.Secret, error) {
-	rel, err := r.Release()
-	if err != nil {
-		return nil, err
-	}
-	if r.body, err = encode(rel); err != nil {
-		return nil, err
-	}
-	data := map[string][]byte{keyRelease: r.body}
-	if len(r.Left) > 0 {
-		data[keyLeft] = r.Left
-	}
-	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: r.key(), Namespace: r.Namespace, Labels: r.allLabels(stamp)},
-		Type:       "helm.sh/release.v1",
-		Data:       data,
-	}, nil
-}
-
-func (r *Record) allLabels(stamp string) map[string]string {
-	labels := map[string]string{
-		"name": r.Name, "owner": "helm", "status": string(r.Status), "version": strconv.Itoa(r.Revision),
-		stamp: strconv.FormatInt(time.Now().Unix(), 10),
-	}
-	maps.Copy(labels, r.labels)
-	if !r.Ours() {
-		return labels
-	}
-	maps.Copy(labels, map[string]string{
-		labelDigest: r.Digest, labelRevision: strconv.Itoa(r.Revision), labelCommit: r.Commit,
-		labelEnvironment: r.Environment, labelOutcome: string(r.Outcome), labelAction: string(r.Action),
-	})
-	if r.HookEvent != "" {
-		labels[labelHooks] = r.HookEvent + "." + strconv.Itoa(r.HooksDone)
-	}
-	if r.Request != "" {
-		labels[labelRequest] = r.Request
-	}
-	return labels
-}
-
-// HookRan stores that a hook of an event has ended, the nth of them, so that it
-// is not run again after an interruption, and helm status shows it.
-func (s *Store) HookRan(ctx context.Context, r *Record, event string, n int, h manifest.Hook, started, ended time.Time, failed bool) error {
-	rel, err := r.Release()
-	if err != nil {
-		return err
-	}
-	phase := release.HookPhaseSucceeded
-	if failed {
-		phase = release.HookPhaseFailed
-	}
-	for _, hook := range rel.Hooks {
-		if hook.Name == h.GetName() && hook.Kind == h.GetKind() {
-			hook.LastRun = release.HookExecution{StartedAt: helmtime.Time{Time: started}, CompletedAt: helmtime.Time{Time: ended}, Phase: phase}
+// distrust says why a Secret can't be a record, whatever it says of itself; empty if it
+// can. What a chart brings is never history, or a chart would say what is applied,
+// and deleted, in its place.
+func distrust(s *corev1.Secret) string {
+	for _, m := range s.ManagedFields {
+		if m.Manager == fieldManager && m.Operation == metav1.ManagedFieldsOperationApply {
+			return "it was applied as an object of a chart, and is no record that Helm or Tether wrote"
 		}
 	}
-	if !failed {
-		r.HookEvent, r.HooksDone = event, n
+	switch {
+	case s.Annotations[annotRelease] != "":
+		return fmt.Sprintf("it is an object of the chart of release %.60q, and no record that Helm or Tether wrote", s.Annotations[annotRelease])
+	case s.Type != secretType:
+		return fmt.Sprintf("it is a Secret of type %.60q, not %s", s.Type, secretType)
+	case len(s.Data[keyRelease]) == 0:
+		return "it is empty"
 	}
-	return s.update(ctx, r)
-}
-
-// Delete removes a record; one that is gone already is no error.
-func (s *Store) Delete(ctx context.Context, r *Record) error {
-	err := s.client.CoreV1().Secrets(r.Namespace).Delete(ctx, r.key(), metav1.DeleteOptions{})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return fmt.Errorf("delete release record %s/%s: %w", r.Namespace, r.key(), err)
-	}
-	return nil
+	return ""
 }

@@ -19,7 +19,9 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/source"
 )
 
 type agentFlags struct {
@@ -35,9 +37,12 @@ type agentFlags struct {
 	profiling     bool
 	concurrency   int
 	webhookSecret string
+	healthRules   string
+	unhealthy     time.Duration
 	git           gitFlags
 	sops          sopsFlags
 	charts        chartFlags
+	limits        limitFlags
 }
 
 func newAgent(s *shared) *cobra.Command {
@@ -70,10 +75,13 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.StringVar(&f.driftSchedule, "drift-schedule", "*/30 * * * *", "when to compare everything with the cluster anew, as a cron expression; empty for never")
 	fl.IntVar(&f.concurrency, "concurrency", apply.DefaultConcurrency, "how many requests to the API server are under way at once at the most; fewer while it says that it has too many")
 	fl.BoolVar(&f.profiling, "profiling", false, "answer /debug/pprof too, for go tool pprof: whoever reaches --listen can then see what the process holds in memory")
+	fl.StringVar(&f.healthRules, "health-rules", "", "a file with rules on the health of kinds, for all environments; an environment's own go before them")
+	fl.DurationVar(&f.unhealthy, "unhealthy-after", agent.DefaultUnhealthyAfter, "how long a release has to be unhealthy, or healthy again, after its rollout until that is told; four times as long if something is only in progress")
 	fl.IntVar(&f.historyMax, "history-max", 10, "how many records to keep of each release")
 	f.sops.registerSecrets(fl)
 	f.git.register(fl)
 	f.charts.register(fl)
+	f.limits.register(fl)
 	return cmd
 }
 
@@ -92,10 +100,6 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	scan, err := schedule(f.driftSchedule)
-	if err != nil {
-		return err
-	}
 	slot, err := takeSlot(f.dataDir, strings.Join(append([]string{f.repo, f.branch, config.Host}, f.environments...), "\n"))
 	if err != nil {
 		return err
@@ -104,29 +108,13 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if f.identity == "" {
 		f.identity = slot.identity
 	}
-	environments, refs, err := parseEnvironments(f.environments, f.branch)
-	if err != nil {
-		return usageError{err}
-	}
-	repo, err := f.repository(slot.dir, distinct(refs))
-	if err != nil {
-		return err
-	}
-	keys, err := f.sops.keys()
-	if err != nil {
-		return err
-	}
-	rendering, err := f.charts.rendering(filepath.Join(filepath.Dir(slot.dir), "charts"))
+	opts, repo, err := f.options(slot.dir)
 	if err != nil {
 		return err
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	a, err := agent.New(agent.Options{
-		Environments: environments, Refs: refs, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
-		Repository: repo.String(), FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
-		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, Keys: keys, Render: rendering,
-	}, repo, config, log, agent.NewMetrics(registry))
+	a, err := agent.New(opts, repo, config, log, report.NewMetrics(registry))
 	if err != nil {
 		return err
 	}
@@ -138,6 +126,49 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	return f.serve(ctx, a, registry, func(at net.Addr) { log.Info("listening", "address", at.String()) })
 }
 
+// options are what the flags make of the agent, with its data in a folder.
+func (f *agentFlags) options(dir string) (agent.Options, *source.Repository, error) {
+	none := agent.Options{}
+	scan, err := schedule(f.driftSchedule)
+	if err != nil {
+		return none, nil, err
+	}
+	environments, refs, err := parseEnvironments(f.environments, f.branch)
+	if err != nil {
+		return none, nil, usageError{err}
+	}
+	repo, err := f.repository(dir, distinct(refs))
+	if err != nil {
+		return none, nil, err
+	}
+	keys, err := f.sops.keys()
+	if err != nil {
+		return none, nil, err
+	}
+	reach, err := f.charts.reach.rule()
+	if err != nil {
+		return none, nil, err
+	}
+	rendering, err := f.charts.rendering(filepath.Join(filepath.Dir(dir), "charts"))
+	if err != nil {
+		return none, nil, err
+	}
+	rules, err := healthRules(f.healthRules)
+	if err != nil {
+		return none, nil, err
+	}
+	limits, err := f.limits.limits()
+	if err != nil {
+		return none, nil, err
+	}
+	return agent.Options{
+		Environments: environments, Refs: refs, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
+		Repository: repo.String(), FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
+		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, Keys: keys, Render: rendering, Health: rules, Reach: reach, Limits: limits,
+		UnhealthyAfter: f.unhealthy,
+	}, repo, nil
+}
+
 // check says what is wrong with the flags, as far as they are known to be.
 func (f *agentFlags) check() error {
 	if len(f.environments) == 0 {
@@ -145,6 +176,9 @@ func (f *agentFlags) check() error {
 	}
 	if f.concurrency < 1 {
 		return fmt.Errorf("--concurrency %d: use 1 or more", f.concurrency)
+	}
+	if f.unhealthy <= 0 {
+		return fmt.Errorf("--unhealthy-after %s: use a time above zero, such as 15s", f.unhealthy)
 	}
 	if f.webhookSecret != "" {
 		if _, err := agent.ReadWebhookSecret(f.webhookSecret); err != nil {

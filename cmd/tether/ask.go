@@ -14,6 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/source/printable"
 )
 
 // caller names who asks, for the record: no proof of it.
@@ -47,8 +50,8 @@ the agent; to pause again replaces it.`,
 			if lasts <= 0 {
 				return usageError{errors.New("--for is missing: say for how long, like --for 2h; a pause ends by itself")}
 			}
-			now := time.Now().UTC()
-			p := agent.Pause{By: by, Reason: reason, Since: now, Until: now.Add(lasts).Truncate(time.Second)}
+			now := time.Now().UTC().Truncate(time.Second)
+			p := ledger.Pause{By: by, Reason: reason, Since: now, Until: now.Add(lasts).Truncate(time.Second)}
 			if len(args) == 2 {
 				p.Release = args[1]
 			}
@@ -56,7 +59,7 @@ the agent; to pause again replaces it.`,
 			if err != nil {
 				return err
 			}
-			if err := agent.AskPause(cmd.Context(), c, s.namespace, p); err != nil {
+			if err := ledger.AskPause(cmd.Context(), c, s.namespace, p); err != nil {
 				return err
 			}
 			return s.print(cmd.OutOrStdout(), p, func(w io.Writer) error {
@@ -72,7 +75,8 @@ the agent; to pause again replaces it.`,
 }
 
 func newResume(s *shared) *cobra.Command {
-	return &cobra.Command{
+	var by string
+	cmd := &cobra.Command{
 		Use:               "resume ENVIRONMENT [RELEASE]",
 		Short:             "End a pause",
 		Long:              `End the pause of an environment, or of one release of it. What was held goes on at once.`,
@@ -87,7 +91,7 @@ func newResume(s *shared) *cobra.Command {
 			if len(args) == 2 {
 				release = args[1]
 			}
-			if err := agent.AskResume(cmd.Context(), c, s.namespace, release, time.Now()); err != nil {
+			if err := ledger.AskResume(cmd.Context(), c, s.namespace, release, by, time.Now()); err != nil {
 				return fmt.Errorf("resume %s: %w", strings.Join(args, "/"), err)
 			}
 			resumed := struct {
@@ -100,10 +104,12 @@ func newResume(s *shared) *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().StringVar(&by, "by", caller(), "who resumes it")
+	return cmd
 }
 
 func newSync(s *shared) *cobra.Command {
-	var r agent.SyncRequest
+	var r ledger.SyncRequest
 	cmd := &cobra.Command{
 		Use:   "sync ENVIRONMENT",
 		Short: "Fetch and look now; try again what failed; confirm what is to be deleted",
@@ -120,9 +126,15 @@ too many.`,
 			if err != nil {
 				return err
 			}
-			head, err := agent.AskSync(cmd.Context(), c, s.namespace, r, time.Now())
+			head, err := ledger.AskSync(cmd.Context(), c, s.namespace, r, time.Now())
 			if err != nil {
 				return err
+			}
+			if err := s.warn(cmd.Context(), cmd, c, args[0], false); err != nil {
+				return err
+			}
+			if head != nil {
+				head = head.Shown()
 			}
 			return s.print(cmd.OutOrStdout(), head, func(w io.Writer) error {
 				if head == nil {
@@ -163,8 +175,30 @@ Exit codes: 0 it is live; 1 it failed, went back or was refused; 3 the time is o
 	return cmd
 }
 
+// warn says at once that no agent leads the environment: what is asked or waited for
+// then takes until one does. With known, an environment that no agent ever knew is an
+// error: its name is likely to be wrong.
+func (s *shared) warn(ctx context.Context, cmd *cobra.Command, c *apply.Cluster, environment string, known bool) error {
+	if _, err := c.Ping(ctx); err != nil {
+		return nil // what follows says so
+	}
+	leader, err := agent.ReadLeader(ctx, c, s.namespace, environment, time.Now())
+	if err != nil {
+		return err
+	}
+	if known && !leader.Alive {
+		if _, err := ledger.Read(ctx, c, s.namespace); err != nil {
+			return err
+		}
+	}
+	if trouble := leader.Trouble(environment); trouble != "" {
+		fmt.Fprintf(printable.Writer(cmd.ErrOrStderr()), "! %s\n", trouble)
+	}
+	return nil
+}
+
 // notLiveError says that a commit's verdict is not the one that was waited for.
-type notLiveError struct{ *agent.Entry }
+type notLiveError struct{ *ledger.Entry }
 
 func (n notLiveError) Error() string {
 	text := fmt.Sprintf("%.7s is %s", n.Commit.Commit, n.Verdict)
@@ -188,14 +222,17 @@ func (s *shared) wait(cmd *cobra.Command, environment, commit string, timeout ti
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 	defer cancel()
+	if err := s.warn(ctx, cmd, c, environment, true); err != nil {
+		return err
+	}
 	last := ""
-	entry, err := agent.Wait(ctx, c, s.namespace, commit, func(e *agent.Entry) {
+	entry, err := ledger.Wait(ctx, c, s.namespace, commit, func(e *ledger.Entry) {
 		text := fmt.Sprintf("%.7s has not been seen in %s yet", commit, environment)
 		if e != nil {
 			text = notLiveError{e}.Error()
 		}
 		if text != last {
-			fmt.Fprintln(cmd.ErrOrStderr(), text)
+			fmt.Fprintln(printable.Writer(cmd.ErrOrStderr()), text)
 			last = text
 		}
 	})
@@ -205,7 +242,7 @@ func (s *shared) wait(cmd *cobra.Command, environment, commit string, timeout ti
 	if err != nil {
 		return err
 	}
-	if err := s.print(cmd.OutOrStdout(), entry, func(w io.Writer) error {
+	if err := s.print(cmd.OutOrStdout(), entry.Shown(), func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%.7s %s in %s: %s\n", entry.Commit.Commit, entry.Verdict, environment, entry.Subject)
 		return err
 	}); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/xetys/tether/agent"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/source/printable"
 )
 
 // errDifferences says by the exit code alone that there are differences.
@@ -144,7 +145,7 @@ func (f *diffFlags) between(ctx context.Context, to fs.FS, environment string) (
 
 func (f *diffFlags) show(w io.Writer, d *agent.Difference) error {
 	if f.output == "markdown" {
-		_, err := io.WriteString(w, markdownOfDiff(d))
+		_, err := io.WriteString(printable.Writer(w), markdownOfDiff(d))
 		return err
 	}
 	return f.print(w, d, func(w io.Writer) error {

@@ -15,6 +15,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
+
+	"github.com/xetys/tether/source/printable"
 )
 
 // shared are the flags that every command has.
@@ -91,11 +93,12 @@ func (s *shared) logger(w io.Writer) (*slog.Logger, error) {
 	return nil, usageError{fmt.Errorf("--log-format %q: use auto, text or json", s.logFormat)}
 }
 
-// print writes v in the format that was asked for; table prints it for people.
+// print writes v in the format that was asked for; table prints it for people, and what
+// a terminal would obey of it is replaced.
 func (s *shared) print(w io.Writer, v any, table func(io.Writer) error) error {
 	switch s.output {
 	case "table":
-		return table(w)
+		return table(printable.Writer(w))
 	case "json":
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -21,6 +22,7 @@ type gitFlags struct {
 	sshKeyFile, knownHosts, caFile string
 	proxy                          string
 	openPGPFile, signersFile       string
+	timeout, silence               time.Duration
 }
 
 func (g *gitFlags) register(fl *pflag.FlagSet) {
@@ -34,6 +36,8 @@ func (g *gitFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&g.knownHosts, "ssh-known-hosts-file", "", "known_hosts file for ssh")
 	fl.StringVar(&g.caFile, "git-ca-file", "", "file with certificates that an https server's is checked against, beside the system's")
 	fl.StringVar(&g.proxy, "git-proxy", "", "proxy to the repository: http://…, https://… or socks5://… for https, socks5://… for ssh (default: HTTPS_PROXY and NO_PROXY, for https)")
+	fl.DurationVar(&g.timeout, "git-timeout", 5*time.Minute, "how long a fetch may take; then it is given up, and tried again")
+	fl.DurationVar(&g.silence, "git-idle-timeout", 30*time.Second, "how long the git server may send nothing in the middle of a fetch; then it is given up, and tried again")
 	fl.StringVar(&g.openPGPFile, "verify-openpgp-file", "", "file with armored OpenPGP public keys: heads that none of the trusted keys signed are refused")
 	fl.StringVar(&g.signersFile, "verify-ssh-file", "", "allowed_signers file of ssh keys: heads that none of the trusted keys signed are refused")
 }
@@ -79,9 +83,12 @@ func readFiles(files []flagFile) error {
 
 // repository is the one that refs are followed of.
 func (f *agentFlags) repository(dir string, refs []source.Ref) (*source.Repository, error) {
-	opts := source.Options{URL: f.repo, Refs: refs, Dir: dir, Timeout: 5 * time.Minute, Auth: f.git.auth, Proxy: f.git.proxy}
+	opts := source.Options{URL: f.repo, Refs: refs, Dir: dir, Timeout: f.git.timeout, Silence: f.git.silence, Auth: f.git.auth, Proxy: f.git.proxy}
 	if f.git.openPGPFile != "" || f.git.signersFile != "" {
 		opts.Trust = f.git.trust
+	}
+	if f.git.timeout <= 0 || f.git.silence <= 0 {
+		return nil, usageError{errors.New("--git-timeout and --git-idle-timeout: use more than 0")}
 	}
 	if f.git.appID == "" && f.git.appInstallation+f.git.appKeyFile != "" {
 		return nil, usageError{fmt.Errorf("--github-app-id is missing")}

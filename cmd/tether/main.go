@@ -12,14 +12,18 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"runtime"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // deploy windows name time zones, and the image has none
 
 	"github.com/spf13/cobra"
 
 	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/worker"
+	"github.com/xetys/tether/source/printable"
 )
 
 // version is set by the build.
@@ -29,7 +33,7 @@ var version = "dev"
 const (
 	exitFailed   = 1 // it failed, or there are differences
 	exitUsage    = 2 // bad usage, or a refused repository
-	exitTimedOut = 3
+	exitTimedOut = 3 // or (health) it is in progress
 )
 
 func main() {
@@ -50,8 +54,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if !errors.Is(err, errDifferences) { // which were printed
-		fmt.Fprintf(stderr, "tether: %v\n", err)
+	if !errors.Is(err, errDifferences) && !errors.Is(err, errUnhealthy) && !errors.Is(err, errInProgress) { // which were printed
+		fmt.Fprintf(printable.Writer(stderr), "tether: %v\n", err)
 	}
 	return exitCode(err)
 }
@@ -68,9 +72,9 @@ func exitCode(err error) int {
 	switch {
 	case errors.As(err, &usage), errors.As(err, &problems):
 		return exitUsage
-	case errors.As(err, &verdict) && verdict.Verdict == agent.Refused:
+	case errors.As(err, &verdict) && verdict.Verdict == ledger.Refused:
 		return exitUsage
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errInProgress):
 		return exitTimedOut
 	}
 	return exitFailed
@@ -88,22 +92,54 @@ treats a git revert as a rollback.
 Every flag can be given as an environment variable too: --log-level as
 TETHER_LOG_LEVEL. A flag wins over its variable.
 
-Exit codes: 0 fine; 1 it failed, or (diff) there are differences; 2 bad usage or a refused repository; 3 time-out.`,
-		Version:           version,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return fromEnv(cmd) },
+Exit codes: 0 fine; 1 it failed, or (diff) there are differences; 2 bad usage or a refused repository; 3 time-out, or (health) in progress.`,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			text := fmt.Sprintf("unknown command %q", args[0])
+			if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+				text += fmt.Sprintf(": did you mean %s?", strings.Join(like, ", "))
+			}
+			return usageError{fmt.Errorf("%s; see %s --help", text, cmd.CommandPath())}
+		},
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SuggestionsMinimumDistance: 2,
+		PersistentPreRunE:          func(cmd *cobra.Command, _ []string) error { return fromEnv(cmd) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	var s shared
 	s.register(root)
-	root.AddCommand(newAgent(&s), newValidate(&s), newRender(&s), newDiff(&s), newStatus(&s), newHistory(&s), newWait(&s), newSync(&s), newPause(&s), newResume(&s), newDemo(&s))
+	root.AddCommand(newAgent(&s), newValidate(&s), newRender(&s), newDiff(&s), newStatus(&s), newHistory(&s), newDora(&s), newWait(&s), newHealth(&s), newSync(&s), newPause(&s), newResume(&s), newSetImage(&s), newPromote(&s), newDemo(&s), newVersion(&s))
 	for _, c := range root.Commands() {
 		checkArgs(c)
 	}
 	return root
+}
+
+func newVersion(s *shared) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print which version this is",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v := struct {
+				Version string `json:"version"`
+				Go      string `json:"go"`
+				OS      string `json:"os"`
+				Arch    string `json:"arch"`
+			}{version, runtime.Version(), runtime.GOOS, runtime.GOARCH}
+			return s.print(cmd.OutOrStdout(), v, func(w io.Writer) error {
+				_, err := fmt.Fprintf(w, "tether %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
+				return err
+			})
+		},
+	}
 }
 
 // checkArgs makes a wrong number of arguments a usage error.

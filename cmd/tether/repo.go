@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -19,18 +21,39 @@ import (
 // files opens the config repository for reading: a commit of it, or its working
 // tree as it stands.
 func (s *shared) files(revision string) (fs.FS, error) {
+	repo := rootOf(s.repo)
 	if revision == "" {
-		files, err := source.WorkingTree(s.repo)
+		files, err := source.WorkingTree(repo)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--repo: %w", err)}
 		}
 		return files, nil
 	}
-	rev, err := source.OpenLocal(s.repo, revision)
+	rev, err := source.OpenLocal(repo, revision)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--repo %s --revision %s: %w", s.repo, revision, err)}
 	}
 	return rev.Files, nil
+}
+
+// rootOf returns the checkout that a folder lies in, so that commands work from a
+// subfolder as from the root; the folder itself if it is a repository of its own, or lies
+// in none.
+func rootOf(path string) string {
+	at, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	for dir := at; ; dir = filepath.Dir(dir) {
+		for _, mark := range []string{".git", "environments", "objects"} {
+			if _, err := os.Stat(filepath.Join(dir, mark)); err == nil && (mark == ".git" || dir == at) {
+				return dir
+			}
+		}
+		if dir == filepath.Dir(dir) {
+			return path
+		}
+	}
 }
 
 // completeEnvironments offers the environments of the working tree.
@@ -45,6 +68,26 @@ func (s *shared) completeEnvironments(_ *cobra.Command, args []string, _ string)
 	names, err := render.Environments(files)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeReleases offers environments, and then the releases of the one given.
+func (s *shared) completeReleases(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return s.completeEnvironments(cmd, args, begun)
+	}
+	files, err := s.files("")
+	if err != nil || len(args) > 1 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	env, err := render.LoadEnvironment(files, args[0])
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var names []string
+	for _, r := range env.Releases {
+		names = append(names, r.Name)
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/xetys/tether/agent"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/source/printable"
 )
 
 // cluster opens the cluster for reading one environment.
@@ -25,17 +28,104 @@ func (s *shared) cluster(environment string) (*apply.Cluster, error) {
 
 func newStatus(s *shared) *cobra.Command {
 	return &cobra.Command{
-		Use:   "status ENVIRONMENT",
+		Use:   "status [ENVIRONMENT]",
 		Short: "What runs where, at which commit, how healthy, how far behind git",
 		Long: `Print what runs in an environment, read from the cluster: it works with the
-agent down. Health is asked of the objects now; head, verdict and drift are what
-the agent last saw.`,
-		Args:              cobra.ExactArgs(1),
+agent down, and says so first. Health is asked of the objects now; head, verdict
+and drift are what the agent last saw.
+
+Without an environment, print a line for each one of the agent's namespace, from
+its ledger alone.`,
+		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.completeEnvironments,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return s.overview(cmd.Context(), cmd.OutOrStdout())
+			}
 			return s.status(cmd.Context(), cmd.OutOrStdout(), args[0])
 		},
 	}
+}
+
+func (s *shared) overview(ctx context.Context, w io.Writer) error {
+	c, err := s.cluster("")
+	if err != nil {
+		return err
+	}
+	all, err := agent.ReadSummaries(ctx, c, s.namespace, time.Now())
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("namespace %s has no ledger: no agent kept an environment there yet; if the agent keeps its ledgers elsewhere, give --namespace", s.namespace)
+	}
+	return s.print(w, all, func(w io.Writer) error { return tableOfSummaries(w, all) })
+}
+
+// tableOfSummaries says first of which environments nobody takes care.
+func tableOfSummaries(w io.Writer, all []agent.Summary) error {
+	for _, e := range all {
+		if trouble := e.Agent.Trouble(e.Environment); trouble != "" {
+			fmt.Fprintf(w, "! %s\n", trouble)
+		}
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ENVIRONMENT\tHEAD\tVERDICT\tBEHIND SINCE\tPAUSED UNTIL\tDRIFT\tDEPLOYS\tWHY")
+	for _, e := range all {
+		head, paused, drift := "-", "-", "-"
+		if e.Head != nil {
+			head = fmt.Sprintf("%.7s", e.Head.Commit)
+		}
+		if e.Paused != nil {
+			paused = stamp(e.Paused.Until)
+		}
+		if e.Drifted > 0 {
+			drift = plural(e.Drifted, "object")
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Environment, head, cmp.Or(string(e.Verdict), "-"), stamp(e.BehindSince), paused, drift,
+			windowText(e.Windows), cmp.Or(shortLine(whyOf(e)), "-"))
+	}
+	return t.Flush()
+}
+
+// whyOf is the one reason that is worth a column: the verdict's, or what is not as it
+// should be in spite of it.
+func whyOf(e agent.Summary) string {
+	switch {
+	case e.Reason != "" && !e.Verdict.Live():
+		return e.Reason
+	case e.Unhealthy > 0:
+		return fmt.Sprintf("%d of %s not healthy", e.Unhealthy, plural(e.Releases, "release"))
+	}
+	return e.Reason
+}
+
+// longestWhy bounds what a column of a table may hold.
+const longestWhy = 160
+
+func shortLine(text string) string { return printable.Line(text, longestWhy) }
+
+// stamp is a time in a table.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// windowText says when deploys are allowed.
+func windowText(w *agent.Windows) string {
+	switch {
+	case w == nil:
+		return "any time"
+	case w.Open && w.Changes.IsZero():
+		return "now"
+	case w.Open:
+		return "now, until " + stamp(w.Changes)
+	case w.Changes.IsZero():
+		return "never"
+	}
+	return "from " + stamp(w.Changes)
 }
 
 func (s *shared) status(ctx context.Context, w io.Writer, environment string) error {
@@ -43,6 +133,7 @@ func (s *shared) status(ctx context.Context, w io.Writer, environment string) er
 	if err != nil {
 		return err
 	}
+	c.SetHealthRules(s.rulesOf(environment))
 	st, err := agent.ReadStatus(ctx, c, s.namespace, time.Now())
 	if err != nil {
 		return err
@@ -50,30 +141,50 @@ func (s *shared) status(ctx context.Context, w io.Writer, environment string) er
 	return s.print(w, st, func(w io.Writer) error { return tableOfStatus(w, st) })
 }
 
-func tableOfStatus(w io.Writer, st *agent.Status) error {
+// headOfStatus is what is said of the environment as a whole; that nobody takes care of
+// it comes first.
+func headOfStatus(st *agent.Status) string {
 	var b strings.Builder
+	if trouble := st.Agent.Trouble(st.Environment); trouble != "" {
+		fmt.Fprintf(&b, "! %s\n", trouble)
+	}
 	fmt.Fprintf(&b, "environment %s of %s, branch %s\n", st.Environment, st.Repository, st.Branch)
 	if st.Head != nil {
-		fmt.Fprintf(&b, "head        %.7s %s (%s): %s", st.Head.Commit, st.Head.Subject, st.Head.Author, st.Verdict)
+		fmt.Fprintf(&b, "head        %.7s %s (%s): %s", st.Head.Commit, oneLine(st.Head.Subject), oneLine(st.Head.Author), st.Verdict)
 		if st.Reason != "" {
 			fmt.Fprintf(&b, ": %s", st.Reason)
 		}
 		b.WriteByte('\n')
 	}
 	if st.Applied != nil && (st.Head == nil || st.Applied.Commit != st.Head.Commit) {
-		fmt.Fprintf(&b, "applied     %.7s %s; behind git for %s\n", st.Applied.Commit, st.Applied.Subject, time.Duration(st.SecondsBehind)*time.Second)
+		fmt.Fprintf(&b, "applied     %.7s %s; behind git for %s, since %s\n", st.Applied.Commit, oneLine(st.Applied.Subject),
+			time.Duration(st.SecondsBehind)*time.Second, stamp(st.BehindSince))
 	}
 	if p := st.Paused; p != nil {
-		fmt.Fprintf(&b, "paused      by %s until %s: %s\n", p.By, p.Until.UTC().Format(time.RFC3339), p.Reason)
+		fmt.Fprintf(&b, "paused      by %s until %s: %s\n", p.By, stamp(p.Until), p.Reason)
 	}
+	if st.Windows != nil {
+		fmt.Fprintf(&b, "deploys     %s\n", windowText(st.Windows))
+	}
+	return b.String()
+}
+
+func tableOfStatus(w io.Writer, st *agent.Status) error {
+	var b strings.Builder
+	b.WriteString(headOfStatus(st))
 	b.WriteByte('\n')
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "RELEASE\tCHART\tAPP VERSION\tREVISION\tCOMMIT\tSTATUS\tHEALTH")
+	fmt.Fprintln(t, "RELEASE\tCHART\tVERSION\tREVISION\tCOMMIT\tBEHIND SINCE\tSTATUS\tHEALTH")
 	for _, r := range st.Releases {
-		fmt.Fprintf(t, "%s\t%s-%s\t%s\t%d\t%.7s\t%s\t%s\n", r.Name, r.Chart, r.ChartVersion, r.AppVersion, r.Revision, r.Commit, r.Status, healthText(r))
+		fmt.Fprintf(t, "%s\t%s-%s\t%s\t%d\t%.7s\t%s\t%s\t%s\n", r.Name, r.Chart, r.ChartVersion, versionOf(r), r.Revision, r.Commit, stamp(r.BehindSince), r.Status, healthText(r))
 	}
 	if err := t.Flush(); err != nil {
 		return err
+	}
+	for _, r := range st.Releases {
+		for _, image := range r.Images {
+			fmt.Fprintf(&b, "image: %s: %s\n", r.Name, image)
+		}
 	}
 	for _, r := range st.Releases {
 		for _, d := range r.Drift {
@@ -81,7 +192,11 @@ func tableOfStatus(w io.Writer, st *agent.Status) error {
 				fmt.Fprintf(&b, "foreign: %s: %s %s is %s, by %s\n", r.Name, d.Object, d.Path, d.Have, d.Manager)
 				continue
 			}
-			fmt.Fprintf(&b, "drift: %s: %s %s is %s, not %s, by %s\n", r.Name, d.Object, d.Path, d.Have, d.Want, d.Manager)
+			fmt.Fprintf(&b, "drift: %s: %s %s is %s, not %s, by %s", r.Name, d.Object, d.Path, d.Have, d.Want, d.Manager)
+			if d.Refused != "" {
+				fmt.Fprintf(&b, "; putting it back is refused: %s", d.Refused)
+			}
+			b.WriteByte('\n')
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -108,86 +223,30 @@ func healthText(r agent.ReleaseStatus) string {
 	return text
 }
 
-func newHistory(s *shared) *cobra.Command {
-	return &cobra.Command{
-		Use:   "history ENVIRONMENT [RELEASE]",
-		Short: "Verdicts by commit, or revisions of one release",
-		Long: `Print what became of each commit in an environment, newest first; with the name
-of a release, the revisions of that release. It is read from the cluster and
-works with the agent down.`,
-		Args:              cobra.RangeArgs(1, 2),
-		ValidArgsFunction: s.completeEnvironments,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 2 {
-				return s.revisions(cmd.Context(), cmd.OutOrStdout(), args[0], args[1])
-			}
-			return s.history(cmd.Context(), cmd.OutOrStdout(), args[0])
-		},
-	}
-}
-
-func (s *shared) history(ctx context.Context, w io.Writer, environment string) error {
-	c, err := s.cluster(environment)
-	if err != nil {
-		return err
-	}
-	l, err := agent.ReadLedger(ctx, c, s.namespace)
-	if err != nil {
-		return err
-	}
-	entries := l.Newest()
-	return s.print(w, entries, func(w io.Writer) error { return tableOfHistory(w, entries) })
-}
-
-// tableOfHistory prints one line a commit, and the reason of its verdict below:
-// reasons are long, and would make every column as wide.
-func tableOfHistory(w io.Writer, entries []agent.Entry) error {
-	var table strings.Builder
-	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "COMMIT\tSTARTED\tTOOK\tVERDICT\tSUBJECT\tRELEASES")
-	for _, e := range entries {
-		took := "-"
-		if e.Finished != nil {
-			took = e.Finished.Sub(e.Started).Round(time.Second).String()
-		}
-		var releases []string
-		for _, r := range e.Releases {
-			releases = append(releases, fmt.Sprintf("%s: %s %s", r.Name, r.Action, r.Outcome))
-		}
-		fmt.Fprintf(t, "%.7s\t%s\t%s\t%s\t%s\t%s\n", e.Commit.Commit, e.Started.Format(time.RFC3339), took, e.Verdict, oneLine(e.Subject), strings.Join(releases, ", "))
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	header, lines, _ := strings.Cut(table.String(), "\n")
-	fmt.Fprintln(w, header)
-	for i, line := range strings.SplitAfter(lines, "\n")[:len(entries)] {
-		fmt.Fprint(w, line)
-		if entries[i].Reason != "" {
-			fmt.Fprintf(w, "         %s\n", oneLine(entries[i].Reason))
-		}
-	}
-	return nil
-}
-
 // oneLine keeps what others wrote from breaking a table.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+func oneLine(text string) string { return printable.Line(text, longestLine) }
 
-func (s *shared) revisions(ctx context.Context, w io.Writer, environment, release string) error {
-	c, err := s.cluster(environment)
-	if err != nil {
-		return err
-	}
-	revisions, err := agent.ReadRevisions(ctx, c, s.namespace, release)
-	if err != nil {
-		return err
-	}
-	return s.print(w, revisions, func(w io.Writer) error {
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "REVISION\tUPDATED\tSTATUS\tACTION\tCHART VERSION\tAPP VERSION\tCOMMIT\tDESCRIPTION")
-		for _, r := range revisions {
-			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%.7s\t%s\n", r.Revision, r.Updated.Format(time.RFC3339), r.Status, r.Action, r.ChartVersion, r.AppVersion, r.Commit, r.Description)
+// longestLine is more than a reason in the ledger has.
+const longestLine = 8 << 10
+
+// versionOf is the version that runs: the tags of its images, or the chart's appVersion if
+// it has none.
+func versionOf(r agent.ReleaseStatus) string {
+	var tags []string
+	for _, image := range r.Images {
+		name, digest, pinned := strings.Cut(image, "@")
+		tag := ""
+		if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, '/') {
+			tag = name[at+1:]
+		} else if pinned {
+			tag = digest[:min(len(digest), 14)]
 		}
-		return t.Flush()
-	})
+		if tag != "" && !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	if len(tags) == 0 {
+		return r.AppVersion
+	}
+	return strings.Join(tags, ",")
 }

@@ -10,15 +10,14 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
-	"oras.land/oras-go/v2/registry/remote/auth"
+	"github.com/xetys/tether/source/outbound"
 )
 
 // How long a host may take.
 const (
-	dialTimeout   = 10 * time.Second
+	dialTimeout   = 10 * time.Second // as outbound has it
 	answerTimeout = 30 * time.Second
 	fetchTimeout  = time.Minute
 )
@@ -40,117 +39,47 @@ func (f *Fetcher) client(ca []byte) (*http.Client, error) {
 			return nil, errors.New("the certificates to check it against hold no certificate in PEM")
 		}
 	}
-	c := &http.Client{CheckRedirect: checkRedirect, Transport: &careful{&http.Transport{
+	c := &http.Client{Transport: &careful{f.reach.Transport(&http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: dialTimeout}).DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    answerTimeout,
 		ResponseHeaderTimeout:  answerTimeout,
 		MaxResponseHeaderBytes: 1 << 20,
 		IdleConnTimeout:        answerTimeout,
 		ForceAttemptHTTP2:      true,
-	}}}
+	})}}
 	f.clients[string(ca)] = c
 	return c, nil
 }
 
-const maxRedirects = 10
-
-var errRedirects = fmt.Errorf("it redirects more than %d times", maxRedirects)
-
-// checkRedirect keeps credentials from any other scheme, host or port. Go's own
-// client would send them to another port, and to names below the host's.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) >= maxRedirects {
-		return errRedirects
-	}
-	if from := via[0].URL; from.Scheme != req.URL.Scheme || !strings.EqualFold(from.Host, req.URL.Host) {
-		for _, name := range []string{"Authorization", "Cookie", "Referer"} {
-			req.Header.Del(name)
-		}
-	}
-	return nil
-}
-
 // careful sends nothing in the clear, but to this machine, where a registry
 // without TLS is reached as well.
-type careful struct{ *http.Transport }
+type careful struct{ next http.RoundTripper }
 
 var errClear = errors.New("it leads to an address with http://, which anybody on the way can read and change")
 
-// RoundTrip sends a request.
+// RoundTrip sends a request. What is answered has to be a file.
 func (c *careful) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := c.roundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	return asFile(resp)
+}
+
+func (c *careful) roundTrip(req *http.Request) (*http.Response, error) {
 	local := loopback(req.URL.Hostname())
 	if req.URL.Scheme == "http" && !local {
 		return nil, errClear
 	}
-	resp, err := c.Transport.RoundTrip(req)
+	resp, err := c.next.RoundTrip(req)
 	var record tls.RecordHeaderError
 	if err == nil || !local || req.Body != nil || !errors.As(err, &record) || string(record.RecordHeader[:]) != "HTTP/" {
 		return resp, err
 	}
 	clear := req.Clone(req.Context())
 	clear.URL.Scheme = "http"
-	return c.Transport.RoundTrip(clear)
-}
-
-// connection is a host and how one is known to it.
-type connection struct {
-	host   string
-	login  *Login // nil for nobody's
-	client *http.Client
-}
-
-func (f *Fetcher) connect(ctx context.Context, host string, logins Logins) (*connection, error) {
-	c := &connection{host: host}
-	var err error
-	if logins != nil {
-		if c.login, err = logins(ctx, host); err != nil {
-			return nil, err
-		}
-	}
-	if c.login == nil {
-		c.login = f.Login(host)
-	}
-	var ca []byte
-	if c.login != nil {
-		ca = c.login.ca
-	}
-	if c.client, err = f.client(ca); err != nil {
-		return nil, fmt.Errorf("%s: %w", host, err)
-	}
-	return c, nil
-}
-
-func (c *connection) credential(_ context.Context, host string) (auth.Credential, error) {
-	if c.login == nil || !strings.EqualFold(host, c.host) && !(c.host == "docker.io" && host == "registry-1.docker.io") {
-		return auth.EmptyCredential, nil
-	}
-	return c.login.credential, nil
-}
-
-// get asks for a URL of the host. The caller closes the body.
-func (c *connection) get(ctx context.Context, address string, header http.Header) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%s is no address", Shown(address))
-	}
-	req.Header = header.Clone()
-	if req.Header == nil {
-		req.Header = http.Header{}
-	}
-	if l := c.login; l != nil && l.credential.Username+l.credential.Password != "" {
-		req.SetBasicAuth(l.credential.Username, l.credential.Password)
-	}
-	resp, err := c.client.Do(req)
-	if err != nil {
-		return nil, c.explain(err)
-	}
-	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotModified {
-		resp.Body.Close()
-		return nil, c.answered(resp.StatusCode)
-	}
-	return resp, nil
+	return c.next.RoundTrip(clear)
 }
 
 // AwayError says that a host could not be asked, or could not answer, or that what it
@@ -201,7 +130,19 @@ func (c *connection) explain(err error) error {
 	var op *net.OpError
 	var dns *net.DNSError
 	var timeout net.Error
+	var elsewhere *outbound.RedirectError
+	var refused *outbound.RefusedError
+	var realm *realmError
+	var page *pageError
 	switch {
+	case errors.As(err, &page):
+		return &AwayError{host, page.why}
+	case errors.As(err, &elsewhere):
+		return elsewhere
+	case errors.As(err, &refused):
+		return fmt.Errorf("%s: %w", host, refused)
+	case errors.As(err, &realm):
+		return realm
 	case errors.As(err, &untrusted):
 		return fmt.Errorf("%s has a certificate that can't be trusted (%w): give the certificates to check it against as ca.crt of its Secret, or with --registry-ca-file", host, untrusted.Err)
 	case errors.Is(err, errClear):

@@ -5,3 +5,6 @@ func Explained(host string, err error) error { return (&connection{host: host}).
 
 // Bound has a Fetcher keep less.
 func (f *Fetcher) Bound(bytes int64) { f.cache.max = bytes }
+
+// OwnService reports whether a realm is a registry's own.
+var OwnService = ownService

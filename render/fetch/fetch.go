@@ -14,6 +14,8 @@ import (
 
 	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/credentials"
+
+	"github.com/xetys/tether/source/outbound"
 )
 
 // MaxPacked is how large a packed chart may be.
@@ -31,6 +33,9 @@ type Options struct {
 	// CA are certificates in PEM that hosts' are checked against, beside the
 	// system's.
 	CA []byte
+	// Reach says what addresses may lead to. Where this machine is reached, a registry there
+	// may do without TLS.
+	Reach outbound.Rule
 }
 
 // Fetcher fetches charts. It is safe for concurrent use.
@@ -38,6 +43,7 @@ type Fetcher struct {
 	cache  cache
 	logins credentials.Store // nil for none
 	ca     []byte
+	reach  outbound.Rule
 
 	mu      sync.Mutex
 	clients map[string]*http.Client // by the certificates they trust
@@ -46,7 +52,7 @@ type Fetcher struct {
 
 // New returns a Fetcher. It asks nobody.
 func New(o Options) (*Fetcher, error) {
-	f := &Fetcher{cache: cache{o.Dir, maxCache}, ca: o.CA, clients: map[string]*http.Client{}, indexes: map[string]*index{}}
+	f := &Fetcher{cache: cache{o.Dir, maxCache}, ca: o.CA, reach: o.Reach, clients: map[string]*http.Client{}, indexes: map[string]*index{}}
 	var err error
 	if len(o.DockerConfig) > 0 {
 		if f.logins, err = dockerConfig(o.DockerConfig); err != nil {

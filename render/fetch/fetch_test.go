@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/xetys/tether/render/fetch"
+	"github.com/xetys/tether/source/outbound"
 	"github.com/xetys/tether/test/hosts"
 )
 
@@ -83,7 +84,7 @@ func fetcher(t *testing.T, s *hosts.Site, dir string, logins bool) *fetch.Fetche
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := fetch.Options{Dir: dir, CA: ca}
+	o := fetch.Options{Dir: dir, CA: ca, Reach: outbound.Rule{Local: true}}
 	if logins {
 		if o.DockerConfig, err = os.ReadFile(s.Path("config.json")); err != nil {
 			t.Fatal(err)
@@ -252,7 +253,7 @@ func TestThisMachineIsReachedWithoutTLS(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "chart") }))
 	defer server.Close()
-	f, err := fetch.New(fetch.Options{})
+	f, err := fetch.New(fetch.Options{Reach: outbound.Rule{Local: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,12 +263,31 @@ func TestThisMachineIsReachedWithoutTLS(t *testing.T) {
 	}
 }
 
+// Where this machine may not be reached, no chart comes from it, by whatever name.
+func TestThisMachineIsReachedWhereThatIsAllowed(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s was asked", r.URL) }))
+	defer server.Close()
+	f, err := fetch.New(fetch.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := server.Listener.Addr().String()
+	for chart, version := range map[string]string{
+		"https://" + host + "/web.tgz": "", "https://" + strings.Replace(host, "127.0.0.1", "localhost", 1) + "/charts/web": "1.0.0", "oci://" + host + "/charts/web": "1.0.0",
+	} {
+		if _, _, err := f.Get(t.Context(), reference(t, chart, version), nil, nil); err == nil || !strings.Contains(err.Error(), "the agent's own machine") {
+			t.Errorf("%s: %v", chart, err)
+		}
+	}
+}
+
 func TestAnUntrustedCertificateIsRefused(t *testing.T) {
 	t.Parallel()
 	s := site(t)
 	r := s.Repository(t.TempDir())
 	defer r.Close()
-	f, err := fetch.New(fetch.Options{})
+	f, err := fetch.New(fetch.Options{Reach: outbound.Rule{Local: true}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,16 +13,24 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/Masterminds/semver/v3"
 	"sigs.k8s.io/yaml"
+
+	"github.com/xetys/tether/source/printable"
 )
 
+// What is read of an index. YAML takes more than a hundred times its size in memory to be
+// read, so that only small pieces are read at once.
 const (
-	maxIndex   = 64 << 20
-	maxWhole   = 8 << 20 // of an index, or of what it says of one chart, that is read as YAML
-	maxLine    = 1 << 20
-	maxIndexes = 64
+	maxIndex    = 64 << 20
+	maxWhole    = 8 << 20   // of an index that is JSON, and of what one says of a chart
+	maxYAML     = 512 << 10 // of an index that is not as Helm writes it
+	maxEntry    = 256 << 10 // of what it says of one version
+	maxLine     = 1 << 20
+	maxVersions = 10_000 // of a chart
+	maxKept     = 50_000 // versions, of all indexes that are kept
 )
 
 // index is what a repository says of one chart, as it was last read.
@@ -50,15 +59,102 @@ func parseEntries(text []byte, name string) (entries, error) {
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		return nil, err
 	}
+	return chosen(file.Entries[name]), nil
+}
+
+// chosen returns the versions that have a file, the newest first, and of each what is
+// of use.
+func chosen(list entries) entries {
 	var out entries
-	for _, e := range file.Entries[name] {
+	for _, e := range list {
 		var err error
 		if e.parsed, err = semver.NewVersion(e.Version); err == nil && len(e.URLs) > 0 {
+			e.URLs = e.URLs[:1:1]
 			out = append(out, e)
 		}
 	}
 	slices.SortStableFunc(out, func(a, b entry) int { return b.parsed.Compare(a.parsed) })
-	return out, nil
+	return out
+}
+
+// parseCut reads what cutOut returned, version by version, if they can be told apart. A
+// version of which there is too much said is left out.
+func parseCut(cut []byte, name string) (entries, error) {
+	_, rest, _ := bytes.Cut(cut, []byte("\n"))
+	key, rest, _ := bytes.Cut(rest, []byte("\n"))
+	plain := slices.Contains([]string{name + ":", `"` + name + `":`, "'" + name + "':"}, string(bytes.TrimSpace(key)))
+	if items := itemsOf(rest); plain && items != nil {
+		if list, err := parseItems(items); err == nil || len(cut) > maxYAML {
+			return list, err
+		}
+	}
+	if len(cut) > maxYAML {
+		return nil, errNotCut
+	}
+	return parseEntries(cut, name)
+}
+
+func parseItems(items [][]byte) (entries, error) {
+	var out entries
+	for _, item := range items {
+		if len(item) > maxEntry {
+			continue
+		}
+		var list entries
+		if err := yaml.Unmarshal(item, &list); err != nil {
+			return nil, err
+		}
+		if out = append(out, list...); len(out) > maxVersions {
+			return nil, errVersions
+		}
+	}
+	return chosen(out), nil
+}
+
+var errVersions = fmt.Errorf("it lists more than %d versions of the chart: give the URL of the packed chart itself", maxVersions)
+
+// itemsOf splits a list of YAML into its items, each a list of one; nil if it does not
+// begin with one.
+func itemsOf(list []byte) [][]byte {
+	var items [][]byte
+	indent, start, at := -1, 0, 0
+	for line := range bytes.Lines(list) {
+		bare := bytes.TrimLeft(line, " ")
+		depth := len(line) - len(bare)
+		if item := bytes.HasPrefix(bare, []byte("- ")) || bytes.HasPrefix(bare, []byte("-\n")); item && (indent < 0 || depth == indent) {
+			if indent >= 0 {
+				items = append(items, list[start:at])
+			}
+			indent, start = depth, at
+		} else if indent < 0 {
+			return nil
+		}
+		at += len(line)
+	}
+	if indent < 0 {
+		return nil
+	}
+	return append(items, list[start:])
+}
+
+// parseJSON reads an index that is JSON, which costs little more than its size.
+func parseJSON(text []byte, name string) (entries, error) {
+	var file struct {
+		Entries map[string]json.RawMessage `json:"entries"`
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, err
+	}
+	var list entries
+	if raw, ok := file.Entries[name]; ok {
+		if err := json.Unmarshal(raw, &list); err != nil {
+			return nil, err
+		}
+	}
+	if len(list) > maxVersions {
+		return nil, errVersions
+	}
+	return chosen(list), nil
 }
 
 // pick returns what a version or a range means, as Helm does: what is written like
@@ -100,7 +196,7 @@ func (f *Fetcher) index(ctx context.Context, c *connection, r Reference) (entrie
 	} else if known != nil && known.modified != "" {
 		header.Set("If-Modified-Since", known.modified)
 	}
-	resp, err := c.get(ctx, r.URL+"/index.yaml", header)
+	resp, err := c.get(ctx, r.URL+"/index.yaml", header, false)
 	if errors.Is(err, errAbsent) {
 		return nil, fmt.Errorf("%s is no chart repository: there is no index.yaml", r.URL)
 	}
@@ -117,7 +213,11 @@ func (f *Fetcher) index(ctx context.Context, c *connection, r Reference) (entrie
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.indexes) >= maxIndexes {
+	kept := len(list)
+	for _, i := range f.indexes {
+		kept += len(i.entries)
+	}
+	if kept > maxKept || len(f.indexes) >= maxKept/100 {
 		clear(f.indexes)
 	}
 	f.indexes[key] = &index{resp.Header.Get("ETag"), resp.Header.Get("Last-Modified"), list}
@@ -137,13 +237,34 @@ func (c *connection) read(body io.Reader, name string) (entries, error) {
 	if err != nil {
 		return nil, err
 	}
+	reading.Lock() // one at a time, however many releases there are
+	defer reading.Unlock()
 	cut, err := cutOut(f, name)
 	if err == nil {
-		if list, err := parseEntries(cut, name); err == nil {
+		list, err := parseCut(cut, name)
+		if err == nil {
 			return list, nil
 		}
+		if errors.Is(err, errVersions) {
+			return nil, fmt.Errorf("the index.yaml of %s: %w", c.host, errVersions)
+		}
 	}
-	if size > maxWhole {
+	return c.readWhole(f, size, name)
+}
+
+var reading sync.Mutex
+
+// readWhole reads an index that is not as Helm writes it.
+func (c *connection) readWhole(f *os.File, size int64, name string) (entries, error) {
+	first := make([]byte, 1)
+	if _, err := f.ReadAt(first, 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	parse, most := parseEntries, int64(maxYAML)
+	if first[0] == '{' {
+		parse, most = parseJSON, maxWhole
+	}
+	if size > most {
 		return nil, fmt.Errorf("the index.yaml of %s does not list %s, or not line by line as helm repo index writes it", c.host, name)
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -153,15 +274,20 @@ func (c *connection) read(body io.Reader, name string) (entries, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := parseEntries(whole, name)
+	list, err := parse(whole, name)
 	if err != nil {
-		return nil, fmt.Errorf("the index.yaml of %s can't be read: %w", c.host, err)
+		return nil, fmt.Errorf("the index.yaml of %s can't be read: %w", c.host, told(err))
 	}
 	if len(list) == 0 {
 		return nil, errAbsent
 	}
 	return list, nil
 }
+
+// maxTold bounds what is told of an error that quotes what it read.
+const maxTold = 500
+
+func told(err error) error { return errors.New(printable.Line(err.Error(), maxTold)) }
 
 // spool writes an index to a file, and goes back to its beginning.
 func (c *connection) spool(f *os.File, body io.Reader) (int64, error) {

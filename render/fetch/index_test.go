@@ -1,6 +1,8 @@
 package fetch
 
 import (
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -62,5 +64,46 @@ func TestALargeIndexIsCutFirst(t *testing.T) {
 	}
 	if _, err := c.read(strings.NewReader(without), "web"); err == nil || !strings.Contains(err.Error(), "does not list web") {
 		t.Errorf("%v", err)
+	}
+}
+
+// However an index is made, it takes little memory to be read.
+func TestAnIndexTakesLittleMemory(t *testing.T) {
+	many := func(versions int, more string) string {
+		var b strings.Builder
+		b.WriteString("entries:\n  web:\n")
+		for i := range versions {
+			fmt.Fprintf(&b, "  - version: 1.0.%d\n    urls: [a.tgz]\n%s", i, more)
+		}
+		return b.String()
+	}
+	for name, c := range map[string]struct {
+		text, why string
+	}{
+		"five thousand versions":      {many(5000, "    keywords: [a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a]\n"), ""},
+		"versions without an end":     {many(200_000, ""), "it lists more than 10000 versions"},
+		"a version without an end":    {many(1, "") + "  - version: 2.0.0\n    urls: [" + strings.Repeat("a,", 400<<10) + "a]\n", ""},
+		"an entry on one line":        {"entries: {web: [{version: 1.0.0, urls: [" + strings.Repeat("a,", 4<<20-100) + "a]}]}", "not line by line"},
+		"an entry on one long line":   {"entries:\n  web: [{version: 1.0.0, urls: [" + strings.Repeat("a,", 400<<10) + "a]}]\n", "not line by line"},
+		"aliases of aliases":          {"a: &a [" + strings.Repeat("x,", 1000) + "]\nb: &b [" + strings.Repeat("*a,", 1000) + "]\nentries: {web: []}\nc: [" + strings.Repeat("*b,", 1000) + "]", "excessive aliasing"},
+		"JSON":                        {`{"entries": {"other": [` + strings.Repeat(`{},`, 1<<20) + `{}], "web": [{"version": "1.0.0", "urls": ["a"]}]}}`, ""},
+		"an error that quotes it all": {"entries: [" + strings.Repeat("\x1b", 1000), "can't be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			list, err := (&connection{host: "example.com"}).read(strings.NewReader(c.text), "web")
+			runtime.ReadMemStats(&after)
+			if c.why == "" && (err != nil || len(list) == 0) || c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why)) {
+				t.Errorf("%d versions, %v; want %q", len(list), err, c.why)
+			}
+			if err != nil && (len(err.Error()) > 2000 || strings.Contains(err.Error(), "\x1b")) {
+				t.Errorf("%q", err.Error())
+			}
+			if grown := int64(after.HeapSys-after.HeapReleased) - int64(before.HeapSys-before.HeapReleased); grown > 96<<20 {
+				t.Errorf("it took %d MiB", grown>>20)
+			}
+		})
 	}
 }

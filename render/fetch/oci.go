@@ -37,7 +37,7 @@ func (f *Fetcher) pull(ctx context.Context, c *connection, r Reference, pin *Pin
 	if err != nil {
 		return nil, fmt.Errorf("%s is no address of a registry: use lower-case letters, digits and the signs . _ - / in it", r.URL)
 	}
-	repo.Client = &auth.Client{Client: c.client, Cache: auth.NewCache(), Credential: c.credential}
+	repo.Client = &auth.Client{Client: c.registry(), Cache: auth.NewCache(), Credential: c.credential}
 	repo.MaxMetadataBytes = maxManifest
 	got := &fetched{resolved: r.Version}
 	at := tagOf(r.Version)

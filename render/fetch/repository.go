@@ -80,22 +80,27 @@ func (f *Fetcher) follow(ctx context.Context, c *connection, r Reference, versio
 	return raw, version.Digest, err
 }
 
-// packed downloads one packed chart.
+// packed downloads one packed chart. Many hosts keep those elsewhere.
 func (c *connection) packed(ctx context.Context, address string) ([]byte, error) {
-	resp, err := c.get(ctx, address, nil)
+	resp, err := c.get(ctx, address, nil, true)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
+	if resp.ContentLength > MaxPacked {
+		return nil, errPacked
+	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, MaxPacked+1))
 	if err != nil {
 		return nil, c.brokeOff(err)
 	}
 	if len(raw) > MaxPacked {
-		return nil, fmt.Errorf("it has more than %d MiB packed: leave out what is no part of the chart, by .helmignore", MaxPacked>>20)
+		return nil, errPacked
 	}
 	return raw, nil
 }
+
+var errPacked = fmt.Errorf("it has more than %d MiB packed: leave out what is no part of the chart, by .helmignore", MaxPacked>>20)
 
 // brokeOff explains why a body could not be read to its end.
 func (c *connection) brokeOff(err error) error {

@@ -100,6 +100,8 @@ type Release struct {
 	// Values are the user's merged values (not the chart's defaults), as a Helm
 	// record's config. They may hold secrets: never print them.
 	Values map[string]any
+	// Defaults are the chart's own values, for "helm get values --all".
+	Defaults map[string]any
 }
 
 // Hook is an object that Helm runs at a point of a release's life instead of

@@ -3,6 +3,7 @@ package manifest
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -34,7 +35,7 @@ type Document struct {
 // given one, and those that don't live in one lose theirs. scope may be nil; then,
 // and for kinds that it does not know, CRDs of the manifest itself and WellKnown
 // decide. Objects that leave their name to the API server (generateName) get one
-// after their content.
+// after their content. Fields that are explicitly null are not set.
 func Parse(text, namespace string, scope Scope) ([]Object, error) {
 	documents, err := Documents(text)
 	if err != nil {
@@ -44,7 +45,11 @@ func Parse(text, namespace string, scope Scope) ([]Object, error) {
 }
 
 // Documents reads the documents of a manifest, those without content left out.
-func Documents(text string) ([]Document, error) {
+func Documents(text string) ([]Document, error) { return DocumentsOf("", text) }
+
+// DocumentsOf reads the documents of a file. Those that don't say in a "# Source:" line
+// where they come from come from the file.
+func DocumentsOf(file, text string) ([]Document, error) {
 	var out []Document
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text)))
 	for {
@@ -55,7 +60,7 @@ func Documents(text string) ([]Document, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the manifest: %w", err)
 		}
-		source := sourceOf(doc)
+		source := cmp.Or(sourceOf(doc), file)
 		raw, err := yaml.YAMLToJSON(doc)
 		if err != nil {
 			return nil, fmt.Errorf("%s: not valid YAML: %w", source, err)
@@ -82,6 +87,7 @@ func Objects(documents []Document, namespace string, scope Scope) ([]Object, err
 			if err := generate(u, twins); err != nil {
 				return nil, fmt.Errorf("%s: %w", d.Source, err)
 			}
+			unset(u) // after it has its name, which is one of its content as it is written
 			out = append(out, Object{Unstructured: u, Source: d.Source})
 		}
 	}

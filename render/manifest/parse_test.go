@@ -97,3 +97,21 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A CRD's file that begins with "---", or holds several documents, is named for each.
+func TestEveryDocumentOfAFileComesFromIt(t *testing.T) {
+	for _, text := range []string{"---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n", "# a comment\n---\n---\n{apiVersion: v1, kind: A, metadata: {name: a}}\n---\n{apiVersion: v1, kind: B, metadata: {name: b}}"} {
+		documents, err := manifest.DocumentsOf("crds/x.yaml", text)
+		if err != nil || len(documents) == 0 {
+			t.Fatal(documents, err)
+		}
+		for _, d := range documents {
+			if d.Source != "crds/x.yaml" {
+				t.Errorf("%s comes from %q", d.JSON, d.Source)
+			}
+		}
+	}
+	if _, err := manifest.DocumentsOf("crds/x.yaml", "---\na: ["); err == nil || !strings.Contains(err.Error(), "crds/x.yaml: not valid YAML") {
+		t.Errorf("%v", err)
+	}
+}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/getsops/sops/v3/keyservice"
+
+	"github.com/xetys/tether/source/outbound"
 )
 
 // What each service is asked with: its library takes it from the environment.
@@ -63,9 +65,16 @@ func ask(ctx context.Context, r *keyservice.DecryptRequest) (*keyservice.Decrypt
 	answered := make(chan answer, 1)
 	go func() {
 		var a answer
-		if k := r.GetKey().GetKmsKey(); k != nil {
-			a.response, a.err = askAWS(ctx, k, r.Ciphertext)
-		} else {
+		switch k := r.GetKey().GetKeyType().(type) {
+		case *keyservice.Key_KmsKey:
+			a.response, a.err = askAWS(ctx, k.KmsKey, r.Ciphertext)
+		case *keyservice.Key_VaultKey:
+			a.response, a.err = askVault(ctx, k.VaultKey, r.Ciphertext)
+		case *keyservice.Key_GcpKmsKey:
+			a.response, a.err = askGCP(ctx, k.GcpKmsKey, r.Ciphertext)
+		case *keyservice.Key_AzureKeyvaultKey:
+			a.response, a.err = askAzure(ctx, k.AzureKeyvaultKey, r.Ciphertext)
+		default: // Huawei's library follows no redirect
 			a.response, a.err = keyservice.Server{}.Decrypt(ctx, r)
 		}
 		answered <- a
@@ -93,8 +102,11 @@ func reason(err error) (string, bool) {
 		ErrorCode() string
 		ErrorMessage() string
 	} // by AWS
+	var elsewhere *outbound.RedirectError
 	text := err.Error()
 	switch {
+	case errors.As(err, &elsewhere):
+		return elsewhere.Error(), false
 	case errors.As(err, &dns):
 		return fmt.Sprintf("the name %s can't be looked up", dns.Name), false
 	case errors.As(err, &op) && credentials(op.Addr):

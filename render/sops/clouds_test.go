@@ -22,6 +22,7 @@ import (
 	"github.com/getsops/sops/v3/keyservice"
 	"github.com/getsops/sops/v3/kms"
 
+	"github.com/xetys/tether/test/hosts"
 	made "github.com/xetys/tether/test/sops"
 )
 
@@ -150,6 +151,63 @@ func TestWhatIsNotReached(t *testing.T) {
 				t.Errorf("%q %v, want %q", have, reached, c.want)
 			}
 		})
+	}
+}
+
+// What a service is asked with goes to no other server, wherever the service leads.
+func TestAKeyServiceThatLeadsElsewhereIsNotFollowed(t *testing.T) {
+	thief := &hosts.Eavesdropper{}
+	elsewhere := httptest.NewServer(thief)
+	defer elsewhere.Close()
+	for sentence, key := range map[string]func(host string) keys.MasterKey{
+		"AWS":   func(string) keys.MasterKey { return kms.NewMasterKey(arn, "", nil) },
+		"Vault": func(host string) keys.MasterKey { return hcvault.NewMasterKey("http://"+host, "transit", "k") },
+		"GCP":   func(string) keys.MasterKey { return gcpkms.NewMasterKeyFromResourceID(gcpKey) },
+	} {
+		for _, status := range []int{301, 302, 303, 307, 308} {
+			t.Run(fmt.Sprint(sentence, status), func(t *testing.T) {
+				server := httptest.NewServer(http.RedirectHandler(elsewhere.URL+"/x", status))
+				defer server.Close()
+				for name, value := range map[string]string{
+					"AWS_ENDPOINT_URL_KMS": server.URL, "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret-of-ann", "AWS_SESSION_TOKEN": "secret-of-ann",
+					"VAULT_ADDR": server.URL, "VAULT_TOKEN": "secret-of-ann", "AWS_MAX_ATTEMPTS": "1", "VAULT_MAX_RETRIES": "0",
+					"SOPS_GCP_KMS_ENDPOINT": server.URL, "SOPS_GCP_KMS_CLIENT_TYPE": "REST", "GOOGLE_OAUTH_ACCESS_TOKEN": "secret-of-ann",
+				} {
+					t.Setenv(name, value)
+				}
+				err := decrypt(t, key(server.Listener.Addr().String()))
+				if err == nil || sentence != "AWS" && !strings.Contains(err.Error(), " redirects to "+elsewhere.URL+"/x, which is another server") {
+					t.Errorf("%v", err)
+				}
+				if told := thief.Told(); len(told) > 0 {
+					t.Errorf("the other server was told %q; %v", told, err)
+				}
+			})
+		}
+	}
+}
+
+// Azure's vaults have names of their own, which no test has: what they are asked through
+// sends nothing on.
+func TestAzureThatLeadsElsewhereIsNotFollowed(t *testing.T) {
+	thief := &hosts.Eavesdropper{}
+	elsewhere := httptest.NewServer(thief)
+	defer elsewhere.Close()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		server := httptest.NewServer(http.RedirectHandler(elsewhere.URL+"/x", status))
+		defer server.Close()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("client_secret=secret-of-ann"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer secret-of-ann")
+		resp, err := azureClient().Do(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		if told := thief.Told(); err == nil || len(told) > 0 {
+			t.Errorf("%d: the other server was told %q; %v", status, told, err)
+		}
 	}
 }
 

@@ -257,7 +257,22 @@ func (h *helm) render(ch *chart.Chart, values map[string]any, rel Release) (*Ren
 		return nil, err
 	}
 	out.CRDs = crds
-	return out, nil
+	out.Defaults, err = defaults(ch)
+	return out, err
+}
+
+// maxDefaults bounds the chart's own values that a record keeps: a record has to fit into
+// a Secret.
+const maxDefaults = 256 << 10
+
+// defaults are the chart's own values, with those of the charts that it depends on, as
+// Helm records them.
+func defaults(ch *chart.Chart) ([]byte, error) {
+	raw, err := json.Marshal(ch.Values)
+	if err != nil || len(raw) > maxDefaults || countValues(raw) > maxDefaults/8 {
+		return nil, err
+	}
+	return raw, nil
 }
 
 // withOwn adds to what a cluster serves what the chart's own CRDs will have it serve:
@@ -315,7 +330,7 @@ func sorted(ch *chart.Chart, rendered map[string]string, apis chartutil.VersionS
 func definitions(ch *chart.Chart) ([]manifest.Document, error) {
 	var out []manifest.Document
 	for _, crd := range ch.CRDObjects() {
-		documents, err := manifest.Documents("---\n# Source: " + crd.Filename + "\n" + string(crd.File.Data))
+		documents, err := manifest.DocumentsOf(crd.Filename, string(crd.File.Data))
 		if err != nil {
 			return nil, err
 		}

@@ -66,6 +66,7 @@ type Lookup func(Question) ([]byte, error)
 // Rendered is a release as it comes out of its templates.
 type Rendered struct {
 	Chart           manifest.Chart
+	Defaults        []byte // the chart's own values, as JSON; empty if they are too large to be kept
 	Notes, Manifest string
 	CRDs, Objects   []manifest.Document
 	Hooks           []Hook
@@ -73,7 +74,7 @@ type Rendered struct {
 
 // Size is how many bytes it takes, roughly.
 func (r *Rendered) Size() int {
-	n := len(r.Notes) + len(r.Manifest)
+	n := len(r.Notes) + len(r.Manifest) + len(r.Defaults)
 	for _, d := range r.documents() {
 		n += len(d.JSON)
 	}

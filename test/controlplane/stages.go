@@ -10,7 +10,7 @@ import (
 )
 
 // special are the words in an image's tag by which a pod fails, or is slow.
-var special = []string{"imagepullbackoff", "crashloop", "neverready", "slow", "jobfail"}
+var special = []string{"imagepullbackoff", "crashloop", "configerror", "recovers", "neverready", "slow", "jobfail"}
 
 // tagged is a jq expression on a pod: one of its images carries the word.
 func tagged(word string) string {
@@ -31,6 +31,8 @@ const (
 	running  = `.status.phase == "Running"`
 	ofJob    = `[.metadata.ownerReferences[]? | .kind == "Job"] | any`
 	fresh    = `(.status.containerStatuses // []) == []`
+	waits    = `[.status.containerStatuses[]? | .state.waiting != null] | any`
+	ready    = `[.status.containerStatuses[]? | .ready] | any`
 	crashed  = `[.status.containerStatuses[]? | .state.waiting != null and .restartCount < 5] | any`
 	stageDoc = `---
 apiVersion: kwok.x-k8s.io/v1alpha1
@@ -123,6 +125,7 @@ const (
 	none    = `{}`
 	pulls   = `{waiting: {reason: ImagePullBackOff, message: {{ printf "Back-off pulling image \"%s\"" $c.image | Quote }}}}`
 	loops   = `{waiting: {reason: CrashLoopBackOff, message: {{ printf "back-off restarting failed container %s in pod %s" $c.name $root.metadata.name | Quote }}}}`
+	refuses = `{waiting: {reason: CreateContainerConfigError, message: "secret \"missing\" not found"}}`
 	exited  = `{terminated: {exitCode: 1, reason: Error, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}}`
 	finish  = `{terminated: {exitCode: 0, reason: Completed, startedAt: {{ $now | Quote }}, finishedAt: {{ $now | Quote }}}}`
 	counted = `{{ with $root.status.containerStatuses }}{{ add1 (index . 0).restartCount }}{{ else }}1{{ end }}`
@@ -133,7 +136,7 @@ const (
 func stages() []byte {
 	docs := []string{
 		nodefast.DefaultNodeInit, heartbeat.DefaultNodeHeartbeatWithLease, podfast.DefaultPodDelete,
-		podStage("pod-ready", 0, append([]string{living, pending, fresh}, untagged("imagepullbackoff", "crashloop", "neverready", "slow")...),
+		podStage("pod-ready", 0, append([]string{living, pending, fresh}, untagged("imagepullbackoff", "crashloop", "configerror", "recovers", "neverready", "slow")...),
 			podStatus("Running", "true", "True", "0", runs, none)),
 		podStage("pod-ready-slow", 5000, []string{living, pending, fresh, tagged("slow")},
 			podStatus("Running", "true", "True", "0", runs, none)),
@@ -143,9 +146,17 @@ func stages() []byte {
 			podStatus("Running", "false", "True", "1", loops, exited)),
 		podStage("pod-crash-loop-again", 10000, []string{living, running, crashed, tagged("crashloop")},
 			podStatus("Running", "false", "True", counted, loops, exited)),
+		podStage("pod-config-error", 0, []string{living, pending, fresh, tagged("configerror")},
+			podStatus("Pending", "false", "True", "0", refuses, none)),
+		podStage("pod-crash-once", 0, []string{living, pending, fresh, tagged("recovers")},
+			podStatus("Running", "false", "True", "1", loops, exited)),
+		podStage("pod-recover", 5000, []string{living, running, waits, tagged("recovers")},
+			podStatus("Running", "true", "True", "1", runs, exited)),
+		podStage("pod-complete-recovered", 0, []string{living, running, ready, ofJob, tagged("recovers")},
+			podStatus("Succeeded", "false", "True", "1", finish, exited)),
 		podStage("pod-never-ready", 0, []string{living, pending, fresh, tagged("neverready")},
 			podStatus("Running", "false", "True", "0", runs, none)),
-		podStage("pod-complete", 0, append([]string{living, running, ofJob}, untagged("jobfail", "neverready", "crashloop")...),
+		podStage("pod-complete", 0, append([]string{living, running, ofJob}, untagged("jobfail", "neverready", "crashloop", "recovers")...),
 			podStatus("Succeeded", "false", "True", "0", finish, none)),
 		podStage("pod-fail", 0, []string{living, running, ofJob, tagged("jobfail")},
 			podStatus("Failed", "false", "True", "0", exited, none)),

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,17 +22,20 @@ import (
 // when a test fails.
 const patience = 90 * time.Second
 
-// await waits until an environment's head is the last commit, with a verdict
-// and, if given, a reason that matches: await ENVIRONMENT VERDICT [REGEXP].
+// await waits until an environment's head is the last commit, with a verdict out of
+// some, and a reason that matches: await [DURATION] ENVIRONMENT VERDICT|… [REGEXP]
 func await(ts *testscript.TestScript, neg bool, args []string) {
+	limit := patience
+	if len(args) > 0 {
+		if d, err := time.ParseDuration(args[0]); err == nil {
+			limit, args = d, args[1:]
+		}
+	}
 	if neg || len(args) < 2 || len(args) > 3 {
-		ts.Fatalf("usage: await ENVIRONMENT VERDICT [REGEXP]")
+		ts.Fatalf("usage: await [DURATION] ENVIRONMENT VERDICT|… [REGEXP]")
 	}
-	var reason *regexp.Regexp
-	if len(args) == 3 {
-		reason = regexp.MustCompile(args[2])
-	}
-	eventually(ts, func() string {
+	verdicts, reason := strings.Split(args[1], "|"), regexp.MustCompile(strings.Join(args[2:], ""))
+	eventuallyWithin(ts, limit, func() string {
 		out, err := output(ts, "tether", "status", args[0], "-o", "json")
 		if err != nil {
 			return out
@@ -41,7 +45,7 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			Verdict, Reason string
 		}
 		ts.Check(json.Unmarshal([]byte(out), &s))
-		if s.Head.Commit != ts.Getenv("HEAD") || s.Verdict != args[1] || reason != nil && !reason.MatchString(s.Reason) {
+		if s.Head.Commit != ts.Getenv("HEAD") || !slices.Contains(verdicts, s.Verdict) || !reason.MatchString(s.Reason) {
 			return fmt.Sprintf("%.7s is %s: %s; want %.7s %s", s.Head.Commit, s.Verdict, s.Reason, ts.Getenv("HEAD"), strings.Join(args[1:], " "))
 		}
 		return ""
@@ -54,25 +58,48 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: until REGEXP COMMAND…")
 	}
+	eventually(ts, matches(ts, neg, args))
+}
+
+// within is until for what has to be seen within a time: [!] within DURATION REGEXP
+// COMMAND…
+func within(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 3 {
+		ts.Fatalf("usage: within DURATION REGEXP COMMAND…")
+	}
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	eventuallyWithin(ts, limit, matches(ts, neg, args[1:]))
+}
+
+// matches looks whether a command's output matches now.
+func matches(ts *testscript.TestScript, neg bool, args []string) func() string {
+	if strings.Contains(args[0], `"verdict"`) {
+		ts.Fatalf("a verdict may be the former commit's: wait for it with await")
+	}
 	want := regexp.MustCompile(args[0])
-	eventually(ts, func() string {
+	return func() string {
 		out, err := output(ts, args[1:]...)
 		if want.MatchString(out) != neg && (err == nil || neg) {
 			return ""
 		}
 		return fmt.Sprintf("%v: %v\n%s", args[1:], err, out)
-	})
+	}
 }
 
 func eventually(ts *testscript.TestScript, check func() string) {
-	deadline := time.Now().Add(patience)
+	eventuallyWithin(ts, patience, check)
+}
+
+func eventuallyWithin(ts *testscript.TestScript, limit time.Duration, check func() string) {
+	deadline := time.Now().Add(limit)
 	for {
 		wrong := check()
 		if wrong == "" {
 			return
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("not seen after %s: %s", patience, wrong)
+			ts.Fatalf("not seen after %s: %s", limit, wrong)
 		}
 		time.Sleep(100 * time.Millisecond) // between two looks at a condition
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xetys/tether/test/cluster"
@@ -135,8 +136,8 @@ func (w *world) checkRecords(release string) {
 	}
 }
 
-// A hook that has ended before the agent dies does not run again; the one that it
-// died in does.
+// A hook that has ended before the agent dies does not run again, and the one that it
+// died in is waited for.
 func TestKillInAHook(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "killhook")
@@ -161,8 +162,9 @@ spec:
 	w.write("environments/prod/web.yaml", "tag: v2\n")
 	head = w.commit("Second")
 	jobs := w.cluster.Kube.BatchV1().Jobs(w.name)
-	w.eventually(func() error {
-		_, err := jobs.Get(context.Background(), "second", metav1.GetOptions{})
+	var running *batchv1.Job
+	w.eventually(func() (err error) {
+		running, err = jobs.Get(context.Background(), "second", metav1.GetOptions{})
 		return err
 	})
 	first, err := jobs.Get(context.Background(), "first", metav1.GetOptions{})
@@ -179,6 +181,9 @@ spec:
 	second, err := jobs.Get(context.Background(), "second", metav1.GetOptions{})
 	if err != nil || second.Status.Succeeded != 1 {
 		t.Errorf("the second hook did not end: %+v, %v", second, err)
+	}
+	if second.UID != running.UID {
+		t.Error("the second hook was started again")
 	}
 	w.checkRecords("web")
 }

@@ -31,7 +31,9 @@ func newSite(ts *testscript.TestScript) *hosts.Site {
 // $SITE/ca.pem, to ann with the password, and to anybody with the token, that the
 // files $SITE/password and $SITE/token now hold, and to the GitHub App 4711 of
 // installation 42 at $API, whose key is $SITE/app.pem; and as $SSH to who has
-// $SITE/id. $HTTP_PROXY_URL and $SOCKS_PROXY_URL lead to the one and the other,
+// $SITE/id. While $SITE/moved holds an address, https leads there. $ELSEWHERE is another
+// server with the same repository, which writes what it is told to $SITE/told.
+// $HTTP_PROXY_URL and $SOCKS_PROXY_URL lead to the one and the other,
 // whatever host they are asked for.
 func githost(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {
@@ -78,7 +80,21 @@ func overHTTPS(ts *testscript.TestScript, site *hosts.Site) string {
 	ts.Check(err)
 	mux := http.NewServeMux()
 	mux.Handle(hub.Path(), hub)
-	mux.Handle(hosts.GitPath+"/", git)
+	mux.Handle(hosts.GitPath+"/", http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if to, err := os.ReadFile(site.Path("moved")); err == nil {
+			http.Redirect(w, req, string(bytes.TrimSpace(to))+req.URL.RequestURI(), http.StatusFound)
+			return
+		}
+		git.ServeHTTP(w, req)
+	}))
+	elsewhere, stopped := site.Handle(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		var told bytes.Buffer
+		_ = req.Header.Write(&told) // to memory
+		_ = os.WriteFile(site.Path("told"), told.Bytes(), 0o600)
+		git.ServeHTTP(w, req)
+	}))
+	ts.Defer(stopped)
+	ts.Setenv("ELSEWHERE", elsewhere)
 	url, stop := site.Handle(mux)
 	ts.Defer(stop)
 	ts.Setenv("HTTPS", url+hosts.GitPath)

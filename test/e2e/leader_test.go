@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // handover is the promise: a leader that is killed is followed within this time.
@@ -82,4 +85,93 @@ func TestLeaderThatStopsHandsOverAtOnce(t *testing.T) {
 	if took := time.Since(stopped); took > 10*time.Second {
 		t.Errorf("the handover took %s", took)
 	}
+}
+
+// A leader that is stopped in the middle of a rollout, and wakes when another replica has
+// applied a newer commit, writes nothing any more.
+func TestADeposedLeaderWritesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "deposed")
+	var names []string
+	for i := range 400 {
+		names = append(names, fmt.Sprintf("part-%d", i))
+	}
+	values := func(tag string) {
+		w.write("environments/prod/web.yaml", fmt.Sprintf("tag: %s\nmessage: %s\nextra: [%s]\n", tag, tag, strings.Join(names, ", ")))
+	}
+	w.write("charts/web/templates/parts.yaml", "{{- range .Values.extra }}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: marked-{{ . }}}\ndata: {mark: {{ $.Values.message }}}\n{{- end }}\n")
+	w.environment("{name: web, chart: charts/web, values: [web.yaml]}")
+	values("v1")
+	head := w.commit("First")
+	replicas := map[string]*process{"a": w.agent("a"), "b": w.agent("b")}
+	w.await(head, "applied")
+	leader, other := "a", "b"
+	if leads(replicas["b"]) {
+		leader, other = "b", "a"
+	}
+
+	values("v2")
+	head = w.commit("Second")
+	w.eventually(func() error { // it is in the middle of its writes
+		if n := w.marked("v2"); n == 0 {
+			return fmt.Errorf("the rollout has not begun")
+		}
+		return nil
+	})
+	stop := replicas[leader].cmd.Process
+	if err := stop.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	w.await(head, "applied") // by the other
+	values("v3")
+	head = w.commit("Third")
+	w.await(head, "applied")
+	if !leads(replicas[other]) {
+		t.Fatal("the other replica does not lead")
+	}
+
+	woken := time.Now()
+	if err := stop.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually(func() error {
+		if !strings.Contains(replicas[leader].text(), "not leading any more") {
+			return fmt.Errorf("the former leader does not say that it leads no more")
+		}
+		return nil
+	})
+	known := time.Now()
+	head = w.commit("Fourth, elsewhere")
+	w.await(head, "no-op")
+	w.audit(func(e auditEvent) {
+		if e.UserAgent != "tether" || e.RequestReceivedTimestamp.Before(woken) || e.RequestReceivedTimestamp.After(known) ||
+			e.ObjectRef.Namespace != w.name && e.ObjectRef.Namespace != w.name+"-system" || strings.Contains(e.RequestURI, "/leases") {
+			return
+		}
+		switch e.Verb {
+		case "get", "list", "watch":
+		default:
+			t.Errorf("it wrote: %s %s", e.Verb, e.RequestURI)
+		}
+	})
+	if n := w.marked("v3"); n != len(names) {
+		t.Errorf("%d of %d objects are of the newest commit", n, len(names))
+	}
+	w.checkRecords("web")
+}
+
+// marked counts the ConfigMaps of the chart's parts that carry a mark.
+func (w *world) marked(mark string) int {
+	w.t.Helper()
+	list, err := w.cluster.Kube.CoreV1().ConfigMaps(w.name).List(w.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n := 0
+	for _, m := range list.Items {
+		if m.Data["mark"] == mark {
+			n++
+		}
+	}
+	return n
 }

@@ -115,7 +115,7 @@ func liveObjects(t *testing.T, c *cluster.Cluster, namespace string) map[string]
 			for _, field := range []string{"labels", "annotations"} { // Tether marks hooks as well
 				marks, _ := meta[field].(map[string]any)
 				maps.DeleteFunc(marks, func(k string, _ any) bool {
-					return k == "tether.stytex.cloud/environment" || k == "app.kubernetes.io/managed-by" || strings.HasPrefix(k, "meta.helm.sh/")
+					return strings.HasPrefix(k, "tether.stytex.cloud/") || k == "app.kubernetes.io/managed-by" || strings.HasPrefix(k, "meta.helm.sh/")
 				})
 				if len(marks) == 0 {
 					delete(meta, field)

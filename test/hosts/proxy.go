@@ -28,12 +28,13 @@ func (p *Proxy) Close() { p.close() }
 // HTTPProxy starts a proxy that is asked by CONNECT.
 func HTTPProxy(to string) *Proxy {
 	p := &Proxy{to: to}
-	server := httptest.NewServer(http.HandlerFunc(p.connect))
+	server := httptest.NewServer(p)
 	p.URL, p.close = server.URL, server.Close
 	return p
 }
 
-func (p *Proxy) connect(w http.ResponseWriter, req *http.Request) {
+// ServeHTTP answers one CONNECT of a client of HTTPProxy.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if req.Method != http.MethodConnect {
 		http.Error(w, "CONNECT only", http.StatusMethodNotAllowed)
 		return

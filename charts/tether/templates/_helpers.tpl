@@ -124,6 +124,14 @@ subjects:
 {{- if .Values.registries.ca.existingConfigMap }}
 - --registry-ca-file=/etc/tether/registries-ca/{{ .Values.registries.ca.key }}
 {{- end }}
+{{- range $flag, $grants := dict "allow-namespaces" .Values.limits.namespaces "allow-cluster-kinds" .Values.limits.clusterKinds "allow-lookup-secrets" .Values.limits.lookupSecrets }}
+{{- range $environment, $patterns := $grants }}
+- {{ printf "--%s=%s=%s" $flag $environment (join "," $patterns) | quote }}
+{{- end }}
+{{- end }}
+{{- range $environment, $release := .Values.limits.ownRelease }}
+- {{ printf "--own-release=%s=%s" $environment $release | quote }}
+{{- end }}
 {{- with .Values.sops.secrets }}
 - --sops-secret={{ join "," . }}
 {{- end }}

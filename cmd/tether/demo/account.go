@@ -52,7 +52,7 @@ func (d *demo) installServiceAccount(ctx context.Context) (string, error) {
 	}
 	//nolint:gosec // the binary is our own
 	once := exec.CommandContext(ctx, d.Tether, "agent", "--once", "--repo", r.bare, "--environment", "tether",
-		"--kubeconfig", d.kubefile, "--namespace", system, "--data-dir", filepath.Join(d.Dir, "install-data"))
+		"--kubeconfig", d.kubefile, "--namespace", system, "--own-release", "tether=tether", "--data-dir", filepath.Join(d.Dir, "install-data"))
 	if out, err := once.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("install charts/tether: %w\n%s", err, out)
 	}

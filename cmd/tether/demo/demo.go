@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -169,23 +170,50 @@ func (d *demo) startAgent(ctx context.Context) error {
 	//nolint:gosec // the binary is our own
 	d.agent = exec.Command(d.Tether, "agent", "--repo", d.repo.bare, "--environment", environment, "--interval", "1s",
 		"--kubeconfig", kubeconfig, "--namespace", system, "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(d.Dir, "data"), "--log-format", "text")
-	out, err := d.agent.StderrPipe()
+	// It writes to a file, and not to us: it may live longer.
+	out, err := os.Create(d.agentLog())
 	if err != nil {
 		return err
 	}
-	if err := d.agent.Start(); err != nil {
+	d.agent.Stderr = out
+	err = d.agent.Start()
+	_ = out.Close() // the agent has it
+	if err != nil {
 		return fmt.Errorf("start the agent: %w", err)
 	}
 	d.exited = make(chan struct{})
 	go func() {
 		defer close(d.exited)
-		lines := bufio.NewScanner(out)
-		for lines.Scan() {
-			d.say("   │ %s", lines.Text())
-		}
 		_ = d.agent.Wait() // how it ended shows in what was not seen
 	}()
+	go d.follow()
 	return nil
+}
+
+func (d *demo) agentLog() string { return filepath.Join(d.Dir, "agent.log") }
+
+// follow shows the agent's log as it grows, until the agent has ended.
+func (d *demo) follow() {
+	log, err := os.Open(d.agentLog())
+	if err != nil {
+		return // it shows in what is not seen
+	}
+	defer log.Close()
+	lines := bufio.NewReader(log)
+	rest := ""
+	for {
+		text, err := lines.ReadString('\n')
+		if rest += text; err == nil {
+			d.say("   │ %s", strings.TrimSuffix(rest, "\n"))
+			rest = ""
+			continue
+		}
+		select {
+		case <-d.exited:
+			return
+		case <-time.After(50 * time.Millisecond): // between two looks at the file
+		}
+	}
 }
 
 // keep tells how to go on by oneself.
@@ -199,10 +227,11 @@ All is left running in %s:
 The repository is %s, with a checkout in %s. Try:
   cd %s && git commit --allow-empty -m "nothing changes" && git push
   edit environments/production/xuangong-app.yaml, commit, push, and watch: %s status production
+  tail -f %s
 End it with:
   kill %d; %s down --dir %s`,
 		d.Dir, d.kubefile, d.ControlPlane, namespace, d.Tether, environment, d.Tether, environment,
-		d.repo.bare, d.repo.work, d.repo.work, d.Tether, d.agent.Process.Pid, d.ControlPlane, d.clusterDir())
+		d.repo.bare, d.repo.work, d.repo.work, d.Tether, d.agentLog(), d.agent.Process.Pid, d.ControlPlane, d.clusterDir())
 }
 
 func (d *demo) tearDown() error {

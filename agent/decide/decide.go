@@ -1,0 +1,386 @@
+// Package decide says what is to be done about each release, when and in which order.
+//
+// It is pure: it does not know git, the cluster or the clock, and reads and writes
+// nothing. Every reason to hold or to go on is an input.
+package decide
+
+import (
+	"fmt"
+	"slices"
+
+	"helm.sh/helm/v3/pkg/release"
+
+	"github.com/xetys/tether/apply/record"
+)
+
+// State is all that a decision about one release depends on.
+type State struct {
+	// Environment is ours.
+	Environment string
+	// Listed says whether environment.yaml names the release.
+	Listed bool
+	// Want is the input digest that git asks for; empty if not Listed.
+	Want string
+	// History is the release's records.
+	History record.History
+	// Runs says that objects of the release are there, though no record tells of it.
+	Runs bool
+	// OnFailure is rollback or hold.
+	OnFailure string
+	// Retries is how often a rollout that failed is tried again by itself, before OnFailure
+	// counts.
+	Retries int
+	// Drifted says that the cluster differs from the current record.
+	Drifted bool
+	// Correct says whether drift is to be put back, or only reported.
+	Correct bool
+	// Retry says that somebody asked for a failed digest to be tried again.
+	Retry bool
+	// Paused says who paused the release until when; empty if nobody did.
+	Paused string
+	// Closed says that no deploy window is open; empty if one is.
+	Closed string
+	// Aborted says which release of an atomic environment failed, and AbortedCommit
+	// at which commit: what that commit changed goes back.
+	Aborted, AbortedCommit string
+	// Blocked says which releases it depends on are not what git asks for, where that
+	// keeps it from going on with what was begun.
+	Blocked string
+	// Kept says why nothing new may be begun; see Keep.
+	Kept string
+	// Busy says that helm is in the middle of a rollout of its own; empty if it is not.
+	Busy string
+	// Barred says why the API server would not take the way back from a failure; empty
+	// if it would, or was not asked.
+	Barred string
+	// Taker names another environment that lists the release at the same commit, when
+	// this one does not: it takes the release over, and nothing is removed.
+	Taker string
+	// Given says that the environment which owns the release gave it up at the same
+	// commit, so that this one may take it over.
+	Given bool
+}
+
+// Keep makes it the state of a release for which nothing new may be begun: what
+// the newest record asked for stays in force.
+func (s State) Keep(why string) State {
+	listed := s.Listed
+	s.Kept, s.Listed, s.Retry, s.Want = why, true, false, ""
+	last, current := s.History.Last(), s.History.Current()
+	switch {
+	case last == nil || !last.Ours() || last.Status == release.StatusUninstalled:
+	case last.Status == release.StatusUninstalling:
+		s.Listed = listed // what was begun is ended, unless it is wanted again
+	case current == nil && s.History.Ran(): // the record of what runs is gone
+	case last.Outcome != record.Abandoned:
+		s.Want = last.Digest
+	case current != nil:
+		s.Want = current.Digest
+	}
+	return s
+}
+
+// Act is what is to be done about a release.
+type Act string
+
+// The acts.
+const (
+	None      Act = "none"
+	Install   Act = "install"
+	Upgrade   Act = "upgrade"
+	Rollback  Act = "rollback"
+	Resume    Act = "resume" // go on with the rollout that the newest record intended
+	Repair    Act = "repair" // put drift back
+	Uninstall Act = "uninstall"
+	Hold      Act = "hold" // do nothing, and say why
+)
+
+// Decision is what is to be done about a release, and why.
+type Decision struct {
+	Act Act
+	// To is the record whose manifest is applied again: always for Rollback, and for an
+	// Upgrade to inputs that ran before.
+	To *record.Record
+	// Reason is a sentence for people; stable for the same state.
+	Reason string
+	// Behind says that the cluster is not what git asks for, and stays so.
+	Behind bool
+}
+
+// rules are asked in order; the first that has an answer wins.
+var rules = []func(State) *Decision{
+	leaveForeign,
+	beginNothing,
+	uninstallUnlisted,
+	abort,
+	resumeInterrupted,
+	retryFailed,
+	goBackAfterFailure,
+	quarantine,
+	keepCurrent,
+	rollBackToGood,
+	installNew,
+}
+
+// Decide says what is to be done about a release. It is pure.
+func Decide(s State) Decision {
+	d := decide(s)
+	if s.Barred != "" && d.Behind && (d.Act == Rollback || d.Act == Resume) {
+		d = Decision{Act: Hold, Behind: true, Reason: "it can't go back: " + s.Barred}
+	}
+	switch {
+	case s.Busy != "" && d.Acts():
+		return Decision{Act: Hold, Behind: true, Reason: s.Busy}
+	case s.Paused != "" && d.Act == Repair:
+		return Decision{Act: None, Behind: d.Behind, Reason: s.Paused}
+	case s.Paused != "" && d.Act != None:
+		return Decision{Act: Hold, Behind: true, Reason: s.Paused}
+	case s.Aborted != "" && d.Reason == s.Aborted:
+		return d
+	case s.Aborted != "" && (d.begins() || d.Act == Rollback && d.To.Commit == s.AbortedCommit):
+		return s.held(s.Aborted)
+	case s.Closed != "" && d.begins():
+		return s.held(s.Closed)
+	}
+	return d
+}
+
+// Changes reports whether the decision is a new rollout, as opposed to keeping what is
+// there.
+func (d Decision) Changes() bool {
+	switch d.Act {
+	case Install, Upgrade, Rollback, Resume, Uninstall:
+		return true
+	}
+	return false
+}
+
+// Acts reports whether there is anything to be done.
+func (d Decision) Acts() bool { return d.Act != None && d.Act != Hold }
+
+// begins reports whether the decision changes what runs to what never ran.
+func (d Decision) begins() bool { return d.Act == Install || d.Act == Upgrade || d.Act == Uninstall }
+
+// held decides on a release that is not to change now: drift is still put back,
+// and what was begun is ended.
+func (s State) held(why string) Decision {
+	aborted := s.Aborted != ""
+	s.Aborted = ""
+	d := decide(s.Keep(why))
+	stuck := aborted && failedToGoBack(s.History) // forward again would begin a circle
+	if d.Act == None || d.Act == Hold || stuck && d.Act == Rollback && d.To.Commit == s.AbortedCommit {
+		return Decision{Act: Hold, Behind: true, Reason: why}
+	}
+	d.Behind = true
+	return d
+}
+
+func decide(s State) Decision {
+	for _, rule := range rules {
+		if d := rule(s); d != nil {
+			return *d
+		}
+	}
+	return Decision{Act: Upgrade, Reason: "its inputs changed"}
+}
+
+// leaveForeign keeps away from a release that another environment owns.
+func leaveForeign(s State) *Decision {
+	last := s.History.Last()
+	if last == nil || last.Environment == "" || last.Environment == s.Environment || last.Status == release.StatusUninstalled {
+		return nil
+	}
+	switch {
+	case !s.Listed:
+		return &Decision{Act: None}
+	case s.Given && s.Kept == "":
+		return &Decision{Act: Upgrade, Reason: fmt.Sprintf("environment %s gave it up", last.Environment)}
+	}
+	return &Decision{Act: Hold, Behind: true, Reason: fmt.Sprintf("release %s/%s belongs to environment %s: take it out of environments/%s in the same commit, or rename it in one of the two",
+		last.Namespace, last.Name, last.Environment, last.Environment)}
+}
+
+// beginNothing holds what would be the first to begin where nothing new may.
+func beginNothing(s State) *Decision {
+	if s.Kept == "" || s.Want != "" || !s.Listed {
+		return nil
+	}
+	return &Decision{Act: Hold, Behind: true, Reason: s.Kept}
+}
+
+// uninstallUnlisted removes what environment.yaml no longer names.
+func uninstallUnlisted(s State) *Decision {
+	if s.Listed {
+		return nil
+	}
+	if len(s.History.Intended()) == 0 {
+		return &Decision{Act: None, Reason: s.orphaned()}
+	}
+	if s.Taker != "" {
+		return &Decision{Act: None, Reason: fmt.Sprintf("environment %s lists it now, and takes it over", s.Taker)}
+	}
+	if last := s.History.Last(); last.Outcome == record.Stuck && !s.Retry {
+		return &Decision{Act: Hold, Behind: true, Reason: "its uninstall failed, and is tried again when asked for"}
+	}
+	return &Decision{Act: Uninstall, Reason: "environment.yaml no longer lists it"}
+}
+
+// orphaned says of an unlisted release without records that objects of it are there; empty
+// if none are. Which objects it had nobody knows, so none is deleted.
+func (s State) orphaned() string {
+	if !s.Runs || s.History.Last() != nil {
+		return ""
+	}
+	return "environment.yaml no longer lists it, and its records are gone: its objects stay until somebody deletes them, or lists it once more and then takes it out"
+}
+
+// abort takes back what a commit changed of which another release failed, in an
+// atomic environment.
+func abort(s State) *Decision {
+	last, current := s.History.Last(), s.History.Current()
+	if s.Aborted == "" || last == nil || last.Commit != s.AbortedCommit || !last.Ours() || last.Outcome == record.Failed {
+		return nil
+	}
+	before := s.History.GoodWithout(s.AbortedCommit)
+	switch {
+	case before != nil && last == current && last.Digest == before.Digest:
+		return nil // it went back already
+	case before != nil:
+		return &Decision{Act: Rollback, To: before, Behind: true, Reason: s.Aborted}
+	case last.Status == release.StatusUninstalled:
+		return nil
+	}
+	return &Decision{Act: Uninstall, Behind: true, Reason: s.Aborted}
+}
+
+// resumeInterrupted goes on with a rollout of the wanted digest, or with a way
+// back from it, that was cut off. A record is never a lock: whatever else is
+// pending is passed over, and what it wrote is in the inventory.
+func resumeInterrupted(s State) *Decision {
+	p := s.History.Pending()
+	if p == nil || !p.Ours() {
+		return nil
+	}
+	if current := s.History.Current(); s.Blocked != "" && p.Action != record.Rollback && current != nil && current.Ours() {
+		return &Decision{Act: Rollback, To: current, Behind: true, Reason: fmt.Sprintf("revision %d can't be gone on with: %s", p.Revision, s.Blocked)}
+	}
+	reason := fmt.Sprintf("the %s to revision %d was interrupted", p.Action, p.Revision)
+	switch {
+	case p.Digest == s.Want:
+		return &Decision{Act: Resume, Reason: reason}
+	case p.Action == record.Rollback && s.History.FailedWith(s.Want) != nil:
+		return &Decision{Act: Resume, Reason: reason, Behind: true}
+	}
+	return nil
+}
+
+// retryFailed tries a rollout that failed again, as often as the release says.
+func retryFailed(s State) *Decision {
+	tries := 0
+	for _, r := range slices.Backward(s.History) {
+		if r.Damage != "" {
+			continue // it says nothing
+		}
+		if r.Outcome != record.Failed || r.Digest != s.Want || r.Action == record.Rollback {
+			break
+		}
+		tries++
+	}
+	if tries == 0 || tries > s.Retries || s.Kept != "" || s.Aborted != "" {
+		return nil
+	}
+	act := Upgrade
+	if s.History.Current() == nil && !s.History.Ran() {
+		act = Install
+	}
+	return &Decision{Act: act, Reason: fmt.Sprintf("revision %d failed, and is tried again (%d of %d)", s.History.Last().Revision, tries, s.Retries)}
+}
+
+// goBackAfterFailure returns to what last worked when the newest rollout failed.
+func goBackAfterFailure(s State) *Decision {
+	last, current := s.History.Last(), s.History.Current()
+	if last == nil || current == nil || last.Outcome != record.Failed || s.OnFailure != "rollback" || s.Retry {
+		return nil
+	}
+	if !current.Ours() || last.Digest != s.Want {
+		return nil
+	}
+	if failedToGoBack(s.History) && last.Digest == current.Digest {
+		return nil // the way back to it is what failed: another try would fail as well
+	}
+	return &Decision{Act: Rollback, To: current, Behind: true, Reason: fmt.Sprintf("revision %d failed", last.Revision)}
+}
+
+// failedToGoBack reports whether the newest rollout was a way back, and failed.
+func failedToGoBack(h record.History) bool {
+	last := h.Last()
+	return last != nil && last.Action == record.Rollback && last.Outcome == record.Failed
+}
+
+// quarantine does not try failed inputs again.
+func quarantine(s State) *Decision {
+	failed := s.History.FailedWith(s.Want)
+	if failed == nil || s.Retry {
+		return nil
+	}
+	reason := fmt.Sprintf("revision %d failed with the same inputs (commit %.7s): it is not tried again until they change",
+		failed.Revision, failed.Commit)
+	if s.Kept != "" {
+		reason = s.Kept + "; " + reason // what keeps it may be mended by somebody
+	}
+	if last, current := s.History.Last(), s.History.Current(); last.Outcome != record.Failed && last != current && current != nil && current.Ours() {
+		return &Decision{Act: Rollback, To: current, Behind: true, Reason: fmt.Sprintf("revision %d was given up; %s", last.Revision, reason)}
+	}
+	if s.Drifted && s.Corrects() {
+		return &Decision{Act: Repair, Behind: true, Reason: "the cluster drifted; " + reason}
+	}
+	return &Decision{Act: Hold, Behind: true, Reason: reason}
+}
+
+// Corrects reports whether drift is put back: where it is asked for, and the cluster was
+// left with what ran well. What failed and is live is left to people.
+func (s State) Corrects() bool {
+	current := s.History.Current()
+	return s.Correct && current != nil && current.Ours() && current == s.History.Settled()
+}
+
+// keepCurrent leaves a release alone that is what git asks for, but for drift.
+func keepCurrent(s State) *Decision {
+	current, last := s.History.Current(), s.History.Last()
+	if current == nil || current.Digest != s.Want || current.Outcome != record.Good {
+		return nil
+	}
+	switch {
+	case last != current:
+		return &Decision{Act: Rollback, To: current, Reason: fmt.Sprintf("revision %d was given up", last.Revision)}
+	case s.Drifted && s.Correct:
+		return &Decision{Act: Repair, Reason: "the cluster drifted from it"}
+	}
+	return &Decision{Act: None}
+}
+
+// rollBackToGood recognises what ran well before, however git came back to it. Inputs
+// that first ran before those that run now are gone back to; inputs that first ran after
+// them, as with the revert of a revert, are gone forward to again.
+func rollBackToGood(s State) *Decision {
+	good, current := s.History.GoodWith(s.Want), s.History.Current()
+	if good == nil {
+		return nil
+	}
+	if current != nil && current.Ours() && s.History.First(s.Want) > s.History.First(current.Digest) {
+		return &Decision{Act: Upgrade, To: good, Reason: fmt.Sprintf("its inputs are those of revision %d again, which is newer than what runs", good.Revision)}
+	}
+	return &Decision{Act: Rollback, To: good, Reason: fmt.Sprintf("its inputs are those of revision %d again", good.Revision)}
+}
+
+// installNew is for what was never there, or never became healthy. What runs although the
+// record of it was deleted, or is damaged, is not installed a second time: its hooks ran.
+func installNew(s State) *Decision {
+	switch {
+	case s.History.Current() != nil:
+		return nil
+	case s.History.Ran() || s.Runs && s.History.Last() == nil:
+		return &Decision{Act: Upgrade, Reason: "it runs, and the record of it is gone"}
+	}
+	return &Decision{Act: Install, Reason: "it is not installed"}
+}

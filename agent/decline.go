@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/report"
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/record"
+)
+
+// healthy reports whether all objects are healthy, and why not.
+func healthy(all []apply.Health) (bool, string) {
+	how, why := conditionOf(all)
+	return how == ledger.Well, why
+}
+
+// conditionOf is how a release does by its objects, and the object that says so: one that
+// is wrong before one that is in progress.
+func conditionOf(all []apply.Health) (how ledger.Condition, why string) {
+	how = ledger.Well
+	for _, h := range all {
+		one := ledger.Sick
+		switch h.State {
+		case apply.Healthy:
+			continue
+		case apply.Progressing:
+			one = ledger.Slow
+		case apply.Unknown:
+			one = ledger.Unsure
+		}
+		if how == ledger.Well || one == ledger.Sick && how != ledger.Sick {
+			how, why = one, h.ID.String()+": "+h.Reason
+		}
+	}
+	return how, why
+}
+
+// observe looks how a release does now, and takes it down if that is another than its
+// rollout came to: the reporter tells it once it has lasted. It changes no verdict.
+func (e *environment) observe(key releaseKey, h *held) (bool, string) {
+	how, why := conditionOf(e.cluster.Health(h.lasting))
+	r := e.ledger.Release(key.namespace, key.name)
+	history, now := e.historyOf(key), e.agent.opts.Now()
+	last := history.Last()
+	if r == nil || last == nil || history.Pending() != nil {
+		return how == ledger.Well, why // its rollout comes to a verdict, which says it
+	}
+	if declines(r, last) {
+		d := r.Decline
+		next, turned := d.Next(how, now, e.agent.opts.UnhealthyAfter)
+		if r.Decline = next; turned && next != nil {
+			e.turns = append(e.turns, report.Turn{Namespace: key.namespace, Release: key.name, Since: next.Since, Reason: why})
+		} else if turned {
+			e.turns = append(e.turns, report.Turn{Namespace: key.namespace, Release: key.name, Since: d.Since, Recovered: d.Mended})
+		}
+	} else {
+		r.Decline = nil
+	}
+	r.Seen, r.Healthy = last.Revision, how == ledger.Well
+	return r.Healthy, why
+}
+
+// declines reports whether a release that is not healthy is news: it was, since its last
+// rollout ended. A rollout that failed was told by its verdict.
+func declines(r *ledger.Release, last *record.Record) bool {
+	switch {
+	case last.Outcome != record.Failed, r.Healthy && r.Seen == last.Revision:
+		return true
+	}
+	d := r.Decline
+	return d != nil && (d.Told || d.Since.After(last.Updated()) && r.Seen == last.Revision)
+}
+
+// tellTurns puts what observe took down into the ledger, to be told.
+func (e *environment) tellTurns() (told bool) {
+	told = len(e.turns) > 0
+	e.reporter.Health(e.ledger, e.turns)
+	e.turns = nil
+	return told
+}
+
+// mind looks how those releases do that nothing is being done about, while a commit is
+// carried out, which may take long.
+func (e *environment) mind(ctx context.Context, a *active) error {
+	news := false
+	for _, j := range a.jobs {
+		h, r := e.heldOf(j.key), e.ledger.Release(j.key.namespace, j.key.name)
+		if h == nil || r == nil || j.acts() && !j.over.Load() {
+			continue
+		}
+		was := r.Healthy
+		ok, why := e.observe(j.key, h)
+		if r.Healthy = ok; !ok {
+			r.Reason = ledger.Shorten(why)
+		} else if !was {
+			r.Reason = ""
+		}
+		e.agent.metrics.Health(e.name, r.Name, r.Healthy, r.Unhealthy())
+		news = news || was != r.Healthy
+	}
+	if e.tellTurns() || news {
+		return e.publishVerdicts(ctx)
+	}
+	return nil
+}
+
+// sooner is the earlier of two moments, of which each may be none.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// nextTelling is when a decline is to be told; zero if none is.
+func (e *environment) nextTelling(now time.Time) time.Time {
+	if e.ledger == nil {
+		return time.Time{}
+	}
+	return e.ledger.NextTelling(now)
+}

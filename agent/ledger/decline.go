@@ -1,0 +1,88 @@
+package ledger
+
+import "time"
+
+// Decline is a time in which a release is not healthy after its rollout. It gives no
+// commit another verdict. It stands in the ledger, so that another process goes on with
+// it, and tells nothing again.
+type Decline struct {
+	Since time.Time `json:"since"`
+	// Told says that it was told.
+	Told bool `json:"told,omitempty"`
+	// Mended is since when the release is healthy again; zero if it is not.
+	Mended time.Time `json:"mended,omitzero"`
+	// Due is when its beginning or its end is told if nothing changes until then; zero if
+	// that was done.
+	Due time.Time `json:"due,omitzero"`
+}
+
+// Condition is how a release does as a whole.
+type Condition int
+
+// The conditions. Unsure says that nobody can see it.
+const (
+	Unsure Condition = iota
+	Well
+	Slow // something is in progress
+	Sick // something is wrong
+)
+
+// slower is how many times longer than what is wrong something may be in progress before
+// it is told: that an autoscaler adds a pod, or a node goes, is no news.
+const slower = 4
+
+// Next returns the decline of a release, nil if there is none, as it is when the release
+// is found in a condition. What is told has lasted for as long as after says: what comes
+// and goes is told once when it comes, and once when it stays away. turned says that it is
+// to be told now.
+func (d *Decline) Next(how Condition, now time.Time, after time.Duration) (next *Decline, turned bool) {
+	switch {
+	case how == Unsure || d == nil && how == Well:
+		return d, false
+	case d == nil:
+		d = &Decline{Since: now.UTC()}
+	}
+	out := *d
+	if how == Well {
+		if out.Mended.IsZero() {
+			out.Mended = now.UTC()
+		}
+		if out.Due = out.Mended.Add(after); now.Before(out.Due) {
+			return &out, false
+		}
+		return nil, out.Told
+	}
+	out.Mended, out.Due = time.Time{}, time.Time{}
+	if out.Told {
+		return &out, false
+	}
+	if how == Slow {
+		after *= slower
+	}
+	if due := out.Since.Add(after); now.Before(due) {
+		out.Due = due
+		return &out, false
+	}
+	out.Told = true
+	return &out, true
+}
+
+// Unhealthy is since when the release has not been healthy after its rollout; zero if it
+// is.
+func (r *Release) Unhealthy() time.Time {
+	if r.Decline == nil || !r.Decline.Mended.IsZero() {
+		return time.Time{}
+	}
+	return r.Decline.Since
+}
+
+// NextTelling is when the next decline is to be told after a moment; zero if none is.
+func (l *Ledger) NextTelling(now time.Time) time.Time {
+	var next time.Time
+	for _, r := range l.Releases {
+		if d := r.Decline; d != nil && d.Due.After(now) && (next.IsZero() || d.Due.Before(next)) {
+			next = d.Due
+		}
+	}
+	return next
+}

@@ -1,0 +1,64 @@
+package ledger
+
+import (
+	"slices"
+	"strings"
+)
+
+// Behind is a release that is not what git asks for, and stays so.
+type Behind struct{ Namespace, Name, Reason string }
+
+// Judge draws the verdict of an entry that has been carried out as far as it can be,
+// from what became of its releases and what holds others. An empty verdict leaves the
+// entry's as it is.
+func Judge(e *Entry, behind []Behind) (Verdict, string) {
+	var failed, back, held []string
+	acted := false
+	for _, o := range e.Releases {
+		text := o.Name + ": " + o.Reason
+		switch Verdict(o.Outcome) {
+		case Failed:
+			failed = append(failed, text)
+		case RolledBack:
+			back = append(back, text)
+		case Held:
+			held = append(held, text)
+		}
+		acted = acted || o.Tells()
+	}
+	for _, b := range behind {
+		told := func(o Outcome) bool { return o.of(Outcome{Namespace: b.Namespace, Name: b.Name}) && o.Tells() }
+		if !slices.ContainsFunc(e.Releases, told) {
+			held = append(held, b.Name+": "+b.Reason)
+		}
+	}
+	switch {
+	case len(failed) > 0:
+		return Failed, strings.Join(slices.Concat(failed, back, held), "; ")
+	case len(back) > 0:
+		return RolledBack, strings.Join(slices.Concat(back, held), "; ")
+	case len(held) > 0:
+		return Held, strings.Join(held, "; ")
+	case e.Verdict.Stands():
+		return "", ""
+	case acted:
+		return Applied, e.Trigger
+	}
+	return NoOp, "no release's inputs changed"
+}
+
+// Close draws the verdict of an entry that is not the newest any more and whose rollouts
+// have ended: what it did not come to is superseded.
+func Close(e *Entry, head *Entry) (Verdict, string) {
+	v, why := Judge(e, nil)
+	complete := true
+	for key := range e.Wants {
+		namespace, name, _ := strings.Cut(key, "/")
+		o := e.Outcome(namespace, name)
+		complete = complete && o != nil && o.Tells()
+	}
+	if v == Failed || v == RolledBack || v == Applied && complete {
+		return v, why
+	}
+	return Superseded, "superseded by " + head.Commit.Commit[:min(7, len(head.Commit.Commit))]
+}

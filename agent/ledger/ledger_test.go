@@ -1,0 +1,178 @@
+package ledger
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/source"
+)
+
+var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+func commits(names ...string) []source.Commit {
+	var out []source.Commit
+	for _, n := range names {
+		out = append(out, source.Commit{SHA: strings.Repeat(n, 40), Subject: "Commit " + n})
+	}
+	return out
+}
+
+// lines prints a ledger as "commit verdict reason", oldest first.
+func lines(l *Ledger) string {
+	var out []string
+	for _, e := range l.Entries {
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%.1s %s %s", e.Commit.Commit, e.Verdict, e.Reason)))
+	}
+	return strings.Join(out, "\n")
+}
+
+func TestWhatChartsWereResolvedTo(t *testing.T) {
+	pin := func(resolved string) []render.Pin { return []render.Pin{{Resolved: resolved}} }
+	l := Ledger{Entries: []Entry{{Commit: Commit{Commit: "a"}, Charts: pin("1")}, {Commit: Commit{Commit: "b"}, Charts: pin("2")}, {Commit: Commit{Commit: "a"}}}}
+	for commit, want := range map[string]string{"a": "[2] [1]", "b": "[1] [2]", "c": "[1 2] []"} {
+		others, own := l.Pins(commit)
+		if have := fmt.Sprint(resolved(others), resolved(own)); have != want {
+			t.Errorf("commit %s: %s, not %s", commit, have, want)
+		}
+	}
+}
+
+func resolved(pins []render.Pin) []string {
+	var out []string
+	for _, p := range pins {
+		out = append(out, p.Resolved)
+	}
+	return out
+}
+
+func TestLedger(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		do   func(*Ledger)
+		want string
+	}{
+		"a new head is pending": {func(l *Ledger) { l.Arrive(commits("a"), noon) }, "a pending"},
+		"the same head again changes nothing": {func(l *Ledger) {
+			l.Arrive(commits("a"), noon)
+			l.Head().Conclude(Applied, "", noon)
+			l.Arrive(commits("a"), noon)
+		}, "a applied"},
+		"commits that came together are superseded by the last": {func(l *Ledger) {
+			l.Arrive(commits("a", "b", "c"), noon)
+		}, "a superseded superseded by ccccccc\nb superseded superseded by ccccccc\nc pending"},
+		"a head that was under way is superseded": {func(l *Ledger) {
+			l.Arrive(commits("a"), noon)
+			l.Head().Conclude(Progressing, "", noon)
+			l.Arrive(commits("b"), noon)
+		}, "a superseded superseded by bbbbbbb\nb pending"},
+		"a head that was held is superseded": {func(l *Ledger) {
+			l.Arrive(commits("a"), noon)
+			l.Head().Conclude(Held, "paused", noon)
+			l.Arrive(commits("b"), noon)
+		}, "a superseded superseded by bbbbbbb\nb pending"},
+		"a verdict that was given stays when a newer head comes": {func(l *Ledger) {
+			l.Arrive(commits("a"), noon)
+			l.Head().Conclude(Failed, "why", noon)
+			l.Arrive(commits("b"), noon)
+		}, "a failed why\nb pending"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			l := &Ledger{}
+			c.do(l)
+			if have := lines(l); have != c.want {
+				t.Errorf("have\n%s\nwant\n%s", have, c.want)
+			}
+		})
+	}
+}
+
+func TestALedgerIsBounded(t *testing.T) {
+	l := &Ledger{Environment: "production"}
+	for i := range 3 * maxEntries {
+		l.Arrive([]source.Commit{{SHA: fmt.Sprintf("%040d", i), Subject: strings.Repeat("long ", 2000)}}, noon)
+	}
+	if n := len(l.Entries); n != maxEntries {
+		t.Errorf("%d entries", n)
+	}
+	text, err := l.Text()
+	if err != nil || len(text) > maxBytes {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+	again, err := Parse(text)
+	if err != nil || again.Head().Commit.Commit != fmt.Sprintf("%040d", 3*maxEntries-1) {
+		t.Errorf("the newest entry is lost: %v", err)
+	}
+	if _, err := Parse("{"); err == nil {
+		t.Errorf("a damaged ledger: %v", err)
+	}
+}
+
+func TestTheVerdictOfACommit(t *testing.T) {
+	outcome := func(name string, action, verdict Verdict, reason string) Outcome {
+		return Outcome{Name: name, Action: string(action), Outcome: string(verdict), Reason: reason}
+	}
+	for sentence, c := range map[string]struct {
+		head   Entry
+		behind []Behind
+		want   Verdict
+		reason string
+	}{
+		"nothing to do is no-op":                                {Entry{}, nil, NoOp, "no release's inputs changed"},
+		"all that was done was good":                            {Entry{Releases: []Outcome{outcome("a", "upgrade", Applied, "")}}, nil, Applied, ""},
+		"one that failed fails it":                              {Entry{Releases: []Outcome{outcome("a", "upgrade", Applied, ""), outcome("b", "upgrade", Failed, "crash")}}, nil, Failed, "b: crash"},
+		"one that went back":                                    {Entry{Releases: []Outcome{outcome("b", "upgrade", RolledBack, "crash")}}, nil, RolledBack, "b: crash"},
+		"a failure counts before what went back and what waits": {Entry{Releases: []Outcome{outcome("a", "upgrade", RolledBack, "x"), outcome("b", "upgrade", Failed, "y"), outcome("c", "upgrade", Held, "z")}}, nil, Failed, "b: y; a: x; c: z"},
+		"a drift that was put back is no deploy":                {Entry{Releases: []Outcome{outcome("a", Verdict(Repair), Applied, "")}}, nil, NoOp, "no release's inputs changed"},
+		"what was given stays":                                  {Entry{Verdict: Applied}, nil, "", ""},
+		"what was refused may be accepted":                      {Entry{Verdict: Refused, Releases: []Outcome{outcome("a", "upgrade", Applied, "")}}, nil, Applied, ""},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			if c.head.Verdict == "" {
+				c.head.Verdict = Pending
+			}
+			have, reason := Judge(&c.head, c.behind)
+			if have != c.want || reason != c.reason {
+				t.Errorf("%s: %s; want %s: %s", have, reason, c.want, c.reason)
+			}
+		})
+	}
+}
+
+func TestSecondsBehindCountFromTheOldestCommitThatIsNotLive(t *testing.T) {
+	l := &Ledger{}
+	for i, v := range []Verdict{Applied, Superseded, Failed} {
+		l.Arrive(commits(fmt.Sprint(i)), noon.Add(time.Duration(i)*time.Minute))
+		l.Head().Conclude(v, "", noon)
+	}
+	if s := l.SecondsBehind(noon.Add(10 * time.Minute)); s != 9*60 {
+		t.Errorf("%d seconds behind", s)
+	}
+	l.Head().Conclude(Applied, "", noon)
+	if s := l.SecondsBehind(noon.Add(10 * time.Minute)); s != 0 {
+		t.Errorf("%d seconds behind", s)
+	}
+}
+
+// Whatever a repository has a reason quote, the ledger can be written.
+func TestALongReasonIsCutOff(t *testing.T) {
+	l := &Ledger{}
+	long := strings.Repeat("<ä", 500_000)
+	for i := range maxEntries {
+		l.Arrive([]source.Commit{{SHA: fmt.Sprintf("%040d", i)}}, noon)
+		l.Head().Merge(Outcome{Name: "web", Outcome: string(Failed), Reason: long})
+		l.Head().Conclude(Refused, long, noon)
+		l.Head().Conclude(Refused, long, noon.Add(time.Hour))
+	}
+	text, err := l.Text()
+	if err != nil || len(text) > maxBytes {
+		t.Errorf("%d bytes: %v", len(text), err)
+	}
+	if at := l.Head().Finished; at == nil || !at.Equal(noon) {
+		t.Errorf("the same reason again is told as another one, at %v", at)
+	}
+	if _, err := Parse(text); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,105 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/xetys/tether/agent/ledger"
+)
+
+// once looks until the head has a verdict, and returns an error if it is not a
+// good one. It holds the environment's Lease meanwhile: of two that run at once, one
+// waits for the other.
+func (e *environment) once(ctx context.Context) error {
+	holder, err := e.cluster.LeaseHolder(ctx, e.agent.opts.Namespace, ledger.Name(e.name), e.agent.opts.Now())
+	if err != nil {
+		return fmt.Errorf("environment %s: %w", e.name, err)
+	}
+	if holder != "" && holder != e.agent.opts.Identity {
+		return fmt.Errorf("environment %s: %s leads it: stop that agent first, or leave it the work", e.name, holder)
+	}
+	if err := e.cluster.EnsureHome(ctx, e.agent.opts.Namespace); err != nil {
+		return fmt.Errorf("environment %s: %w", e.name, err)
+	}
+	ended := fmt.Errorf("environment %s: interrupted; another run goes on with it", e.name)
+	led := false
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go e.giveUpLease(ctx, stop)
+	if err := e.term(ctx, func(ctx context.Context) {
+		led = true
+		ended = e.lookOnce(ctx)
+		e.settled()
+	}); err != nil {
+		return err
+	}
+	if err := e.lease.trouble(); err != nil && !led {
+		return err
+	}
+	return ended
+}
+
+// giveUpLease calls stop once the Lease could not be had for as long as one lasts: who
+// looks once must not wait for ever for a permission.
+func (e *environment) giveUpLease(ctx context.Context, stop func()) {
+	ticks := time.NewTicker(retryPeriod)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+			if e.lease.trouble() != nil {
+				stop()
+				return
+			}
+		}
+	}
+}
+
+func (e *environment) lookOnce(ctx context.Context) error {
+	var retry backoff
+	const tries = 4
+	for try := 1; ; try++ {
+		err := e.look(ctx)
+		if a := e.underWay(); err == nil && a != nil {
+			<-a.done
+			err = e.look(ctx)
+		}
+		switch {
+		case err == nil || errors.Is(err, errRefused):
+			return e.verdict()
+		case errors.Is(err, errInterrupted):
+			continue
+		case ctx.Err() != nil:
+			return fmt.Errorf("environment %s: interrupted; another run goes on with it", e.name)
+		case try >= tries:
+			return fmt.Errorf("environment %s: %w", e.name, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(retry.next()):
+		}
+	}
+}
+
+// VerdictError says that an environment is not what git asks for.
+type VerdictError struct {
+	Environment string
+	ledger.Entry
+}
+
+// Error says which commit got which verdict, and why.
+func (v *VerdictError) Error() string {
+	return fmt.Sprintf("environment %s: %s at %.7s: %s", v.Environment, v.Verdict, v.Commit.Commit, v.Reason)
+}
+
+func (e *environment) verdict() error {
+	head := e.ledger.Head()
+	if head == nil || head.Verdict == ledger.Applied || head.Verdict == ledger.NoOp {
+		return nil
+	}
+	return &VerdictError{Environment: e.name, Entry: *head}
+}

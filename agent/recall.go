@@ -1,0 +1,82 @@
+package agent
+
+import (
+	"fmt"
+
+	"helm.sh/helm/v3/pkg/release"
+
+	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/apply/record"
+)
+
+// recall enters what records tell of the commits that have no verdict yet. A process that
+// ended after it concluded a record, and before it stored the ledger, left the outcome of
+// that rollout in the record alone.
+func (e *environment) recall(jobs []*job) {
+	for _, entry := range append(e.ledger.Open(), e.ledger.Head()) {
+		for _, j := range jobs {
+			want, begun := entry.Wants[j.key.String()]
+			if known := entry.Outcome(j.key.namespace, j.key.name); !begun || known != nil && known.Tells() {
+				continue
+			}
+			o := concluded(e.historyOf(j.key), entry.Commit.Commit, want)
+			if o == nil || o.Revision <= e.ledger.Told(entry, j.key.namespace, j.key.name) {
+				continue
+			}
+			o.Name, o.Namespace = j.key.name, j.key.namespace
+			o.Undoes = undone(e.historyOf(j.key), *o)
+			entry.Merge(*o)
+		}
+	}
+}
+
+// concluded returns what a release's records tell of what a commit asked for: an input
+// digest, as an entry keeps it, or the release's removal if that is empty. It returns nil
+// if there was no such rollout, or it has not ended.
+func concluded(h record.History, commit, want string) *ledger.Outcome {
+	if want == "" {
+		return uninstalled(h.Last())
+	}
+	r := h.For(commit)
+	if r == nil {
+		return nil
+	}
+	o := &ledger.Outcome{Action: string(r.Action), Revision: r.Revision}
+	switch {
+	case r.Outcome == record.Failed:
+		o.Outcome, o.Reason = string(ledger.Failed), r.Description()
+	case r.Outcome != record.Good:
+		return nil
+	case ledger.ShortDigest(r.Digest) == want:
+		o.Outcome = string(ledger.Applied)
+	default:
+		o.Outcome, o.Reason = string(ledger.RolledBack), rolledBack(h.FailedFor(commit), r.Revision)
+	}
+	return o
+}
+
+func uninstalled(last *record.Record) *ledger.Outcome {
+	if last == nil {
+		return nil
+	}
+	o := &ledger.Outcome{Action: string(decide.Uninstall), Revision: last.Revision}
+	switch {
+	case last.Status == release.StatusUninstalled:
+		o.Outcome = string(ledger.Applied)
+	case last.Outcome == record.Stuck:
+		o.Outcome, o.Reason = string(ledger.Failed), last.Description()
+	default:
+		return nil
+	}
+	return o
+}
+
+// rolledBack is the reason of a rollout that failed and went back.
+func rolledBack(failed *record.Record, revision int) string {
+	back := fmt.Sprintf("rolled back (revision %d)", revision)
+	if failed == nil {
+		return back
+	}
+	return failed.Description() + "; " + back
+}

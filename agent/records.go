@@ -1,0 +1,209 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+
+	"helm.sh/helm/v3/pkg/release"
+
+	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// readHistories reads the records of all namespaces that the environment has
+// to do with, each once, until somebody else writes one there. While a commit is carried
+// out, what is known stays: its rollouts go by that, and what others wrote is read then.
+func (e *environment) readHistories(ctx context.Context, l *loaded) error {
+	namespaces := map[string]bool{}
+	for _, t := range l.targets {
+		namespaces[t.spec.Namespace] = true
+	}
+	for _, r := range e.ledger.Releases {
+		namespaces[r.Namespace] = true
+	}
+	for ns := range namespaces {
+		if e.known(ns) || e.watched[ns] && e.underWay() != nil {
+			continue
+		}
+		e.watchRecords(ctx, ns)
+		e.mu.Lock()
+		e.scopes[ns] = true // what changes from now on is read again
+		e.mu.Unlock()
+		found, err := e.cluster.Records.List(ctx, ns)
+		if err != nil {
+			e.unread(ns)
+			return err
+		}
+		e.mu.Lock()
+		maps.DeleteFunc(e.histories, func(key releaseKey, _ record.History) bool { return key.namespace == ns })
+		for name, h := range found {
+			e.histories[releaseKey{ns, name}] = h
+		}
+		e.mu.Unlock()
+		for name, h := range found {
+			e.tellDamage(ctx, name, h)
+		}
+		if err := e.findRemains(ctx, l, ns); err != nil {
+			e.unread(ns)
+			return err
+		}
+	}
+	return nil
+}
+
+// findRemains finds what is there of releases whose records were deleted, or can't be read:
+// what is to be done once only, before their first objects, is done, and what of them is no
+// longer wanted is to go.
+func (e *environment) findRemains(ctx context.Context, l *loaded, namespace string) error {
+	unknown := map[releaseKey]bool{}
+	consider := func(key releaseKey) {
+		if key.namespace == namespace && unrecorded(e.historyOf(key)) {
+			unknown[key] = true
+		}
+	}
+	for _, t := range l.targets {
+		consider(releaseKey{t.spec.Namespace, t.spec.Name})
+	}
+	for _, r := range e.ledger.Releases {
+		consider(releaseKey{r.Namespace, r.Name})
+	}
+	maps.DeleteFunc(e.remains, func(key releaseKey, _ []manifest.Object) bool { return key.namespace == namespace })
+	if len(unknown) == 0 {
+		return nil
+	}
+	remains, err := e.cluster.Remains(ctx, namespace)
+	for key := range unknown {
+		if objects := remains[key.name]; len(objects) > 0 {
+			e.remains[key] = objects
+		}
+	}
+	return err
+}
+
+// unrecorded reports whether a release may run without a record of what runs.
+func unrecorded(h record.History) bool {
+	last := h.Last()
+	switch {
+	case h.Current() != nil || last != nil && last.Status == release.StatusUninstalling:
+		return false
+	case last == nil:
+		return true
+	}
+	return h.Ran() || len(h.Damaged()) > 0 && last.Status != release.StatusUninstalled
+}
+
+// remainsOf returns what is there of a release that no record tells of.
+func (e *environment) remainsOf(key releaseKey) []manifest.Object {
+	if !unrecorded(e.historyOf(key)) {
+		return nil
+	}
+	return e.remains[key]
+}
+
+func (e *environment) known(namespace string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.scopes[namespace]
+}
+
+// watchRecords has a namespace's records read again when somebody else writes or deletes
+// one.
+func (e *environment) watchRecords(ctx context.Context, namespace string) {
+	e.mu.Lock()
+	watched := e.watched[namespace]
+	e.watched[namespace] = true
+	e.mu.Unlock()
+	if watched {
+		return
+	}
+	err := e.cluster.Records.Watch(ctx, namespace, func() {
+		e.unread(namespace)
+		e.trigger()
+	}, func(err error) {
+		e.log.Warn("what others write of releases shows at the next full scan only", "error", err)
+	})
+	if err != nil {
+		e.log.Error("records can't be watched", "error", err)
+	}
+}
+
+// tellDamage says once which records are set aside.
+func (e *environment) tellDamage(ctx context.Context, name string, h record.History) {
+	for _, r := range h.Damaged() {
+		text := fmt.Sprintf("release %s: revision %d can't be read and is set aside: %s", name, r.Revision, r.Damage)
+		if key := r.Namespace + " " + text; !e.damaged[key] {
+			e.damaged[key] = true
+			e.log.Warn("damaged record", "release", name, "revision", r.Revision, "reason", r.Damage)
+			e.reporter.Say(ctx, "Warning", "Damaged", text)
+		}
+	}
+}
+
+// damageOf says what of a history can't be read; empty if all can.
+func damageOf(h record.History) string {
+	var parts []string
+	for _, r := range h.Damaged() {
+		parts = append(parts, fmt.Sprintf("the record of revision %d is set aside: %s", r.Revision, r.Damage))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// settleRecords leaves one record of each release that is called deployed: helm may have
+// concluded its own while ours was concluded.
+func (e *environment) settleRecords(ctx context.Context, jobs []*job) error {
+	for _, j := range jobs {
+		current := j.state.History.Current()
+		if current == nil || current.Environment != e.name || j.state.Paused != "" {
+			continue
+		}
+		for _, r := range j.state.History.Stray() {
+			if err := e.cluster.Records.Supersede(ctx, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// recordable finds out in the preflight what would keep rollouts from being recorded: a
+// record that is too large, or, asked once in each namespace, an API server that would
+// not have it.
+type recordable struct {
+	mu    sync.Mutex
+	asked map[string]bool // by namespace
+}
+
+func (a *recordable) first(namespace string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.asked[namespace] {
+		return false
+	}
+	if a.asked == nil {
+		a.asked = map[string]bool{}
+	}
+	a.asked[namespace] = true
+	return true
+}
+
+func (a *recordable) check(ctx context.Context, e *environment, l *loaded, j *job) error {
+	action, begins := actions[j.decision.Act]
+	if !begins {
+		return nil
+	}
+	rec := record.New(j.release, j.state.History, action, e.name, l.commit, e.agent.opts.Now())
+	err := e.cluster.Records.Check(ctx, rec, a.first(j.key.namespace))
+	var large *record.TooLargeError
+	if err == nil || errors.As(err, &large) {
+		return err // which names the release
+	}
+	return fmt.Errorf("release %s: %w", j.spec.Name, err)
+}
+
+// actions are what the acts that write a record of their own are recorded as.
+var actions = map[decide.Act]record.Action{decide.Install: record.Install, decide.Upgrade: record.Upgrade, decide.Rollback: record.Rollback}

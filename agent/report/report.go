@@ -1,0 +1,136 @@
+// Package report is the one seam through which an environment tells what became of it:
+// a verdict becomes a log line, an event and a metric.
+//
+// It does not know how a verdict is reached or what is done about it. What is to be told
+// lies in the ledger until it was told, so that a crash loses none of it and repeats none.
+package report
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/xetys/tether/agent/ledger"
+)
+
+// Emit writes an event by a name of its own, and reports whether it was not there yet.
+type Emit func(ctx context.Context, name, kind, reason, text string) (created bool, err error)
+
+// Reporter tells what becomes of one environment. It is used by one goroutine at a time,
+// but for Say.
+type Reporter struct {
+	environment string
+	log         *slog.Logger
+	metrics     *Metrics
+	emit        Emit
+}
+
+// New returns the Reporter of an environment.
+func New(environment string, log *slog.Logger, m *Metrics, emit Emit) *Reporter {
+	return &Reporter{environment: environment, log: log, metrics: m, emit: emit}
+}
+
+// mostUntold bounds what waits in the ledger to be told: while events can't be written,
+// the oldest are dropped, and the log still has them.
+const mostUntold = 20
+
+// Say tells something at once, once: in the log by the caller, and here by an event. One
+// that can't be written is only logged.
+func (r *Reporter) Say(ctx context.Context, kind, reason, text string) {
+	if _, err := r.emit(ctx, "", kind, reason, text); err != nil {
+		r.log.Warn("an event can't be written", "error", err)
+	}
+}
+
+// Verdict enters into the ledger that an entry's verdict is to be told, and logs it. The
+// caller stores the ledger and then calls Deliver.
+func (r *Reporter) Verdict(l *ledger.Ledger, e *ledger.Entry, now time.Time) {
+	args := []any{"verdict", e.Verdict, "commit", fmt.Sprintf("%.7s", e.Commit.Commit), "subject", e.Subject}
+	if e.Reason != "" {
+		args = append(args, "reason", e.Reason)
+	}
+	kind := kindOf(e.Verdict)
+	if kind == "Warning" {
+		r.log.Error("verdict", args...)
+	} else {
+		r.log.Info("verdict", args...)
+	}
+	if !e.Verdict.Final() {
+		return
+	}
+	text := fmt.Sprintf("%.7s %s (%s)", e.Commit.Commit, e.Verdict, e.Subject)
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	m := ledger.Message{Kind: kind, Reason: reasonOf(e.Verdict), Text: ledger.Shorten(text), Verdict: e.Verdict,
+		ID: identity(e.Commit.Commit, string(e.Verdict), e.Started.String(), now.UTC().String())}
+	if e.Verdict == ledger.Applied && e.Trigger == "" {
+		m.LeadSeconds = now.Sub(e.Time).Seconds()
+	}
+	enter(l, m)
+}
+
+// Deliver tells what the ledger, as it is stored, says is untold. What was told is taken
+// out of the ledger, and it reports whether the ledger is to be stored again. Until that is
+// done an event's name keeps it from being told twice, by this process or another.
+func (r *Reporter) Deliver(ctx context.Context, l *ledger.Ledger) (told bool) {
+	for len(l.Untold) > 0 {
+		m := l.Untold[0]
+		created, err := r.emit(ctx, m.ID, m.Kind, m.Reason, m.Text)
+		if err != nil {
+			r.log.Warn("an event can't be written", "error", err)
+			return told
+		}
+		if created {
+			r.count(m)
+		}
+		l.Untold, told = l.Untold[1:], true
+	}
+	l.Untold = nil
+	return told
+}
+
+func (r *Reporter) count(m ledger.Message) {
+	if m.Verdict == "" {
+		return
+	}
+	r.metrics.deploys.WithLabelValues(r.environment, string(m.Verdict)).Inc()
+	if m.LeadSeconds > 0 {
+		r.metrics.leadTime.WithLabelValues(r.environment).Observe(m.LeadSeconds)
+	}
+}
+
+// Superseded counts commits that a newer one took the place of before anything was done
+// about them. Nothing else is told of them.
+func (r *Reporter) Superseded(commits int) {
+	r.metrics.deploys.WithLabelValues(r.environment, string(ledger.Superseded)).Add(float64(commits))
+}
+
+// identity is a short name for a set of facts.
+func identity(facts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(facts, "\n")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// kindOf is what Kubernetes calls an event that people should look at.
+func kindOf(v ledger.Verdict) string {
+	switch v {
+	case ledger.Failed, ledger.RolledBack, ledger.Refused, ledger.Held:
+		return "Warning"
+	default:
+		return "Normal"
+	}
+}
+
+// reasonOf turns a verdict into an event's reason: one CamelCase word.
+func reasonOf(v ledger.Verdict) string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(string(v), "-") {
+		b.WriteString(strings.ToUpper(part[:1]) + part[1:])
+	}
+	return b.String()
+}

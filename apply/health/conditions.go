@@ -1,0 +1,281 @@
+package health
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// polarity says what the status of a condition means.
+type polarity int
+
+const (
+	mute   polarity = iota
+	good            // True is well, False is not, Unknown is in progress
+	bad             // True is not well
+	busy            // True is in progress
+	part            // as good, of a part: it counts if nothing says how the whole does
+	step            // as part, but True says only that a step on the way is done
+	paused          // True is held
+)
+
+// polarities is what conditions mean by their type. What is not listed is looked up
+// by its last word.
+var polarities = map[string]polarity{
+	"Ready": good, "Available": good, "Healthy": good, "Succeeded": good, "Successful": good, "Complete": good, "Completed": good,
+	"Synced": good, "Synchronized": good, "Accepted": good, "Programmed": good, "Established": good, "Reconciled": good, "Online": good,
+	"Bound": good, "Valid": good, "Compliant": good, "Promoted": good, "Admitted": good, "ResolvedRefs": good, "FullyApplied": good,
+	"InstallSucceeded": good, "Provisioned": good, "ReconcileSuccess": good, "Operational": good, "ValidationSucceeded": good, "Discoverable": good,
+	"Contactable": good, "Reachable": good, "Serving": good, "WellFormed": good, "Formed": good,
+
+	"Applied": part, "Deployed": part, "Configured": part, "Installed": part, "Scheduled": part, "Resolved": part, "Validated": part, "Enabled": part, "Active": part,
+	"Initialized": step, "Created": step, "Registered": step, "Published": step, "Released": step, "Launched": step, "Adopted": step, "Advertised": step,
+
+	"Failed": bad, "Failure": bad, "Degraded": bad, "Stalled": bad, "Error": bad, "Errored": bad, "Invalid": bad, "Unhealthy": bad, "Conflicted": bad,
+	"ReconcileError": bad, "InvalidSpec": bad, "SpecError": bad, "ReplicaFailure": bad, "Unschedulable": bad, "Blocked": bad, "FailedScale": mute,
+	"HasErrors": bad, "ErrorOccurred": bad, "Orphan": bad, "Terminal": bad, "Unreachable": bad, "NamesConflict": bad, "NotReady": bad, "PartiallyReady": mute,
+	"Aborted": bad, "Cancelled": bad, "Canceled": bad, "TimedOut": bad, "Expired": bad, "Rejected": bad, "Denied": bad, "Broken": bad, "Lost": bad, "Recoverable": bad, // of ACK
+
+	"Progressing": busy, "Reconciling": busy, "Updating": busy, "Upgrading": busy, "Creating": busy, "Deleting": busy, "Scaling": busy,
+	"Pending": busy, "Initializing": busy, "Provisioning": busy, "Deploying": busy, "Restarting": busy, "RollingUpdate": busy, "Issuing": busy,
+	"Migrating": busy, "Restoring": busy, "Installing": busy, "InProgress": busy, "Waiting": busy, "Processing": busy, "Terminating": busy,
+	"Resuming": busy, "RollingRestart": busy, "ReplacingNodes": busy, "Resizing": busy, "Syncing": busy, "Stopping": busy, "Recovering": busy, "Balancing": busy, "Rebalancing": busy,
+	"Running": busy, // of operators made with Ansible: that they reconcile
+
+	"Paused": paused, "Suspended": paused, "Stopped": paused, "Hibernated": paused,
+
+	"Upgradeable": mute, "Fallback": mute, "Updated": mute, "Warning": mute, "NonStructuralSchema": mute,
+	"IPsAvailable": mute, // how many are left
+}
+
+// lastWords are what conditions mean by the end of their type.
+var lastWords = []struct {
+	word string
+	is   polarity
+}{
+	{"NotReady", bad}, {"Unhealthy", bad}, {"Unavailable", bad}, {"Failed", bad}, {"Failure", bad}, {"Failing", bad}, {"Error", bad}, {"Degraded", bad}, {"Stalled", bad}, {"Conflict", bad},
+	{"Ready", part}, {"Available", part}, {"Healthy", part}, {"Succeeded", part}, {"Synced", part}, {"Synchronized", part}, {"Completed", part},
+	{"Accepted", part}, {"UpToDate", part}, {"Generated", part}, {"Reconciled", part}, {"Valid", part}, {"Bound", part}, {"Installed", part}, {"Successful", part}, {"Applied", part},
+	{"Creating", busy}, {"Updating", busy}, {"Upgrading", busy}, {"Pending", busy}, {"Provisioning", busy}, {"Progressing", busy}, {"Reconciling", busy}, {"InProgress", busy},
+}
+
+// firstWords are what conditions mean by the beginning of their type, if its end says
+// nothing: ScalingUp, MissingPeerConfigs, NoMatchingNode.
+var firstWords = []struct {
+	word string
+	is   polarity
+}{
+	{"Scaling", busy}, {"Updating", busy}, {"Upgrading", busy}, {"Replacing", busy}, {"Rolling", busy}, {"Restarting", busy}, {"Migrating", busy},
+	{"Missing", bad}, {"Conflicting", bad}, {"Invalid", bad}, {"NoMatching", bad},
+}
+
+func polarityOf(kind string) polarity {
+	if at := strings.LastIndexAny(kind, "./"); at >= 0 { // ACK.ResourceSynced, example.com/ready
+		kind = kind[at+1:]
+	}
+	kind = camel(kind)
+	if p, ok := polarities[kind]; ok {
+		return p
+	}
+	for _, w := range lastWords {
+		if strings.HasSuffix(kind, w.word) {
+			return w.is
+		}
+	}
+	for _, w := range firstWords {
+		if strings.HasPrefix(kind, w.word) {
+			return w.is
+		}
+	}
+	return mute
+}
+
+// camel turns statefulset-available into StatefulsetAvailable.
+func camel(kind string) string {
+	parts := strings.FieldsFunc(kind, func(r rune) bool { return r == '-' || r == '_' || r == ' ' })
+	for i, p := range parts {
+		parts[i] = strings.ToUpper(p[:1]) + p[1:]
+	}
+	return strings.Join(parts, "")
+}
+
+// condition is one entry of a list of conditions.
+type condition struct {
+	kind, status, reason, message string
+	generation                    int64
+	generated                     bool
+}
+
+func conditionsIn(list any) []condition {
+	all, _ := list.([]any)
+	var out []condition
+	for _, e := range all {
+		m, ok := e.(map[string]any)
+		if !ok {
+			continue
+		}
+		c := condition{kind: text(m["type"]), status: text(m["status"]), reason: text(m["reason"]), message: text(m["message"])}
+		if c.message == "" {
+			c.message = text(m["error"])
+		}
+		c.generation, c.generated = generationOf(m["observedGeneration"])
+		out = append(out, c)
+	}
+	return out
+}
+
+// text is a field as text: some write true for "True".
+func text(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case bool:
+		if v {
+			return "True"
+		}
+		return "False"
+	}
+	return ""
+}
+
+// conditions is what the conditions of a status say.
+func conditions(status map[string]any, generation int64) []Verdict {
+	return judge(conditionsIn(status["conditions"]), generation, "status.conditions")
+}
+
+// judge asks each condition; of parts only if nothing speaks for the whole. What is
+// not bad is well if nothing says more.
+func judge(all []condition, generation int64, at string) []Verdict {
+	var out, parts, notBad []Verdict
+	for _, c := range all {
+		p := polarityOf(c.kind)
+		v, ok := c.says(p, generation)
+		v.Rule, v.Field = "conditions", fmt.Sprintf("%s[%s]", at, c.kind)
+		switch {
+		case !ok && p == bad && strings.EqualFold(c.status, "False"):
+			v.State = Healthy
+			notBad = append(notBad, v)
+		case !ok:
+		case p == part || p == step:
+			parts = append(parts, v)
+		default:
+			out = append(out, v)
+		}
+	}
+	if !slices.ContainsFunc(out, func(v Verdict) bool { return v.State == Healthy || v.State == Unhealthy }) {
+		out = append(out, parts...)
+	}
+	if len(out) == 0 {
+		return notBad
+	}
+	return out
+}
+
+// says is what one condition says.
+func (c condition) says(p polarity, generation int64) (Verdict, bool) {
+	yes, no := strings.EqualFold(c.status, "True"), strings.EqualFold(c.status, "False")
+	v := Verdict{Reason: c.sentence()}
+	switch {
+	case p == mute, c.status == "", (p == bad || p == paused) && !yes, p == step && yes:
+		return Verdict{}, false
+	case p == busy && yes && isDone(c.reason):
+		return Verdict{}, false // it stays True when it is done: NewReplicaSetAvailable
+	case c.generated && c.generation < generation:
+		v.State, v.Reason = Progressing, fmt.Sprintf("condition %s is of generation %d, not %d yet", c.kind, c.generation, generation)
+	case p == paused, !yes && has(c.reason, []string{"paused", "suspended", "stopped"}):
+		v.State, v.Held = Progressing, true
+	case p == bad:
+		v.State = Unhealthy
+	case p == busy && no:
+		v.State = Unhealthy
+		return v, has(c.reason, wrongWords) // ProgressDeadlineExceeded
+	case p == busy:
+		v.State = Progressing
+		return v, yes || strings.EqualFold(c.status, "Unknown")
+	case yes:
+		v.State, v.Reason = Healthy, ""
+	case no:
+		v.State = c.meaning()
+	default:
+		v.State = Progressing
+	}
+	return v, true
+}
+
+// isDone reports whether the reason of a condition that is busy says that it is done.
+func isDone(reason string) bool {
+	done := []string{"available", "successful", "succeeded", "complete"}
+	return has(reason, done) && !has(reason, []string{"unavailable", "notavailable", "incomplete", "notcomplete", "unsuccessful"})
+}
+
+// meaning tells what is on its way from what went wrong, by the words of the reason
+// and then of the message.
+func (c condition) meaning() State {
+	if c.reason == "" && c.message == "" {
+		return Progressing
+	}
+	if message := strings.ToLower(c.message); strings.HasPrefix(message, "fail") || strings.HasPrefix(message, "error") {
+		return Unhealthy // Reconciling: Failed to create
+	}
+	for _, said := range []string{c.reason, c.message} {
+		if has(said, []string{" until "}) && !has(said, []string{"fail", "error"}) { // cannot be modified until
+			return Progressing
+		}
+		if has(said, wrongWords) {
+			return Unhealthy
+		}
+		if has(said, busyWords) || strings.HasSuffix(said, "NotReady") && said != "NotReady" { // what it waits for is not
+			return Progressing
+		}
+	}
+	return Unhealthy
+}
+
+func (c condition) sentence() string {
+	s := fmt.Sprintf("condition %s is %s", c.kind, c.status)
+	if c.reason != "" {
+		s += " (" + c.reason + ")"
+	}
+	if c.message != "" {
+		s += ": " + c.message
+	}
+	return s
+}
+
+// parentLists are where conditions stand by parent: of Gateway API, and of routers.
+var parentLists = []string{"parents", "ancestors", "listeners", "ingress"}
+
+// parents is what lists of conditions by parent say. A controller writes all of its
+// entries at once: one that it did not write with the newest is a leftover.
+func parents(status map[string]any, generation int64) []Verdict {
+	var out []Verdict
+	for _, name := range parentLists {
+		list, there := status[name].([]any)
+		if there && len(list) == 0 && name != "ingress" {
+			out = append(out, Verdict{State: Progressing, Rule: "conditions", Field: "status." + name, Reason: "no controller has taken it: status." + name + " is empty"})
+		}
+		newest := map[string]int64{}
+		for _, e := range list {
+			controller, g := written(e)
+			newest[controller] = max(newest[controller], g)
+		}
+		for i, e := range list {
+			if controller, g := written(e); g < newest[controller] && newest[controller] >= generation {
+				continue
+			}
+			m, _ := e.(map[string]any)
+			out = append(out, judge(conditionsIn(m["conditions"]), generation, fmt.Sprintf("status.%s[%d].conditions", name, i))...)
+		}
+	}
+	return out
+}
+
+// written says by whom and for which generation an entry was written.
+func written(entry any) (string, int64) {
+	m, _ := entry.(map[string]any)
+	newest := int64(0)
+	for _, c := range conditionsIn(m["conditions"]) {
+		newest = max(newest, c.generation)
+	}
+	return text(m["controllerName"]), newest
+}

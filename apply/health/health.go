@@ -1,0 +1,207 @@
+// Package health judges how an object does by what it says of itself: Kubernetes'
+// own kinds by what they promise, any other kind by rules in CEL and by a generic
+// rule that is made of tables.
+//
+// It is pure: it does not know a cluster, an object's pods, or the time, and does no
+// I/O.
+package health
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// State is how an object does.
+type State string
+
+// The states.
+const (
+	Healthy     State = "healthy"
+	Progressing State = "progressing"
+	Unhealthy   State = "unhealthy" // it says that something is wrong
+	Missing     State = "missing"
+	Unknown     State = "unknown" // it can't be watched
+)
+
+// Verdict is the answer on one object.
+type Verdict struct {
+	State State
+	// Rule names what decided, and Field the field that it read.
+	Rule, Field string
+	// Reason is a sentence: always there if the object is not healthy, and a note
+	// otherwise.
+	Reason string
+	// Failed says that an object that is unhealthy will not mend itself: a rollout may
+	// end when that has lasted for Grace.
+	Failed bool
+	Grace  time.Duration
+	// Held says that somebody has to act before the object goes on.
+	Held bool
+	// Again is when the answer changes though the object does not; zero is never.
+	Again time.Time
+
+	said string // the word that decided
+}
+
+// Presence says whether something is there, or that nobody knows.
+type Presence int
+
+// Presences.
+const (
+	Unsure Presence = iota
+	Absent
+	Present
+)
+
+// Options are what is known beside the object.
+type Options struct {
+	// Applied is what was applied, if that is known: a pause that it asks for is no
+	// hold.
+	Applied *unstructured.Unstructured
+	// Manager is the field manager that applied it: what it owns was asked for.
+	Manager string
+	// Rules go before the built-in ones.
+	Rules *Rules
+	// Status says whether a kind has a status subresource, if somebody can.
+	Status func(schema.GroupVersionKind) Presence
+	// Now is the time; zero if the object is a snapshot, of which nobody knows how old
+	// it is.
+	Now time.Time
+}
+
+// Silence is how long a controller may take to say its first word on an object of a
+// kind that has a status. After that the kind is taken for one of which nobody says
+// anything.
+const Silence = 30 * time.Second
+
+// TerminalGrace is how long what a rule calls failed has to last before it ends a
+// rollout, where the rule does not say.
+const TerminalGrace = 30 * time.Second
+
+// Of judges an object. The first layer that has an answer gives it: deletion, rules
+// of users, Kubernetes' own kinds, the generation that was observed, built-in rules,
+// the generic rule.
+func Of(live *unstructured.Unstructured, o Options) Verdict {
+	switch {
+	case live == nil:
+		return Verdict{State: Missing, Rule: "existence", Reason: "it does not exist"}
+	case live.GetDeletionTimestamp() != nil:
+		return Verdict{State: Progressing, Rule: "deletion", Field: "metadata.deletionTimestamp", Reason: "it is being deleted" + finalizers(live)}
+	}
+	var errs []string
+	v, done := byRules(live, o, &errs)
+	if !done {
+		v = byKind(live, o, &errs)
+	}
+	if v.State == Healthy && ownKinds[live.GroupVersionKind().GroupKind()] == nil {
+		v = settled(v, live, o)
+	}
+	for _, e := range errs {
+		v.Reason = joined(v.Reason, e)
+	}
+	return v
+}
+
+func joined(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
+
+func finalizers(live *unstructured.Unstructured) string {
+	if f := live.GetFinalizers(); len(f) > 0 {
+		return fmt.Sprintf(", and finalizers %v hold it", f)
+	}
+	return ""
+}
+
+// byKind asks the layers below users' rules.
+func byKind(live *unstructured.Unstructured, o Options, errs *[]string) Verdict {
+	kind := live.GroupVersionKind().GroupKind()
+	if own, ok := ownKinds[kind]; ok {
+		v := own(live, o)
+		if v.Rule == "" {
+			v.Rule = kind.String()
+		}
+		return v
+	}
+	if v, stale := observed(live); stale {
+		return v
+	}
+	if v, done := builtin().judge(live, o, errs); done {
+		return v
+	}
+	return generic(live, o)
+}
+
+// generic is the rule for kinds that nobody wrote one for.
+func generic(live *unstructured.Unstructured, o Options) Verdict {
+	status, _ := live.Object["status"].(map[string]any)
+	if len(status) == 0 {
+		return silent(live, o)
+	}
+	said := append(conditions(status, generation(live)), parents(status, generation(live))...)
+	said = append(said, words(status, "status")...)
+	said = append(said, replicas(live.Object, status)...)
+	if len(said) == 0 {
+		said = nested(status)
+	}
+	if len(said) == 0 {
+		if _, ok := status["observedGeneration"]; !ok || status["conditions"] != nil {
+			return patience(Verdict{Rule: "inconclusive", Field: "status", Reason: "nothing in its status says how it does"}, live, o)
+		}
+		return Verdict{State: Healthy, Rule: "existence", Field: "status"}
+	}
+	for i, v := range said {
+		said[i] = underWay(live.GetKind(), v)
+	}
+	return worst(said)
+}
+
+// worst is the answer that counts of several: what is bad, then what is under way.
+func worst(said []Verdict) Verdict {
+	for _, state := range []State{Unhealthy, Progressing} {
+		for _, v := range said {
+			if v.State == state {
+				return v
+			}
+		}
+	}
+	return said[0]
+}
+
+// silent judges an object that has no status.
+func silent(live *unstructured.Unstructured, o Options) Verdict {
+	v := Verdict{State: Healthy, Rule: "existence"}
+	has := Unsure
+	if o.Status != nil {
+		has = o.Status(live.GroupVersionKind())
+	}
+	if has == Absent || quiet(live.GroupVersionKind().GroupKind()) {
+		return v
+	}
+	v.Rule, v.Field, v.Reason = "no status", "status", "its controller has not said anything of it yet"
+	return patience(v, live, o)
+}
+
+// patience waits for a controller's word for a while, and then takes the object as it
+// is: it may be of a kind of which nobody ever says more. What is a snapshot does not
+// get older.
+func patience(v Verdict, live *unstructured.Unstructured, o Options) Verdict {
+	v.State = Progressing
+	if o.Now.IsZero() {
+		return v
+	}
+	if end := live.GetCreationTimestamp().Add(Silence); o.Now.Before(end) {
+		v.Again = end
+		return v
+	}
+	v.State, v.Reason = Healthy, fmt.Sprintf("%s, for %s: it is taken as it is", v.Reason, Silence)
+	return v
+}
+
+func gk(group, kind string) schema.GroupKind { return schema.GroupKind{Group: group, Kind: kind} }

@@ -1,0 +1,78 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// SurveyHooks dry-runs the hooks of some events, as RunHooks will write them, and returns
+// those that are refused: by the API server, or because they would replace what is not
+// the release's. It writes nothing. What a hook waits for may come with the commit, or
+// with another hook.
+func (c *Cluster) SurveyHooks(ctx context.Context, rel Owner, hooks []manifest.Hook, events []string, coming Coming) ([]Change, error) {
+	due := map[manifest.ID]manifest.Hook{}
+	var objects []manifest.Object
+	for _, h := range hooks {
+		if _, twice := due[h.ID()]; !twice && slices.ContainsFunc(h.Events, func(e string) bool { return slices.Contains(events, e) }) {
+			due[h.ID()] = h
+			objects = append(objects, h.Object)
+		}
+	}
+	if len(due) == 0 {
+		return nil, nil
+	}
+	coming = coming.with(objects)
+	var mu sync.Mutex
+	var refused []Change
+	err := c.each(ctx, rel.Mark(objects), func(ctx context.Context, o manifest.Object) error {
+		s, err := c.surveyHook(ctx, rel, due[o.ID()], o, coming)
+		if err != nil || s.Err == nil {
+			return err
+		}
+		action, why := rel.refusal(o.Unstructured, Seen{Err: s.Err})
+		ch := Change{ID: o.ID(), Action: action, Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Why: inSource(fmt.Sprintf("%s hook: %s", due[o.ID()].Events[0], why), o)}
+		mu.Lock()
+		defer mu.Unlock()
+		refused = append(refused, ch)
+		return nil
+	})
+	slices.SortFunc(refused, func(a, b Change) int { return manifest.Compare(a.ID, b.ID) })
+	return refused, err
+}
+
+// surveyHook judges the object of a hook as it will be: anew, if what is in its way is
+// deleted first. Err says why it is refused.
+func (c *Cluster) surveyHook(ctx context.Context, rel Owner, h manifest.Hook, o manifest.Object, coming Coming) (Seen, error) {
+	if err := untenable(o); err != nil {
+		return Seen{Err: err}, nil
+	}
+	if why := rel.beyond(o); why != "" {
+		return Seen{Err: errors.New(why)}, nil
+	}
+	if coming.absent[o.GetNamespace()] {
+		return c.probe(ctx, o.Unstructured, coming, namespaceComes(o.GetNamespace()))
+	}
+	if why := coming.unserved(o.GroupVersionKind()); why != "" {
+		return Seen{Err: errors.New(why)}, nil
+	}
+	live, err := c.read(ctx, o.Unstructured)
+	if err != nil {
+		return Seen{}, err
+	}
+	if live != nil && !rel.ownsHook(h, live) && !coming.givesHook(rel, live) {
+		return Seen{Err: errors.New(rel.hookCollision(live))}, nil
+	}
+	if live != nil && goesFirst(h) {
+		refusal, err := c.succession(ctx, o.Unstructured, live, coming)
+		return Seen{Err: refusal}, err
+	}
+	if _, err = c.dryRun(ctx, o.Unstructured); err == nil {
+		return Seen{}, nil
+	}
+	return c.refusedBy(ctx, o.Unstructured, nil, err, coming)
+}

@@ -1,0 +1,44 @@
+package apply
+
+import (
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Moves says which objects go from one release of an environment to another in the same
+// commit. Releases are named "namespace/name". The zero value moves nothing.
+type Moves struct {
+	// Owners says to which release an object belongs from now on.
+	Owners map[manifest.ID]string
+	// Changing are the releases that the commit changes or removes: what one of them no
+	// longer has, another may take.
+	Changing map[string]bool
+	// Gone reports whether a release is not there any more: what it left behind, a kept
+	// claim perhaps, may be taken. Nil if that is not known.
+	Gone func(release string) bool
+}
+
+// gives reports whether a live object of another release of the environment may become
+// rel's.
+func (c Coming) gives(rel Owner, live *unstructured.Unstructured) bool {
+	a := live.GetAnnotations()
+	if a[annotRelease] == "" || live.GetLabels()[LabelEnvironment] != rel.Environment {
+		return false
+	}
+	from := a[annotReleaseSpace] + "/" + a[annotRelease]
+	if c.Moves.Changing[from] && c.Moves.Owners[manifest.IDOf(live)] == rel.key() {
+		return true
+	}
+	return c.Moves.Gone != nil && c.Moves.Gone(from)
+}
+
+// takenFrom returns the release that takes an object from rel; empty if none does.
+func (c Coming) takenFrom(rel Owner, id manifest.ID) string {
+	if to := c.Moves.Owners[id]; to != rel.key() {
+		return to
+	}
+	return ""
+}
+
+func (o Owner) key() string { return o.Namespace + "/" + o.Name }

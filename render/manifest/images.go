@@ -1,0 +1,37 @@
+package manifest
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Images lists the images that objects run, sorted, each once: what a chart calls its
+// appVersion says nothing about them.
+func Images(objects []Object) []string {
+	out := []string{}
+	for _, o := range objects {
+		for _, path := range [][]string{
+			{"spec", "template", "spec"},                        // workloads and Jobs
+			{"spec", "jobTemplate", "spec", "template", "spec"}, // CronJobs
+			{"spec"}, // Pods
+		} {
+			spec, ok, err := unstructured.NestedMap(o.Object, path...)
+			if !ok || err != nil {
+				continue
+			}
+			for _, list := range []string{"initContainers", "containers"} {
+				containers, _, _ := unstructured.NestedSlice(spec, list) // what is no list runs nothing
+				for _, c := range containers {
+					if m, ok := c.(map[string]any); ok {
+						if image, ok := m["image"].(string); ok && image != "" {
+							out = append(out, image)
+						}
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
