@@ -7,13 +7,6 @@ import (
 	"github.com/xetys/tether/apply/record"
 )
 
-// noteRepair takes down that drift was put back, until the ledger says so.
-func (e *environment) noteRepair(j *job, what string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.repaired = append(e.repaired, ledger.Act{Kind: ledger.Repaired, At: e.agent.opts.Now(), Release: j.spec.Name, Reason: what})
-}
-
 // mostUndone bounds how many commits a rollback is said to take back.
 const mostUndone = 20
 

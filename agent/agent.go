@@ -218,11 +218,11 @@ func (a *Agent) follows(name string) bool {
 // that drift is put back while the repository is away.
 func (a *Agent) recall() {
 	for _, e := range a.envs {
-		if e.headNow().SHA != "" {
+		if e.inbox.headNow().SHA != "" {
 			continue
 		}
 		if last, err := a.repo.Last(e.ref); err == nil && last.Err == nil {
-			e.arrive(last)
+			e.inbox.arrive(last)
 		}
 	}
 }

@@ -148,7 +148,7 @@ func (e *environment) intend(ctx context.Context, l *loaded, j *job) (*record.Re
 	if err := e.cluster.Records.Create(ctx, rec); err != nil {
 		if errors.Is(err, record.ErrExists) {
 			// Somebody else, helm perhaps, deployed it meanwhile: read anew.
-			e.unread(j.key.namespace)
+			e.histories.unread(j.key.namespace)
 		}
 		return nil, err
 	}
@@ -197,17 +197,10 @@ func (n *ensured) forget() {
 	clear(n.done)
 }
 
+// remember enters what the release's records are now.
 func (e *environment) remember(j *job, h record.History) {
-	e.mu.Lock()
-	e.histories[j.key] = h
-	e.mu.Unlock()
+	e.histories.set(j.key, h)
 	j.state.History = h
-}
-
-func (e *environment) unread(namespace string) {
-	e.mu.Lock()
-	delete(e.scopes, namespace)
-	e.mu.Unlock()
 }
 
 // recordGood concludes a rollout that is healthy: the former records are
@@ -246,18 +239,18 @@ func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record
 // holdNew has the cluster held to what was just rolled out. If something changed
 // since, the next look surveys it.
 func (e *environment) holdNew(j *job, revision int) {
-	e.clean(j.ids)
+	e.inbox.clean(j.ids)
 	if e.cluster.InPlace(j.plan) {
-		e.hold(j.key, &held{revision: revision, ids: j.ids, lasting: j.lasting, foreign: foreignOf(j)})
+		e.baselines.hold(j.key, &held{revision: revision, ids: j.ids, lasting: j.lasting, foreign: foreignOf(j)})
 	} else {
-		e.hold(j.key, nil)
+		e.baselines.hold(j.key, nil)
 	}
 }
 
 // describeGood is what helm history shows.
 func (e *environment) describeGood(j *job, rec *record.Record, commit string) string {
 	by := short(commit)
-	if head := e.headNow(); head.SHA == commit && head.Reverts != "" {
+	if head := e.inbox.headNow(); head.SHA == commit && head.Reverts != "" {
 		by += " reverts " + short(head.Reverts)
 	}
 	to := j.decision.To

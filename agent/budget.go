@@ -33,14 +33,14 @@ func (e *environment) holdDeletions(ctx context.Context, l *loaded, jobs []*job)
 
 // overBudget says why deletions have to be confirmed; empty if they don't.
 func (e *environment) overBudget(l *loaded, jobs []*job) string {
-	if l.env == nil || e.controlNow().Confirmed == l.commit {
+	if l.env == nil || e.inbox.controlNow().Confirmed == l.commit {
 		return ""
 	}
 	doomed, total := 0, 0
 	for _, j := range jobs {
 		doomed += j.deletions()
 		n := j.had
-		if h := e.heldOf(j.key); h != nil {
+		if h := e.baselines.heldOf(j.key); h != nil {
 			n = max(n, len(h.ids))
 		}
 		total += n

@@ -2,10 +2,7 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/xetys/tether/agent/decide"
@@ -13,36 +10,6 @@ import (
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/graph"
 )
-
-// active is the carrying out of a commit. It goes on while the loop looks after
-// the releases that it leaves alone: a rollout that waits for ten minutes keeps
-// no other release's drift waiting.
-type active struct {
-	load     *loaded
-	jobs     []*job
-	refusals []string
-	trouble  error                   // why what changes could not be surveyed
-	waits    context.Context         // ends when the waits are to end
-	stop     context.CancelCauseFunc // ends them
-	done     chan struct{}           // closed when results are there
-	idle     bool                    // nothing could be done
-	results  map[string]graph.Result
-	under    map[releaseKey]undertaking // the rollouts
-	heeded   string                     // the newest head that was found not to concern it
-}
-
-// errInterrupted ends the waits of what is carried out, so that it is decided
-// anew: nothing is wrong with it.
-var errInterrupted = errors.New("interrupted")
-
-type interruption struct{ text string }
-
-func (i *interruption) Error() string { return i.text }
-
-// Is makes every interruption an errInterrupted.
-func (i *interruption) Is(target error) bool { return target == errInterrupted }
-
-var errSuperseded error = &interruption{"a newer commit has come"}
 
 // start carries out what was decided, each release as soon as those it depends
 // on are healthy, and returns at once.
@@ -65,20 +32,20 @@ func (e *environment) start(ctx context.Context, seen *seen) *active {
 	e.tryAgain(jobs)
 	e.progressing(ctx, l, jobs)
 	e.stand(jobs)
-	e.mu.Lock()
-	e.active, e.waitsFor = a, map[releaseKey]string{}
-	moved := len(e.stirred) > 0
-	e.mu.Unlock()
-	if moved { // while it was decided
+	e.rollouts.begin(a)
+	switch { // what came while it was decided
+	case e.inbox.anyStirred():
 		a.stop(&interruption{"what it refers to in the cluster changed"})
+	case !slices.Equal(seen.pauses, e.inbox.controlNow().Pauses):
+		a.stop(errPaused)
 	}
 	go func() {
-		defer e.trigger()
+		defer e.inbox.trigger()
 		defer close(a.done)
 		a.results = work.Run(ctx, func(ctx context.Context, name string) error {
 			j := byName[name]
 			if j.acts() { // else its drift may be put back meanwhile
-				lock := e.lockOf(j.key)
+				lock := e.rollouts.lockOf(j.key)
 				lock.Lock()
 				defer lock.Unlock()
 				e.passOver(j)
@@ -94,7 +61,7 @@ func (e *environment) start(ctx context.Context, seen *seen) *active {
 
 // passOver leaves out a repair that was made while the job waited for its turn.
 func (e *environment) passOver(j *job) {
-	if j.decision.Act == decide.Repair && e.heldOf(j.key) != j.found && e.undisturbed(j.key) {
+	if j.decision.Act == decide.Repair && e.baselines.heldOf(j.key) != j.found && e.undisturbed(j.key) {
 		j.decision = decide.Decision{Act: decide.None}
 	}
 }
@@ -102,10 +69,10 @@ func (e *environment) passOver(j *job) {
 // tryAgain takes note of what is tried again since somebody asked for it. A commit that
 // had its verdict then gets another one.
 func (e *environment) tryAgain(jobs []*job) {
-	asked, any := e.controlNow().Sync, false
+	asked, any := e.inbox.controlNow().Sync, false
 	for _, j := range jobs {
 		if asked != nil && j.state.Retry && j.acts() {
-			e.retried[j.key] = asked.ID
+			e.retries.asked[j.key] = asked.ID
 			any = any || j.changes()
 		}
 	}
@@ -136,16 +103,6 @@ func blockedAll(g *graph.Graph, byName map[string]*job) map[string]graph.Result 
 	return results
 }
 
-// ended reports whether all that was begun has come to its end.
-func (a *active) ended() bool {
-	select {
-	case <-a.done:
-		return true
-	default:
-		return false
-	}
-}
-
 // tend looks after the releases that nothing is being done about, while a commit
 // is carried out: what drifts is put back.
 func (e *environment) tend(ctx context.Context, a *active) error {
@@ -167,12 +124,12 @@ func (e *environment) tend(ctx context.Context, a *active) error {
 // undisturbed reports that there is nothing to look after: the release never ran, or
 // nothing happened to it since it was looked at.
 func (e *environment) undisturbed(key releaseKey) bool {
-	settled := e.historyOf(key).Settled()
+	settled := e.histories.history(key).Settled()
 	if settled == nil {
 		return true
 	}
-	h := e.heldOf(key)
-	return h != nil && h.revision == settled.Revision && !e.touched(h) && len(h.drift) == 0
+	h := e.baselines.heldOf(key)
+	return h != nil && h.revision == settled.Revision && !e.inbox.touched(h.ids) && len(h.drift) == 0
 }
 
 // publishEvery is how often the ledger says what a rollout waits for.
@@ -181,8 +138,8 @@ const publishEvery = 3 * time.Second
 // publish puts into the ledger what the rollouts under way wait for, so that
 // whoever asks is told.
 func (e *environment) publish(ctx context.Context) error {
-	now, text := e.agent.opts.Now(), e.waitingFor()
-	if now.Before(e.published.Add(publishEvery)) {
+	now, text := e.agent.opts.Now(), e.rollouts.waitingFor()
+	if now.Before(e.rollouts.published.Add(publishEvery)) {
 		return nil
 	}
 	news := false
@@ -195,23 +152,12 @@ func (e *environment) publish(ctx context.Context) error {
 	if !news {
 		return nil
 	}
-	e.published = now
+	e.rollouts.published = now
 	return e.store(ctx)
 }
 
-func (e *environment) waitingFor() string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var parts []string
-	for key, text := range e.waitsFor {
-		parts = append(parts, key.name+": "+text)
-	}
-	slices.Sort(parts)
-	return strings.Join(parts, "; ")
-}
-
 func (e *environment) tendOne(ctx context.Context, a *active, key releaseKey) error {
-	lock := e.lockOf(key)
+	lock := e.rollouts.lockOf(key)
 	if !lock.TryLock() {
 		return nil // it is being worked on
 	}
@@ -240,16 +186,4 @@ func (e *environment) lookAfter(ctx context.Context, a *active, key releaseKey) 
 		e.postpone(key, err)
 	}
 	return nil
-}
-
-// lockOf returns the lock that whoever works on a release holds.
-func (e *environment) lockOf(key releaseKey) *sync.Mutex {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	l := e.locks[key]
-	if l == nil {
-		l = &sync.Mutex{}
-		e.locks[key] = l
-	}
-	return l
 }

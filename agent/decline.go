@@ -42,7 +42,7 @@ func conditionOf(all []apply.Health) (how ledger.Condition, why string) {
 func (e *environment) observe(key releaseKey, h *held) (bool, string) {
 	how, why := conditionOf(e.cluster.Health(h.lasting))
 	r := e.ledger.Release(key.namespace, key.name)
-	history, now := e.historyOf(key), e.agent.opts.Now()
+	history, now := e.histories.history(key), e.agent.opts.Now()
 	last := history.Last()
 	if r == nil || last == nil || history.Pending() != nil {
 		return how == ledger.Well, why // its rollout comes to a verdict, which says it
@@ -51,9 +51,9 @@ func (e *environment) observe(key releaseKey, h *held) (bool, string) {
 		d := r.Decline
 		next, turned := d.Next(how, now, e.agent.opts.UnhealthyAfter)
 		if r.Decline = next; turned && next != nil {
-			e.turns = append(e.turns, report.Turn{Namespace: key.namespace, Release: key.name, Since: next.Since, Reason: why})
+			e.bulletin.turns = append(e.bulletin.turns, report.Turn{Namespace: key.namespace, Release: key.name, Since: next.Since, Reason: why})
 		} else if turned {
-			e.turns = append(e.turns, report.Turn{Namespace: key.namespace, Release: key.name, Since: d.Since, Recovered: d.Mended})
+			e.bulletin.turns = append(e.bulletin.turns, report.Turn{Namespace: key.namespace, Release: key.name, Since: d.Since, Recovered: d.Mended})
 		}
 	} else {
 		r.Decline = nil
@@ -75,9 +75,9 @@ func declines(r *ledger.Release, last *record.Record) bool {
 
 // tellTurns puts what observe took down into the ledger, to be told.
 func (e *environment) tellTurns() (told bool) {
-	told = len(e.turns) > 0
-	e.reporter.Health(e.ledger, e.turns)
-	e.turns = nil
+	told = len(e.bulletin.turns) > 0
+	e.reporter.Health(e.ledger, e.bulletin.turns)
+	e.bulletin.turns = nil
 	return told
 }
 
@@ -86,7 +86,7 @@ func (e *environment) tellTurns() (told bool) {
 func (e *environment) mind(ctx context.Context, a *active) error {
 	news := false
 	for _, j := range a.jobs {
-		h, r := e.heldOf(j.key), e.ledger.Release(j.key.namespace, j.key.name)
+		h, r := e.baselines.heldOf(j.key), e.ledger.Release(j.key.namespace, j.key.name)
 		if h == nil || r == nil || j.acts() && !j.over.Load() {
 			continue
 		}

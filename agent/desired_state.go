@@ -43,7 +43,7 @@ func (e *environment) describeOnce(ctx context.Context, j *job) error {
 		return err
 	}
 	j.mark()
-	if c := j.state.History.Settled(); !j.changes() && e.trusting && c != nil {
+	if c := j.state.History.Settled(); !j.changes() && e.baselines.trust() && c != nil {
 		n := len(j.release.CRDs)
 		e.cluster.Trust(slices.Concat(j.want[n:], j.want[:n]), c.Left)
 	}
@@ -128,8 +128,8 @@ func (e *environment) current(ctx context.Context, j *job) (*manifest.Release, e
 	if c == nil || !c.Ours() {
 		return nil, nil
 	}
-	h := e.heldOf(j.key)
-	if h != nil && !h.stale && h.revision == c.Revision && !e.touched(h) && (len(h.drift) == 0 || !j.state.Corrects() || j.state.Paused != "") {
+	h := e.baselines.heldOf(j.key)
+	if h != nil && !h.stale && h.revision == c.Revision && !e.inbox.touched(h.ids) && (len(h.drift) == 0 || !j.state.Corrects() || j.state.Paused != "") {
 		return nil, nil
 	}
 	rel, err := e.recorded(ctx, j, c)
@@ -137,29 +137,6 @@ func (e *environment) current(ctx context.Context, j *job) (*manifest.Release, e
 		rel.CRDs, err = e.cluster.Held(ctx, j.owner, rel.CRDs)
 	}
 	return rel, err
-}
-
-func (e *environment) heldOf(key releaseKey) *held {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.held[key]
-}
-
-// hold remembers what a release was found to be; nil to have it surveyed anew.
-func (e *environment) hold(key releaseKey, h *held) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if h == nil {
-		delete(e.held, key)
-		return
-	}
-	e.held[key] = h
-}
-
-func (e *environment) touched(h *held) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return slices.ContainsFunc(h.ids, func(id manifest.ID) bool { return e.dirty[id] })
 }
 
 // inventory returns every object that the release may have in the cluster.

@@ -217,10 +217,9 @@ func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files 
 	silent := slog.New(slog.DiscardHandler)
 	a := &Agent{opts: Options{Namespace: namespace, Now: time.Now, Keys: keys}, renderer: render.NewRenderer(config), log: silent,
 		metrics: report.NewMetrics(prometheus.NewRegistry())}
-	e := &environment{agent: a, name: c.Environment, log: silent}
+	e := unconnected(a, c.Environment)
 	e.connected(c)
-	e.forget()
-	e.trusting = false
+	e.baselines.distrust()
 	var none *ledger.ErrNoLedger
 	var err error
 	if e.ledger, err = ledger.Read(ctx, c, namespace); errors.As(err, &none) {

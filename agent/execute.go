@@ -182,13 +182,12 @@ func hookEvents(a record.Action) (pre, post string) {
 func (e *environment) waiting(j *job) func([]apply.Health) {
 	var last time.Time
 	return func(open []apply.Health) {
-		e.mu.Lock()
-		delete(e.waitsFor, j.key)
+		text := ""
 		if len(open) > 0 {
-			e.waitsFor[j.key] = fmt.Sprintf("%s: %s", open[0].ID, open[0].Reason)
+			text = fmt.Sprintf("%s: %s", open[0].ID, open[0].Reason)
 		}
-		e.mu.Unlock()
-		e.nudge()
+		e.rollouts.wait(j.key, text)
+		e.inbox.nudge()
 		now := e.agent.opts.Now()
 		if len(open) == 0 || now.Sub(last) < 2*time.Second {
 			return

@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/xetys/tether/apply"
@@ -25,55 +27,63 @@ const (
 	truce = time.Minute
 )
 
-// leaveFights takes out of a plan what is fought over and not to be put back yet.
+// fights are the objects that somebody changes again each time they are put back. They are
+// safe for concurrent use.
+type fights struct {
+	mu sync.Mutex
+	of map[manifest.ID]*fight
+}
+
+func (f *fights) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.of = map[manifest.ID]*fight{}
+}
+
+// leave takes out of a plan what is fought over and not to be put back yet.
 // Its drift is reported all the same.
-func (e *environment) leaveFights(p apply.Plan) apply.Plan {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	now := e.agent.opts.Now()
+func (f *fights) leave(p apply.Plan, now time.Time) apply.Plan {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c apply.Change) bool {
-		f := e.fights[c.ID]
-		return f != nil && now.Before(f.until)
+		one := f.of[c.ID]
+		return one != nil && now.Before(one.until)
 	})
 	return p
 }
 
-// putBack notes that an object was put back, and how long it is left alone if
-// that was in vain: twice as long each time.
-func (e *environment) putBack(ctx context.Context, j *job, c apply.Change) {
-	now := e.agent.opts.Now()
-	e.mu.Lock()
-	f := e.fights[c.ID]
-	if f == nil || now.After(f.until.Add(truce)) {
-		f = &fight{until: now}
-		e.fights[c.ID] = f
+// putBack notes that an object was put back. It returns how often it was in a row, and how
+// long it is left alone if that was in vain: twice as long each time.
+func (f *fights) putBack(id manifest.ID, now time.Time) (times int, pause time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	one := f.of[id]
+	if one == nil || now.After(one.until.Add(truce)) {
+		one = &fight{until: now}
+		f.of[id] = one
 	}
-	f.times++
-	var pause time.Duration
-	if n := f.times - fightPatience; n >= 0 {
+	one.times++
+	if n := one.times - fightPatience; n >= 0 {
 		pause = min(time.Second<<min(n, 16), longestFight)
 	}
-	f.until = now.Add(pause)
-	e.forgetFights(now)
-	e.mu.Unlock()
+	one.until = now.Add(pause)
+	maps.DeleteFunc(f.of, func(_ manifest.ID, one *fight) bool { return now.After(one.until.Add(truce)) })
+	return one.times, pause
+}
+
+// putBack notes that an object was put back, and says so if it is fought over.
+func (e *environment) putBack(ctx context.Context, j *job, c apply.Change) {
+	times, pause := e.fights.putBack(c.ID, e.agent.opts.Now())
 	if pause == 0 {
 		return
 	}
-	time.AfterFunc(pause, e.trigger)
+	time.AfterFunc(pause, e.inbox.trigger)
 	e.agent.metrics.Fought(e.name, j.spec.Name)
+	rival := rivalOf(j, c)
 	text := fmt.Sprintf("release %s: %s was put back %d times in a row, and changed again by %s: it is left alone for %s; take the field out of the chart, or the other writer away",
-		j.spec.Name, c.ID, f.times, rivalOf(j, c), pause)
-	e.log.Warn("fight", "release", j.spec.Name, "object", c.ID.String(), "by", rivalOf(j, c), "times", f.times, "pause", timeOf(pause))
+		j.spec.Name, c.ID, times, rival, pause)
+	e.log.Warn("fight", "release", j.spec.Name, "object", c.ID.String(), "by", rival, "times", times, "pause", timeOf(pause))
 	e.reporter.Say(ctx, "Warning", "Fight", text)
-}
-
-// forgetFights drops those that are over; e.mu is held.
-func (e *environment) forgetFights(now time.Time) {
-	for id, f := range e.fights {
-		if now.After(f.until.Add(truce)) {
-			delete(e.fights, id)
-		}
-	}
 }
 
 func rivalOf(j *job, c apply.Change) string {
@@ -87,5 +97,3 @@ func rivalOf(j *job, c apply.Change) string {
 	}
 	return "somebody"
 }
-
-type fights = map[manifest.ID]*fight

@@ -76,7 +76,7 @@ func (e *environment) formerAtWork(last *record.Record, given bool) string {
 	if !given || !last.Status.IsPending() || !now.Before(until) {
 		return ""
 	}
-	e.busy(until, now)
+	e.retries.busy(until, now)
 	return fmt.Sprintf("environment %s is in the middle of revision %d", last.Environment, last.Revision)
 }
 

@@ -33,8 +33,8 @@ func (e *environment) enter(ctx context.Context, head source.Commit) error {
 	}
 	e.reporter.Superseded(e.ledger.Arrive(commits, e.agent.opts.Now()))
 	e.ledger.Head().Trigger = moved
-	if e.underWay() == nil {
-		e.retries = map[releaseKey]*retry{}
+	if e.rollouts.underWay() == nil {
+		e.retries.forget()
 	}
 	e.log.Info("new head", "commit", short(head.SHA), "subject", head.Subject, "author", head.Author)
 	return nil
@@ -61,10 +61,9 @@ func (e *environment) readLedger(ctx context.Context) error {
 			return err
 		}
 	}
-	e.mu.Lock()
-	e.control = control
-	e.mu.Unlock()
-	e.ledger, e.doc, e.stored = l, doc, doc.Text
+	e.inbox.instruct(control)
+	e.stored.set(doc, doc.Text)
+	e.ledger = l
 	return nil
 }
 
@@ -77,9 +76,7 @@ func (e *environment) putAside(ctx context.Context, doc apply.Document, why erro
 	if _, err := e.cluster.WriteDocument(ctx, aside); err != nil {
 		return nil, err
 	}
-	e.mu.Lock()
-	e.doc = doc
-	e.mu.Unlock()
+	e.stored.set(doc, "")
 	e.log.Error("the ledger is damaged; it is kept in another ConfigMap, and a new one is begun", "error", why, "configmap", aside.Namespace+"/"+aside.Name)
 	e.reporter.Say(ctx, "Warning", "Ledger", fmt.Sprintf("%v: it is kept in ConfigMap %s, and a new one is begun", why, aside.Name))
 	return &ledger.Ledger{}, nil

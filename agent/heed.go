@@ -15,7 +15,7 @@ import (
 // new head concerns it: if it asks for something else of a release that is under way, or
 // changes another one. A commit elsewhere in the repository interrupts nothing.
 func (e *environment) heed(ctx context.Context, a *active) error {
-	head := e.headNow()
+	head := e.inbox.headNow()
 	seen := head.SHA + " " + reason(head.Untrusted)
 	if head.SHA == a.load.commit && reason(head.Untrusted) == a.load.untrusted || a.heeded == seen || a.waits.Err() != nil {
 		return nil
@@ -23,12 +23,12 @@ func (e *environment) heed(ctx context.Context, a *active) error {
 	if err := e.enter(ctx, head.Commit); err != nil {
 		return err
 	}
-	reading, done := e.reading(ctx, head)
+	reading, done := e.inbox.reading(ctx, head)
 	defer done(nil)
 	l, err := e.load(reading, head)
 	if err != nil {
 		if err = superseded(reading, err); errors.Is(err, errInterrupted) {
-			e.trigger() // for the newer one
+			e.inbox.trigger() // for the newer one
 			return nil
 		}
 		return err
@@ -49,7 +49,7 @@ func (e *environment) heed(ctx context.Context, a *active) error {
 	case l.away != nil:
 		entry.Conclude(ledger.Pending, l.away.Error(), e.agent.opts.Now())
 	default:
-		entry.Conclude(ledger.Progressing, e.waitingFor(), e.agent.opts.Now())
+		entry.Conclude(ledger.Progressing, e.rollouts.waitingFor(), e.agent.opts.Now())
 	}
 	return e.publishVerdicts(ctx)
 }

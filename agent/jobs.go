@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -71,14 +70,14 @@ func (e *environment) jobs(ctx context.Context, l *loaded) ([]*job, error) {
 			jobs = append(jobs, e.newJob(l, key, t.spec, t.prepared))
 		}
 	}
-	for _, key := range e.owned() {
+	for _, key := range e.histories.owned(e.name) {
 		if listed[key] {
 			continue
 		}
 		jobs = append(jobs, e.newJob(l, key, render.ReleaseSpec{Name: key.name, Namespace: key.namespace, Timeout: unlistedTimeout}, nil))
 	}
-	maps.DeleteFunc(e.secrets, func(key releaseKey, _ *render.Prepared) bool {
-		return !listed[key] && len(e.historyOf(key).Intended()) == 0 // nothing of it is there any more
+	maps.DeleteFunc(e.desired.secrets, func(key releaseKey, _ *render.Prepared) bool {
+		return !listed[key] && len(e.histories.history(key).Intended()) == 0 // nothing of it is there any more
 	})
 	slices.SortStableFunc(jobs, func(a, b *job) int {
 		return strings.Compare(a.key.String(), b.key.String())
@@ -107,37 +106,12 @@ func abortTogether(jobs []*job) {
 	}
 }
 
-// owned returns the releases whose newest record is this environment's, and those that are
-// there without any.
-func (e *environment) owned() []releaseKey {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var out []releaseKey
-	for key, h := range e.histories {
-		if last := h.Last(); last != nil && last.Environment == e.name {
-			out = append(out, key)
-		}
-	}
-	for key := range e.remains {
-		if e.histories[key].Last() == nil {
-			out = append(out, key)
-		}
-	}
-	return out
-}
-
-func (e *environment) historyOf(key releaseKey) record.History {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.histories[key]
-}
-
 func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec, p *render.Prepared) *job {
-	now, control := e.agent.opts.Now(), e.controlNow()
-	j := &job{key: key, spec: spec, prepared: p, former: e.formerly(key), remains: e.remainsOf(key), leaving: e.ledger.LeavingOf(key.namespace, key.name)}
+	now, control := e.agent.opts.Now(), e.inbox.controlNow()
+	j := &job{key: key, spec: spec, prepared: p, former: e.formerly(key), remains: e.histories.remainsOf(key), leaving: e.ledger.LeavingOf(key.namespace, key.name)}
 	j.owner = apply.Owner{Environment: e.name, Name: key.name, Namespace: key.namespace, Realm: l.realm}
 	j.state = decide.State{
-		Environment: e.name, Listed: p != nil, History: e.historyOf(key), OnFailure: spec.OnFailure, Retries: spec.Retries,
+		Environment: e.name, Listed: p != nil, History: e.histories.history(key), OnFailure: spec.OnFailure, Retries: spec.Retries,
 		Retry: e.retryAsked(control, key), Runs: j.remains != nil,
 	}
 	if t := l.inForce; t != nil {
@@ -158,12 +132,12 @@ func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec,
 	}
 	if p != nil {
 		j.state.Want, j.asked = p.Digest, p.Digest
-		e.secrets[key] = p
+		e.desired.secrets[key] = p
 	}
-	if j.secrets = e.secrets[key]; j.secrets == nil && l.unread() != nil {
+	if j.secrets = e.desired.secrets[key]; j.secrets == nil && l.unread() != nil {
 		j.secrets = render.Unknown() // this process never read what is in force
 	}
-	if r := e.retries[key]; r.pending(now) {
+	if r := e.retries.of[key]; r.pending(now) {
 		j.waits = &waitingError{r.err}
 	}
 	if l.unread() != nil {
@@ -189,16 +163,8 @@ func (e *environment) helmAtWork(h record.History, now time.Time) string {
 	if !now.Before(until) {
 		return ""
 	}
-	e.busy(until, now)
+	e.retries.busy(until, now)
 	return fmt.Sprintf("helm is in the middle of revision %d", last.Revision)
-}
-
-// busy has the environment looked at again when the first of those who are at work should
-// have ended.
-func (e *environment) busy(until, now time.Time) {
-	if !e.busyUntil.After(now) || until.Before(e.busyUntil) {
-		e.busyUntil = until
-	}
 }
 
 // formerly returns what a release depended on when the ledger was last written.
@@ -225,8 +191,8 @@ func (e *environment) keepUnread(l *loaded, j *job) {
 // retryAsked reports whether somebody asked for what failed of a release to be
 // tried again, and it was not yet.
 func (e *environment) retryAsked(control ledger.Control, key releaseKey) bool {
-	last := e.historyOf(key).Last()
-	return last != nil && last.Revision <= control.Retry[key.String()] && control.Sync != nil && e.retried[key] != control.Sync.ID && last.Request != control.Sync.ID
+	last := e.histories.history(key).Last()
+	return last != nil && e.retries.wanted(control, key, last.Revision, last.Request)
 }
 
 const refusedText = "the commit is refused"
@@ -316,84 +282,8 @@ func (j *job) refused() error {
 	return nil
 }
 
-// retry is when a release is tried again after trouble that is no verdict on it.
-type retry struct {
-	backoff
-	until time.Time
-	err   error
-}
-
-func (r *retry) pending(now time.Time) bool { return r != nil && now.Before(r.until) }
-
-// waitingError is the trouble for which a release waits until it is tried again.
-type waitingError struct{ error }
-
-// Unwrap returns the trouble.
-func (w *waitingError) Unwrap() error { return w.error }
-
-// postpone has a release tried again later, the later the more often it was.
-func (e *environment) postpone(key releaseKey, err error) {
-	var waiting *waitingError
-	if errors.As(err, &waiting) {
-		return
-	}
-	r := e.retries[key]
-	if r == nil {
-		r = &retry{}
-		e.retries[key] = r
-	}
-	in := r.next()
-	r.err, r.until = err, e.agent.opts.Now().Add(in)
-	e.log.Warn("will try again", "release", key.name, "error", err, "in", timeOf(in))
-}
-
-// untilRetry returns how long until the first release is tried again.
-func (e *environment) untilRetry() time.Duration {
-	next := time.Hour
-	for _, r := range e.retries {
-		next = min(next, max(r.until.Sub(e.agent.opts.Now()), 0))
-	}
-	return next
-}
-
-// refusal is what a commit was refused for, so that events in the cluster don't
-// have the whole commit dry-run again and again.
-type refusal struct {
-	retry
-	asked string // the commit, and the request of a person, if there was one
-	texts []string
-}
-
 // askedOf tells a commit that somebody asked to be looked at again from the same
 // before.
 func (e *environment) askedOf(l *loaded) string {
-	return l.commit + " " + l.inputs + " " + e.requestNow()
-}
-
-// requestNow tells the last request to look at once from those before; empty without
-// one.
-func (e *environment) requestNow() string {
-	if s := e.controlNow().Sync; s != nil {
-		return s.ID
-	}
-	return ""
-}
-
-// known returns what the commit was refused for, until it is worth another try:
-// it may be accepted once the cluster is another, with a CRD that somebody
-// installs or a quota that is raised.
-func (r *refusal) known(asked string, now time.Time) []string {
-	if r.asked == asked && r.pending(now) {
-		return r.texts
-	}
-	return nil
-}
-
-func (r *refusal) note(asked string, texts []string, now time.Time) {
-	if r.asked != asked || len(texts) == 0 {
-		*r = refusal{asked: asked}
-	}
-	if len(texts) > 0 && !r.pending(now) {
-		r.texts, r.until = texts, now.Add(r.next())
-	}
+	return l.commit + " " + l.inputs + " " + e.inbox.requestNow()
 }

@@ -23,7 +23,7 @@ func (e *environment) stillLeaving(ctx context.Context, j *job) []apply.Health {
 		return nil
 	}
 	wanted := map[manifest.ID]bool{}
-	if h := e.heldOf(j.key); h != nil {
+	if h := e.baselines.heldOf(j.key); h != nil {
 		for _, id := range h.ids {
 			wanted[id] = true // it came back
 		}

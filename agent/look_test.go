@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -26,8 +27,9 @@ func TestWhenACommitIsReadAgain(t *testing.T) {
 		"somebody who asked before it was read is had": {&loaded{away: errors.New("x"), asked: "a"}, later, &ledger.Sync{ID: "a"}, false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			e := &environment{agent: &Agent{opts: Options{Now: func() time.Time { return now }}}}
-			e.control.Sync, e.away.until = c.sync, c.until
+			e := unconnected(&Agent{opts: Options{Now: func() time.Time { return now }}, log: slog.New(slog.DiscardHandler)}, "prod")
+			e.inbox.instruct(ledger.Control{Sync: c.sync})
+			e.retries.away.until = c.until
 			if have := e.worthReading(c.loaded); have != c.want {
 				t.Errorf("%v", have)
 			}

@@ -3,14 +3,51 @@ package agent
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/xetys/tether/apply"
 )
 
-// watched is the namespace whose labels are watched, and what ends that.
-type watched struct {
-	name string
-	end  context.CancelFunc
+// labels remember for which commit the namespace has its labels. They are safe for
+// concurrent use: a watch tells when somebody touched them.
+type labels struct {
+	mu   sync.Mutex
+	done *loaded // the commit whose labels are in place
+
+	watched string             // the namespace; the loop's
+	end     context.CancelFunc // ends the watch; the loop's
+}
+
+// forget has the labels looked at, and another watch begun: the last one ended with its lead.
+func (l *labels) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done, l.watched, l.end = nil, "", nil
+}
+
+// due reports whether the labels of a commit are to be looked at, and whether they were in
+// place before.
+func (l *labels) due(at *loaded) (due, drifted bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.done != at, l.done != nil && l.done.commit == at.commit
+}
+
+func (l *labels) inPlace(at *loaded) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done = at
+}
+
+// touched has the labels looked at again, and reports whether they ever were.
+func (l *labels) touched() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.done == nil {
+		return false
+	}
+	l.done = &loaded{commit: l.done.commit} // as of another look
+	return true
 }
 
 // labelNamespace keeps the environment's namespace labelled as environment.yaml says. No
@@ -18,7 +55,7 @@ type watched struct {
 // touched the labels.
 func (e *environment) labelNamespace(ctx context.Context, s *seen) error {
 	env := s.load.env
-	if env == nil || s.load.unread() != nil || s.load.gone || len(s.refusals) > 0 || e.controlNow().Paused("", e.agent.opts.Now()) != nil {
+	if env == nil || s.load.unread() != nil || s.load.gone || len(s.refusals) > 0 || e.inbox.controlNow().Paused("", e.agent.opts.Now()) != nil {
 		return nil
 	}
 	if len(env.NamespaceLabels) > 0 { // else there is nothing to put back
@@ -26,10 +63,7 @@ func (e *environment) labelNamespace(ctx context.Context, s *seen) error {
 			return err
 		}
 	}
-	e.mu.Lock()
-	due := e.labelled != s.load
-	drifted := e.labelled != nil && e.labelled.commit == s.load.commit
-	e.mu.Unlock()
+	due, drifted := e.labels.due(s.load)
 	if !due {
 		return nil
 	}
@@ -47,30 +81,22 @@ func (e *environment) labelNamespace(ctx context.Context, s *seen) error {
 			e.reporter.Say(ctx, "Normal", "Namespace", fmt.Sprintf("namespace %s has the labels that environment.yaml gives it", env.Namespace))
 		}
 	}
-	e.mu.Lock()
-	e.labelled = s.load
-	e.mu.Unlock()
+	e.labels.inPlace(s.load)
 	return nil
 }
 
 func (e *environment) watchNamespace(ctx context.Context, name string) error {
-	if e.space.name == name {
+	if e.labels.watched == name {
 		return nil
 	}
-	if e.space.end != nil {
-		e.space.end()
+	if e.labels.end != nil {
+		e.labels.end()
 	}
 	watching, end := context.WithCancel(ctx)
-	e.space = watched{name, end}
+	e.labels.watched, e.labels.end = name, end
 	return e.cluster.WatchNamespace(watching, name, func() {
-		e.mu.Lock()
-		stirred := e.labelled != nil
-		if stirred {
-			e.labelled = &loaded{commit: e.labelled.commit} // as of another look
-		}
-		e.mu.Unlock()
-		if stirred {
-			e.trigger()
+		if e.labels.touched() {
+			e.inbox.trigger()
 		}
 	})
 }

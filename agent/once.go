@@ -31,7 +31,7 @@ func (e *environment) once(ctx context.Context) error {
 	if err := e.term(ctx, func(ctx context.Context) {
 		led = true
 		ended = e.lookOnce(ctx)
-		e.settled()
+		e.rollouts.settled()
 	}); err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (e *environment) lookOnce(ctx context.Context) error {
 	const tries = 4
 	for try := 1; ; try++ {
 		err := e.look(ctx)
-		if a := e.underWay(); err == nil && a != nil {
+		if a := e.rollouts.underWay(); err == nil && a != nil {
 			<-a.done
 			err = e.look(ctx)
 		}

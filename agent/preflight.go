@@ -22,7 +22,7 @@ import (
 // rendering.
 func (e *environment) prepare(ctx, reading context.Context, s *seen) error {
 	asked := e.askedOf(s.load)
-	s.refusals = e.refusal.known(asked, e.agent.opts.Now())
+	s.refusals = e.retries.refusal.known(asked, e.agent.opts.Now())
 	if s.refusals == nil {
 		refusals, err := e.preflight(ctx, reading, s.load, s.jobs)
 		switch {
@@ -32,7 +32,7 @@ func (e *environment) prepare(ctx, reading context.Context, s *seen) error {
 			return err
 		default:
 			s.refusals = refusals
-			e.refusal.note(asked, refusals, e.agent.opts.Now())
+			e.retries.refusal.note(asked, refusals, e.agent.opts.Now())
 		}
 	}
 	why := refusedText
@@ -226,9 +226,9 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 	if j.release == nil {
 		return nil
 	}
-	e.clean(j.ids)
+	e.inbox.clean(j.ids)
 	if err := e.replan(ctx, j, coming); err != nil {
-		e.hold(j.key, nil)
+		e.baselines.hold(j.key, nil)
 		return fmt.Errorf("release %s: %w", j.spec.Name, err)
 	}
 	if j.changes() {
@@ -241,10 +241,10 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 			j.secrets.MaskBoth(&list[i].Want, &list[i].Have)
 		}
 	}
-	e.note(j, e.heldOf(j.key), found)
-	e.hold(j.key, found)
+	e.bulletin.note(j, e.baselines.heldOf(j.key), found)
+	e.baselines.hold(j.key, found)
 	j.found = found
-	j.plan = e.leaveFights(j.plan)
+	j.plan = e.fights.leave(j.plan, e.agent.opts.Now())
 	j.state.Drifted = j.plan.Pending() || len(j.plan.Refusals()) > 0
 	j.decide()
 	return nil
@@ -270,16 +270,6 @@ func (e *environment) replan(ctx context.Context, j *job, coming apply.Coming) e
 	return nil
 }
 
-// clean takes note that objects are being looked at: what is touched from now on
-// is looked at again.
-func (e *environment) clean(ids []manifest.ID) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, id := range ids {
-		delete(e.dirty, id)
-	}
-}
-
 func idsOf(objects []manifest.Object) []manifest.ID {
 	ids := make([]manifest.ID, len(objects))
 	for i, o := range objects {
@@ -298,7 +288,7 @@ func (e *environment) coming(l *loaded, jobs []*job) apply.Coming {
 		}
 	}
 	c := apply.Comes(all, l.spaces...)
-	c.Confirmed = e.controlNow().Confirmed == l.commit
+	c.Confirmed = e.inbox.controlNow().Confirmed == l.commit
 	c.Moves = e.moves(jobs)
 	return c
 }
@@ -322,7 +312,7 @@ func (e *environment) moves(jobs []*job) apply.Moves {
 // far as the records of its namespace are known.
 func (e *environment) isGone(release string) bool {
 	namespace, name, _ := strings.Cut(release, "/")
-	return e.known(namespace) && len(e.historyOf(releaseKey{namespace, name}).Intended()) == 0
+	return e.histories.known(namespace) && len(e.histories.history(releaseKey{namespace, name}).Intended()) == 0
 }
 
 // duplicates finds objects that two releases would both own.
@@ -331,7 +321,7 @@ func (e *environment) duplicates(jobs []*job) []string {
 	var out []string
 	for _, j := range jobs {
 		ids := j.ids
-		if h := e.heldOf(j.key); j.release == nil && h != nil {
+		if h := e.baselines.heldOf(j.key); j.release == nil && h != nil {
 			ids = h.ids
 		}
 		for _, id := range ids {

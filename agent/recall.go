@@ -20,12 +20,12 @@ func (e *environment) recall(jobs []*job) {
 			if known := entry.Outcome(j.key.namespace, j.key.name); !begun || known != nil && known.Tells() {
 				continue
 			}
-			o := concluded(e.historyOf(j.key), entry.Commit.Commit, want)
+			o := concluded(e.histories.history(j.key), entry.Commit.Commit, want)
 			if o == nil || o.Revision <= e.ledger.Told(entry, j.key.namespace, j.key.name) {
 				continue
 			}
 			o.Name, o.Namespace = j.key.name, j.key.namespace
-			o.Undoes = undone(e.historyOf(j.key), *o)
+			o.Undoes = undone(e.histories.history(j.key), *o)
 			entry.Merge(*o)
 		}
 	}

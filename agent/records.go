@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"sync"
 
@@ -27,29 +26,22 @@ func (e *environment) readHistories(ctx context.Context, l *loaded) error {
 		namespaces[r.Namespace] = true
 	}
 	for ns := range namespaces {
-		if e.known(ns) || e.watched[ns] && e.underWay() != nil {
+		if e.histories.known(ns) || e.histories.isWatched(ns) && e.rollouts.underWay() != nil {
 			continue
 		}
 		e.watchRecords(ctx, ns)
-		e.mu.Lock()
-		e.scopes[ns] = true // what changes from now on is read again
-		e.mu.Unlock()
+		e.histories.begin(ns)
 		found, err := e.cluster.Records.List(ctx, ns)
 		if err != nil {
-			e.unread(ns)
+			e.histories.unread(ns)
 			return err
 		}
-		e.mu.Lock()
-		maps.DeleteFunc(e.histories, func(key releaseKey, _ record.History) bool { return key.namespace == ns })
-		for name, h := range found {
-			e.histories[releaseKey{ns, name}] = h
-		}
-		e.mu.Unlock()
+		e.histories.replace(ns, found)
 		for name, h := range found {
 			e.tellDamage(ctx, name, h)
 		}
 		if err := e.findRemains(ctx, l, ns); err != nil {
-			e.unread(ns)
+			e.histories.unread(ns)
 			return err
 		}
 	}
@@ -62,7 +54,7 @@ func (e *environment) readHistories(ctx context.Context, l *loaded) error {
 func (e *environment) findRemains(ctx context.Context, l *loaded, namespace string) error {
 	unknown := map[releaseKey]bool{}
 	consider := func(key releaseKey) {
-		if key.namespace == namespace && unrecorded(e.historyOf(key)) {
+		if key.namespace == namespace && unrecorded(e.histories.history(key)) {
 			unknown[key] = true
 		}
 	}
@@ -72,14 +64,15 @@ func (e *environment) findRemains(ctx context.Context, l *loaded, namespace stri
 	for _, r := range e.ledger.Releases {
 		consider(releaseKey{r.Namespace, r.Name})
 	}
-	maps.DeleteFunc(e.remains, func(key releaseKey, _ []manifest.Object) bool { return key.namespace == namespace })
+	found := map[releaseKey][]manifest.Object{}
+	defer func() { e.histories.setRemains(namespace, found) }()
 	if len(unknown) == 0 {
 		return nil
 	}
 	remains, err := e.cluster.Remains(ctx, namespace)
 	for key := range unknown {
 		if objects := remains[key.name]; len(objects) > 0 {
-			e.remains[key] = objects
+			found[key] = objects
 		}
 	}
 	return err
@@ -97,33 +90,15 @@ func unrecorded(h record.History) bool {
 	return h.Ran() || len(h.Damaged()) > 0 && last.Status != release.StatusUninstalled
 }
 
-// remainsOf returns what is there of a release that no record tells of.
-func (e *environment) remainsOf(key releaseKey) []manifest.Object {
-	if !unrecorded(e.historyOf(key)) {
-		return nil
-	}
-	return e.remains[key]
-}
-
-func (e *environment) known(namespace string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.scopes[namespace]
-}
-
 // watchRecords has a namespace's records read again when somebody else writes or deletes
 // one.
 func (e *environment) watchRecords(ctx context.Context, namespace string) {
-	e.mu.Lock()
-	watched := e.watched[namespace]
-	e.watched[namespace] = true
-	e.mu.Unlock()
-	if watched {
+	if e.histories.watch(namespace) {
 		return
 	}
 	err := e.cluster.Records.Watch(ctx, namespace, func() {
-		e.unread(namespace)
-		e.trigger()
+		e.histories.unread(namespace)
+		e.inbox.trigger()
 	}, func(err error) {
 		e.log.Warn("what others write of releases shows at the next full scan only", "error", err)
 	})
@@ -136,8 +111,8 @@ func (e *environment) watchRecords(ctx context.Context, namespace string) {
 func (e *environment) tellDamage(ctx context.Context, name string, h record.History) {
 	for _, r := range h.Damaged() {
 		text := fmt.Sprintf("release %s: revision %d can't be read and is set aside: %s", name, r.Revision, r.Damage)
-		if key := r.Namespace + " " + text; !e.damaged[key] {
-			e.damaged[key] = true
+		if key := r.Namespace + " " + text; !e.bulletin.damaged[key] {
+			e.bulletin.damaged[key] = true
 			e.log.Warn("damaged record", "release", name, "revision", r.Revision, "reason", r.Damage)
 			e.reporter.Say(ctx, "Warning", "Damaged", text)
 		}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/xetys/tether/render"
@@ -98,30 +97,9 @@ func (k Keys) For(refs render.References, environment, namespace string) func(co
 // moved takes note that something the environment refers to in the cluster is
 // another than it was. A rollout with what it was before makes way.
 func (e *environment) moved(ref manifest.Reference) {
-	e.mu.Lock()
-	e.stirred[ref.String()] = true
-	if e.active != nil {
-		e.active.stop(&interruption{ref.String() + " changed"})
-	}
-	e.mu.Unlock()
-	e.trigger()
-}
-
-// stirredNow returns what moved since it was last asked, sorted.
-func (e *environment) stirredNow() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	out := slices.Sorted(maps.Keys(e.stirred))
-	clear(e.stirred)
-	return out
-}
-
-func (e *environment) stir(names []string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, n := range names {
-		e.stirred[n] = true
-	}
+	e.inbox.stir(ref.String())
+	e.rollouts.stop(&interruption{ref.String() + " changed"})
+	e.inbox.trigger()
 }
 
 // retain ends the watches of what the environment does not refer to any more, and drops
@@ -168,6 +146,6 @@ func (e *environment) reopen(l *loaded, moved []string) {
 		why = strings.Join(moved, ", ") + " changed"
 	}
 	e.ledger.Again(why, e.agent.opts.Now())
-	e.retries = map[releaseKey]*retry{}
+	e.retries.forget()
 	e.log.Info("inputs changed without a commit", "commit", short(head.Commit.Commit), "reason", why)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
@@ -29,12 +28,12 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 		return err
 	}
 	e.agent.metrics.PutBack(e.name, j.spec.Name, len(drifted))
-	e.noteRepair(j, few(texts))
+	e.bulletin.putBack(ledger.Act{Kind: ledger.Repaired, At: e.agent.opts.Now(), Release: j.spec.Name, Reason: few(texts)})
 	for _, c := range drifted {
 		e.putBack(ctx, j, c)
 	}
-	if h := e.heldOf(j.key); h != nil {
-		e.hold(j.key, &held{revision: h.revision, ids: h.ids, lasting: h.lasting, foreign: h.foreign, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ledger.Drift) bool {
+	if h := e.baselines.heldOf(j.key); h != nil {
+		e.baselines.hold(j.key, &held{revision: h.revision, ids: h.ids, lasting: h.lasting, foreign: h.foreign, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ledger.Drift) bool {
 			return slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.ID.String() == d.Object })
 		})})
 	}
@@ -64,79 +63,12 @@ func (e *environment) freeStuck(ctx context.Context, j *job, drifted []apply.Cha
 		return
 	}
 	name, awaited := j.spec.Name, apply.Awaited{Objects: sets, Bounds: apply.Within(j.spec.Timeout, e.agent.opts.Now())}
-	e.beside.Go(func() {
+	e.rollouts.beside.Go(func() {
 		var unhealthy *apply.UnhealthyError
 		if err := e.cluster.Wait(ctx, awaited); errors.As(err, &unhealthy) {
 			e.log.Warn("what was put back is not healthy", "release", name, "error", err)
 		} // else it is healthy, or was changed since: then it is looked at anew
 	})
-}
-
-// news is something that is told once: to the log, and by an event.
-type news struct{ reason, release, text string }
-
-// note takes down what a survey found that stays in the cluster, if it was not there
-// before: drift that is only reported, and fields that people's tools added. Each object
-// is told once, however many of its fields differ.
-func (e *environment) note(j *job, before, now *held) {
-	var known []ledger.Drift
-	if before != nil {
-		known = slices.Concat(before.drift, before.foreign)
-	}
-	seen := make(map[ledger.Drift]bool, len(known))
-	for _, d := range known {
-		seen[d] = true
-	}
-	var order []news
-	fields := map[news][]string{}
-	for _, d := range slices.Concat(now.drift, now.foreign) {
-		if seen[d] || !d.Foreign && j.state.Corrects() {
-			continue
-		}
-		n, text := news{"Drift", j.spec.Name, d.Object}, fmt.Sprintf("%s is %s, not %s", d.Path, d.Have, d.Want)
-		if d.Foreign {
-			n.reason, text = "Foreign", fmt.Sprintf("%s is %s, which is not of the chart", d.Path, d.Have)
-		}
-		if d.Manager != "" {
-			text += ", by " + d.Manager
-		}
-		if fields[n] == nil {
-			order = append(order, n)
-		}
-		fields[n] = append(fields[n], text)
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, n := range order {
-		e.news = append(e.news, news{n.reason, n.release, n.text + ": " + few(fields[n])})
-	}
-}
-
-// mostFields bounds how many fields of an object are told of.
-const mostFields = 5
-
-// few joins the first texts, and says how many more there are.
-func few(texts []string) string {
-	if n := len(texts) - mostFields; n > 0 {
-		return fmt.Sprintf("%s; and %d more fields", strings.Join(texts[:mostFields], "; "), n)
-	}
-	return strings.Join(texts, "; ")
-}
-
-// tell says what was taken down.
-func (e *environment) tell(ctx context.Context) {
-	e.mu.Lock()
-	all := e.news
-	e.news = nil
-	for _, act := range e.repaired {
-		e.ledger.Note(act)
-	}
-	e.repaired = nil
-	e.mu.Unlock()
-	for _, n := range all {
-		e.log.Warn(strings.ToLower(n.reason), "release", n.release, "what", n.text, "doing", "leaving it")
-		e.reporter.Say(ctx, "Warning", n.reason, fmt.Sprintf("release %s: %s; it is left as it is", n.release, n.text))
-	}
 }
 
 // reportDrift says what drifted, who did it and since when, and returns what it says

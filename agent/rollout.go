@@ -19,6 +19,9 @@ func (e *environment) carryOutOne(ctx, waits context.Context, l *loaded, j *job)
 	if j.waits != nil {
 		return j.waits
 	}
+	if err := context.Cause(waits); err != nil {
+		return err // it is decided anew before anything is begun
+	}
 	err := e.act(ctx, waits, l, j)
 	if denied(err) && j.changes() {
 		j.outcome.Name, j.outcome.Outcome, j.outcome.Reason = j.spec.Name, string(ledger.Failed), err.Error()
@@ -53,7 +56,7 @@ func (e *environment) act(ctx, waits context.Context, l *loaded, j *job) error {
 
 // stillHealthy lets releases that are to change start only on what is healthy now.
 func (e *environment) stillHealthy(waits context.Context, j *job) error {
-	h := e.heldOf(j.key)
+	h := e.baselines.heldOf(j.key)
 	if h == nil {
 		return nil
 	}

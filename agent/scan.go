@@ -1,18 +1,14 @@
 package agent
 
-import (
-	"maps"
-	"slices"
-	"strings"
-	"time"
-)
+import "time"
 
 // fullScan has every release surveyed anew from time to time, a few at once: it is
 // the safety net below the watches, and must not be felt.
 type fullScan struct {
 	next  time.Time // when there is something to do; zero for never
 	every time.Duration
-	due   time.Time // when the next scan begins
+	due   time.Time    // when the next scan begins
+	left  []releaseKey // what is left to do of one that has begun
 }
 
 // longestScan bounds how long one scan is spread over.
@@ -39,41 +35,31 @@ func (e *environment) rescan(s *fullScan) {
 	if s.next.IsZero() || now.Before(s.next) {
 		return
 	}
-	if e.underWay() != nil {
+	if e.rollouts.underWay() != nil {
 		s.next = now.Add(time.Second)
 		return
 	}
-	if len(e.scan) == 0 {
+	if len(s.left) == 0 {
 		s.plan(e)
-		e.beginScan()
-		s.every = min(s.due.Sub(now)/2, longestScan) / time.Duration(max(1, len(e.scan)))
+		e.baselines.distrust()
+		e.histories.readAnew()
+		s.left = e.baselines.releases()
+		s.every = min(s.due.Sub(now)/2, longestScan) / time.Duration(max(1, len(s.left)))
 	}
 	batch := 1
 	if s.every < time.Second {
 		batch = int(time.Second/max(s.every, time.Millisecond)) + 1
 	}
-	batch = min(batch, len(e.scan))
-	for _, key := range e.scan[:batch] {
-		if h := e.heldOf(key); h != nil {
+	batch = min(batch, len(s.left))
+	for _, key := range s.left[:batch] {
+		if h := e.baselines.heldOf(key); h != nil {
 			e.cluster.Doubt(h.ids)
-			stale := *h
-			stale.stale = true
-			e.hold(key, &stale)
+			e.baselines.hold(key, h.doubted())
 		}
 	}
-	if e.scan = e.scan[batch:]; len(e.scan) > 0 {
+	if s.left = s.left[batch:]; len(s.left) > 0 {
 		s.next = now.Add(max(s.every, time.Second))
 	} else {
 		s.next = s.due
 	}
-}
-
-// beginScan reads the records anew and lists all releases.
-func (e *environment) beginScan() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.trusting = false
-	e.scan = slices.SortedFunc(maps.Keys(e.held), func(a, b releaseKey) int { return strings.Compare(a.String(), b.String()) })
-	clear(e.scopes)
-	clear(e.histories)
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -132,10 +133,7 @@ func TestAValueThatChangesDuringThePreflight(t *testing.T) {
 				t.Error(err)
 			}
 			until(t, "the agent is told", func() bool {
-				e := a.envs[0]
-				e.mu.Lock()
-				defer e.mu.Unlock()
-				return len(e.stirred) > 0
+				return a.envs[0].inbox.anyStirred()
 			})
 		}}
 	})
@@ -225,7 +223,7 @@ func TestAReleaseThatIsGoneTakesNoMemory(t *testing.T) {
 		}
 	}
 	look()
-	known := weak.Make(a.envs[0].secrets[releaseKey{s.space, "gone"}])
+	known := weak.Make(a.envs[0].desired.secrets[releaseKey{s.space, "gone"}])
 	if known.Value() == nil {
 		t.Fatal("nothing is known of it")
 	}
@@ -253,11 +251,11 @@ func TestDriftIsPutBackOnce(t *testing.T) {
 	e, key := a.envs[0], releaseKey{s.space, "web"}
 	until(t, "the agent is told", func() bool { return !e.undisturbed(key) })
 	e.cluster.Fence(func() error { return nil }) // the Lease was given back
-	found, err := e.see(t.Context(), e.headNow())
+	found, err := e.see(t.Context(), e.inbox.headNow())
 	if err != nil || found.jobs[0].decision.Act != decide.Repair {
 		t.Fatalf("%v, %v", found, err)
 	}
-	lock := e.lockOf(key)
+	lock := e.rollouts.lockOf(key)
 	lock.Lock()
 	active := e.start(t.Context(), found)
 	err = e.lookAfter(t.Context(), active, key)
@@ -273,6 +271,40 @@ func TestDriftIsPutBackOnce(t *testing.T) {
 	}
 	if head := e.ledger.Head(); head.Verdict != ledger.Applied {
 		t.Errorf("the commit is %s: %s", head.Verdict, head.Reason)
+	}
+}
+
+// A pause that comes while a commit is decided on is heeded before its rollout begins.
+func TestAPauseThatComesWhileACommitIsDecided(t *testing.T) {
+	s := newScenario(t)
+	s.commit("{name: web, chart: charts/web, values: [{tag: v1}]}")
+	a := s.agent(s.Config)
+	if err := a.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.commit("{name: web, chart: charts/web, values: [{tag: v2}]}")
+	heads, err := a.repo.Fetch(t.Context())
+	a.heard(heads, err)
+	e := a.envs[0]
+	e.cluster.Fence(func() error { return nil }) // the Lease was given back
+	if err := e.enter(t.Context(), e.inbox.headNow().Commit); err != nil {
+		t.Fatal(err)
+	}
+	found, err := e.see(t.Context(), e.inbox.headNow())
+	if err != nil || found.jobs[0].decision.Act != decide.Upgrade {
+		t.Fatalf("%v, %v", found, err)
+	}
+	e.instructed(`{"pauses": [{"by": "Ann", "reason": "an incident", "until": "2100-01-01T00:00:00Z"}]}`)
+	if len(e.inbox.controlNow().Pauses) != 1 {
+		t.Fatal("the pause is not read")
+	}
+	active := e.start(t.Context(), found)
+	<-active.done
+	if err := e.conclude(t.Context(), active); !errors.Is(err, errInterrupted) {
+		t.Errorf("%v", err)
+	}
+	if n := len(s.recordsOf(t)); n != 1 {
+		t.Errorf("a rollout was begun: there are %d records", n)
 	}
 }
 

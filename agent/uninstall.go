@@ -30,7 +30,7 @@ func (e *environment) uninstall(ctx, waits context.Context, j *job) error {
 		changes = append(changes, record.Anew)
 	}
 	if j.state.Retry {
-		changes = append(changes, record.OnRequest(e.requestNow())) // an uninstall has no record of its own that would tell
+		changes = append(changes, record.OnRequest(e.inbox.requestNow())) // an uninstall has no record of its own that would tell
 	}
 	if !begun || j.state.Retry || last.Deadline.IsZero() {
 		last.Deadline, last.HeldSince = e.deadline(j), time.Time{}
@@ -76,7 +76,7 @@ func (e *environment) stillOwned(ctx context.Context, j *job) error {
 	}
 	known, newest := j.state.History.Last(), record.History(now).Last()
 	if newest == nil || newest.Revision != known.Revision || newest.Environment != known.Environment {
-		e.unread(j.key.namespace)
+		e.histories.unread(j.key.namespace)
 		return &interruption{"somebody else changed the records of " + j.key.String()}
 	}
 	return nil
@@ -109,7 +109,7 @@ func (e *environment) recordGone(ctx context.Context, j *job, last *record.Recor
 	if err := e.cluster.Records.Conclude(ctx, last, last.Outcome, release.StatusUninstalled, "Uninstallation complete"); err != nil {
 		return err
 	}
-	e.hold(j.key, nil)
+	e.baselines.hold(j.key, nil)
 	e.agent.metrics.Forget(e.name, j.spec.Name)
 	return nil
 }

@@ -13,17 +13,17 @@ func (e *environment) sight(ctx context.Context) {
 	for _, b := range e.cluster.Live.Blind() {
 		key := blindKey(b)
 		now[key] = b.Error()
-		if _, known := e.blind[key]; !known {
+		if _, known := e.bulletin.blind[key]; !known {
 			e.log.Error("what runs can't be watched", "kind", b.Kind.String(), "namespace", b.Namespace, "error", b)
 			e.reporter.Say(ctx, "Warning", "Blind", b.Error()+"; nothing is known of these objects until then")
 		}
 	}
-	for key := range e.blind {
+	for key := range e.bulletin.blind {
 		if _, still := now[key]; !still {
 			e.log.Info("what runs is watched again", "what", key)
 		}
 	}
-	e.blind = now
+	e.bulletin.blind = now
 	e.agent.metrics.Blind(e.name, len(now))
 }
 

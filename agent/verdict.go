@@ -64,9 +64,7 @@ func (e *environment) commitOf(j *job) string {
 // conclude draws the verdicts from what became of the jobs, and has them told.
 func (e *environment) conclude(ctx context.Context, a *active) error {
 	l, jobs := a.load, a.jobs
-	e.mu.Lock()
-	e.active = nil
-	e.mu.Unlock()
+	e.rollouts.end()
 	a.stop(nil)
 	again := e.settle(jobs, a.results)
 	unsurveyed := again == nil && a.trouble != nil
@@ -98,7 +96,7 @@ func (e *environment) conclude(ctx context.Context, a *active) error {
 		return err
 	}
 	if a.results != nil && !a.idle {
-		e.trigger() // after acting, look again
+		e.inbox.trigger() // after acting, look again
 	}
 	if again != nil {
 		return again
@@ -145,7 +143,7 @@ func (e *environment) merge(jobs []*job) {
 			entry = e.ledger.Head()
 		}
 		j.outcome.Namespace = j.key.namespace
-		j.outcome.Undoes = undone(e.historyOf(j.key), j.outcome)
+		j.outcome.Undoes = undone(e.histories.history(j.key), j.outcome)
 		entry.Merge(j.outcome)
 	}
 }
@@ -155,7 +153,7 @@ func (e *environment) merge(jobs []*job) {
 func (e *environment) closeOlder(jobs []*job) {
 	for _, entry := range e.ledger.Open() {
 		open := func(j *job) bool {
-			if p := e.historyOf(j.key).Pending(); p != nil && p.Commit == entry.Commit.Commit && !j.passesOver() {
+			if p := e.histories.history(j.key).Pending(); p != nil && p.Commit == entry.Commit.Commit && !j.passesOver() {
 				if j.decision.Act == decide.Hold {
 					entry.Conclude(ledger.Held, j.spec.Name+": "+j.decision.Reason, e.agent.opts.Now())
 				}
@@ -215,7 +213,7 @@ func (e *environment) settle(jobs []*job, results map[string]graph.Result) error
 		}
 		if !ran {
 			if j.waits == nil { // its time has come, and nothing may be done about it
-				delete(e.retries, j.key)
+				delete(e.retries.of, j.key)
 			}
 			continue
 		}
@@ -229,7 +227,7 @@ func (e *environment) settle(jobs []*job, results map[string]graph.Result) error
 			again = errInterrupted
 		case !j.open(r.Err):
 			e.revise(j, r.Err)
-			delete(e.retries, j.key)
+			delete(e.retries.of, j.key)
 		default:
 			e.postpone(j.key, r.Err)
 			switch {
@@ -284,7 +282,7 @@ func (e *environment) judge(head *ledger.Entry, a *active, again error, unsurvey
 	case errors.Is(again, errInterrupted):
 		return "", ""
 	case errors.Is(again, errAway) && !head.Verdict.Stands():
-		return ledger.Pending, e.away.err.Error()
+		return ledger.Pending, e.retries.away.err.Error()
 	case again != nil && head.Verdict.Final():
 		return "", "" // what can't be done yet is no new verdict
 	case unsurveyed:
@@ -341,7 +339,7 @@ func (e *environment) describeRelease(j *job) (s ledger.Release, drifted []ledge
 	if j.prepared == nil { // environment.yaml does not list it, or can't be read
 		s.DependsOn = j.former
 	}
-	if h := e.heldOf(j.key); h != nil {
+	if h := e.baselines.heldOf(j.key); h != nil {
 		drifted = slices.Concat(h.drift, h.foreign)
 		s.Drift, s.MoreDrift = ledger.Bound(drifted)
 		s.Healthy, s.Reason = e.observe(j.key, h)
@@ -384,36 +382,4 @@ func (e *environment) show(j *job, s ledger.Release, drifted []ledger.Drift) {
 		r.ChartVersion, r.AppVersion, r.Revision, r.Status = c.ChartVersion(), c.AppVersion(), c.Revision, string(c.Status)
 	}
 	e.agent.metrics.Show(e.name, r)
-}
-
-// store writes the ledger if it is not what is stored.
-func (e *environment) store(ctx context.Context) error {
-	text, err := e.ledger.Text()
-	if err != nil || text == e.stored {
-		return err
-	}
-	d := e.document()
-	if d.Version == "" && e.stored != "" {
-		if d, err = e.cluster.ReadDocument(ctx, d); err != nil {
-			return err
-		}
-	}
-	d.Text = text
-	written, err := e.cluster.WriteDocument(ctx, d)
-	if err != nil {
-		// It may have been written all the same, or touched by a person: the next
-		// try reads its version anew.
-		written, text = d, "?"
-		written.Version = ""
-	}
-	e.mu.Lock()
-	e.doc, e.stored = written, text
-	e.mu.Unlock()
-	return err
-}
-
-func (e *environment) document() apply.Document {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.doc
 }

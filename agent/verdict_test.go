@@ -17,9 +17,9 @@ func TestARetryThatMayNotBeMadeIsForgotten(t *testing.T) {
 		"one whose time has come is forgotten": {nil, 0},
 		"one whose time is to come is kept":    {errors.New("no record"), 1},
 	} {
-		e := &environment{retries: map[releaseKey]*retry{key: {until: time.Now()}}}
-		if err := e.settle([]*job{{key: key, waits: c.waits}}, nil); err != nil || len(e.retries) != c.left {
-			t.Errorf("%s: %v, %v", sentence, err, e.retries)
+		e := &environment{retries: &retries{of: map[releaseKey]*retry{key: {until: time.Now()}}}}
+		if err := e.settle([]*job{{key: key, waits: c.waits}}, nil); err != nil || len(e.retries.of) != c.left {
+			t.Errorf("%s: %v, %v", sentence, err, e.retries.of)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/xetys/tether/agent"
 	"github.com/xetys/tether/agent/report"
+	"github.com/xetys/tether/agent/web"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/source"
 )
@@ -181,7 +182,7 @@ func (f *agentFlags) check() error {
 		return fmt.Errorf("--unhealthy-after %s: use a time above zero, such as 15s", f.unhealthy)
 	}
 	if f.webhookSecret != "" {
-		if _, err := agent.ReadWebhookSecret(f.webhookSecret); err != nil {
+		if _, err := web.ReadWebhookSecret(f.webhookSecret); err != nil {
 			return fmt.Errorf("--webhook-secret-file: %w", err)
 		}
 	}

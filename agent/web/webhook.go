@@ -1,4 +1,4 @@
-package agent
+package web
 
 import (
 	"bytes"
@@ -14,8 +14,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
-
-	"github.com/xetys/tether/agent/ledger"
 )
 
 // A webhook's bounds: what it may send, and how long that may take; and how often
@@ -36,9 +34,9 @@ const (
 	hookFailed   = "failed"   // the agent can't read its own secret
 )
 
-// webhook has the repository fetched when a push event arrives that proves that
-// its sender knows the secret.
-type webhook struct {
+// Webhook has the repository fetched when a push event arrives that proves that its sender
+// knows the secret. It is safe for concurrent use.
+type Webhook struct {
 	secretFile string // read each time, so that the secret can be changed
 	follows    func(ref string) bool
 	pushes     fold
@@ -50,13 +48,23 @@ type webhook struct {
 	warn       rate.Sometimes // strangers don't fill the log
 }
 
-func (a *Agent) newWebhook(ctx context.Context) *webhook {
-	return &webhook{secretFile: a.opts.WebhookSecretFile, follows: a.follows, pushes: fold{pause: pushPause, run: a.pushed}, done: ctx,
-		received: a.metrics.Received(), log: a.log, warn: rate.Sometimes{First: 1, Interval: time.Minute}}
+// NewWebhook returns a webhook whose senders know the secret in a file; it takes none if the
+// file's name is empty. follows tells which refs, by their full names, are of interest, and
+// pushed is called for the pushes of such refs, with who announced them: soon, once for those
+// that come together, and in time bounds, until ctx ends. received counts by provider and
+// outcome.
+func NewWebhook(ctx context.Context, secretFile string, follows func(ref string) bool, pushed func(ctx context.Context, provider string), received *prometheus.CounterVec, log *slog.Logger) *Webhook {
+	run := func(ctx context.Context, provider string) {
+		ctx, cancel := context.WithTimeout(ctx, webhookTimeout)
+		defer cancel()
+		pushed(ctx, provider)
+	}
+	return &Webhook{secretFile: secretFile, follows: follows, pushes: fold{pause: pushPause, run: run}, done: ctx,
+		received: received, log: log, warn: rate.Sometimes{First: 1, Interval: time.Minute}}
 }
 
 // ServeHTTP implements http.Handler.
-func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.secretFile == "" {
 		http.Error(w, "there is no webhook here: the agent was started without --webhook-secret-file", http.StatusNotFound)
 		return
@@ -85,7 +93,7 @@ func (h *webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 const unproved = "the webhook is refused"
 
 // judge reads a webhook and says what is to be answered, and its outcome.
-func (h *webhook) judge(w http.ResponseWriter, r *http.Request) (by string, code int, outcome, text string) {
+func (h *Webhook) judge(w http.ResponseWriter, r *http.Request) (by string, code int, outcome, text string) {
 	i := slices.IndexFunc(providers, func(p provider) bool { return r.Header.Get(p.proof) != "" })
 	if i < 0 {
 		return "unknown", http.StatusUnauthorized, hookRefused, unproved
@@ -116,7 +124,7 @@ func (h *webhook) judge(w http.ResponseWriter, r *http.Request) (by string, code
 }
 
 // weigh says what follows from a webhook that is proved.
-func (h *webhook) weigh(p provider, header http.Header, body []byte) (code int, outcome, text string) {
+func (h *Webhook) weigh(p provider, header http.Header, body []byte) (code int, outcome, text string) {
 	if p.event != "" {
 		if !slices.Contains(p.pushes, header.Get(p.event)) {
 			return http.StatusOK, hookIgnored, "not a push: nothing to do"
@@ -138,7 +146,7 @@ func (h *webhook) weigh(p provider, header http.Header, body []byte) (code int, 
 var errCrowded = errors.New("the webhook came too slowly while others wait: send it again")
 
 // read reads the body, within bounds. Nothing is known yet of who sends it.
-func (h *webhook) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (h *Webhook) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxWebhook {
 		return nil, &http.MaxBytesError{Limit: maxWebhook}
 	}
@@ -164,23 +172,4 @@ func ReadWebhookSecret(file string) ([]byte, error) {
 		return nil, fmt.Errorf("read the webhook's secret: %s is empty", file)
 	}
 	return raw, nil
-}
-
-// pushed has the repository fetched: by this process, and for an environment that
-// another one leads by that one, which watches for it.
-func (a *Agent) pushed(ctx context.Context, provider string) {
-	ctx, cancel := context.WithTimeout(ctx, webhookTimeout)
-	defer cancel()
-	a.log.Info("a push was announced", "provider", provider)
-	a.fetchNow()
-	now := a.opts.Now()
-	for _, e := range a.envs {
-		if a.leads(e.name) {
-			continue
-		}
-		err := ledger.AskFetch(ctx, e.cluster, a.opts.Namespace, "webhook of "+provider, now)
-		if err != nil {
-			e.log.Warn("who leads can't be told of a push, and will see it when it polls", "error", err)
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package agent
+package web
 
 import (
 	"context"
@@ -19,24 +19,21 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-
-	"github.com/xetys/tether/agent/report"
 )
 
 const hookSecret = "It's a Secret to Everybody"
 
 // hooked serves a webhook that knows hookSecret, and counts what it had fetched.
-func hooked(t *testing.T) (*webhook, string, *atomic.Int64) {
+func hooked(t *testing.T) (*Webhook, string, *atomic.Int64) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte(hookSecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := report.NewMetrics(prometheus.NewRegistry())
-	a := &Agent{opts: Options{WebhookSecretFile: file}, log: slog.New(slog.DiscardHandler), metrics: m, envs: []*environment{{ref: "main"}, {ref: "tag:v*"}}}
-	h := a.newWebhook(t.Context())
 	fetches := new(atomic.Int64)
-	h.pushes.run = func(context.Context, string) { fetches.Add(1) }
+	follows := func(ref string) bool { return ref == "refs/heads/main" || strings.HasPrefix(ref, "refs/tags/v") }
+	received := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "webhooks_total"}, []string{"provider", "outcome"})
+	h := NewWebhook(t.Context(), file, follows, func(context.Context, string) { fetches.Add(1) }, received, slog.New(slog.DiscardHandler))
 	mux := http.NewServeMux()
 	mux.Handle("/webhook", h)
 	return h, "http://" + served(t, mux, maxConnections) + "/webhook", fetches

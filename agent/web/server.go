@@ -1,4 +1,9 @@
-package agent
+// Package web is the agent's HTTP server: probes, metrics, profiles and the webhook, and
+// the bounds that keep whoever connects from holding up the others.
+//
+// It does not know environments, git or the cluster: what it answers, and what follows from
+// a push, it is given.
+package web
 
 import (
 	"context"
@@ -14,24 +19,37 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Serve answers /healthz, /readyz, /metrics and /webhook on address until ctx ends,
-// and /debug/pprof if Options.Profiling is set.
-// listening is called with the address that was really bound.
-func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.Gatherer, listening func(net.Addr)) error {
+// Server is what is answered, and from what.
+type Server struct {
+	// Alive and Ready are what /healthz and /readyz say.
+	Alive, Ready func() error
+	// Metrics are served at /metrics.
+	Metrics prometheus.Gatherer
+	// Webhook is served at /webhook.
+	Webhook http.Handler
+	// Profiling serves Go's profiles at /debug/pprof.
+	Profiling bool
+	// Log is told of requests that could not be answered.
+	Log *slog.Logger
+}
+
+// Serve answers on address until ctx ends. listening is called with the address that was
+// really bound.
+func (s Server) Serve(ctx context.Context, address string, listening func(net.Addr)) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w; choose another address with --listen", address, err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", answer(a.alive))
-	mux.HandleFunc("GET /readyz", answer(a.ready))
-	if a.opts.Profiling {
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.Metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", answer(s.Alive))
+	mux.HandleFunc("GET /readyz", answer(s.Ready))
+	if s.Profiling {
 		profile(mux)
 	}
-	mux.Handle("/webhook", a.newWebhook(ctx))
+	mux.Handle("/webhook", s.Webhook)
 	listening(l.Addr())
-	if err := serve(ctx, l, mux, connectionsFor(descriptors()), a.log); err != nil {
+	if err := serve(ctx, l, mux, connectionsFor(descriptors()), s.Log); err != nil {
 		return fmt.Errorf("serve on %s: %w", address, err)
 	}
 	return nil

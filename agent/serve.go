@@ -1,0 +1,37 @@
+package agent
+
+import (
+	"context"
+	"net"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/web"
+)
+
+// Serve answers /healthz, /readyz, /metrics and /webhook on address until ctx ends,
+// and /debug/pprof if Options.Profiling is set.
+// listening is called with the address that was really bound.
+func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.Gatherer, listening func(net.Addr)) error {
+	hook := web.NewWebhook(ctx, a.opts.WebhookSecretFile, a.follows, a.pushed, a.metrics.Received(), a.log)
+	server := web.Server{Alive: a.alive, Ready: a.ready, Metrics: gatherer, Webhook: hook, Profiling: a.opts.Profiling, Log: a.log}
+	return server.Serve(ctx, address, listening)
+}
+
+// pushed has the repository fetched: by this process, and for an environment that
+// another one leads by that one, which watches for it.
+func (a *Agent) pushed(ctx context.Context, provider string) {
+	a.log.Info("a push was announced", "provider", provider)
+	a.fetchNow()
+	now := a.opts.Now()
+	for _, e := range a.envs {
+		if a.leads(e.name) {
+			continue
+		}
+		err := ledger.AskFetch(ctx, e.cluster, a.opts.Namespace, "webhook of "+provider, now)
+		if err != nil {
+			e.log.Warn("who leads can't be told of a push, and will see it when it polls", "error", err)
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package agent
+
+import (
+	"context"
+	"sync"
+
+	"github.com/xetys/tether/apply"
+)
+
+// stored is where the ledger is stored, and what is stored there. Events read it while the
+// loop writes.
+type stored struct {
+	mu   sync.Mutex
+	doc  apply.Document
+	text string
+}
+
+func (s *stored) forget() { s.set(apply.Document{}, "") }
+
+func (s *stored) set(doc apply.Document, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doc, s.text = doc, text
+}
+
+func (s *stored) document() apply.Document {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doc
+}
+
+func (s *stored) current() (apply.Document, string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doc, s.text
+}
+
+// store writes the ledger if it is not what is stored.
+func (e *environment) store(ctx context.Context) error {
+	text, err := e.ledger.Text()
+	doc, before := e.stored.current()
+	if err != nil || text == before {
+		return err
+	}
+	if doc.Version == "" && before != "" {
+		if doc, err = e.cluster.ReadDocument(ctx, doc); err != nil {
+			return err
+		}
+	}
+	doc.Text = text
+	written, err := e.cluster.WriteDocument(ctx, doc)
+	if err != nil {
+		// It may have been written all the same, or touched by a person: the next
+		// try reads its version anew.
+		written, text = doc, "?"
+		written.Version = ""
+	}
+	e.stored.set(written, text)
+	return err
+}

@@ -1,0 +1,165 @@
+package house_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The budgets of the house: what is over them has grown wrong.
+const (
+	mostFunctionLines = 60
+	mostFileLines     = 400
+	mostFields        = 12
+	mostMethods       = 25
+)
+
+// over are the types and files that are over a budget today, and by how much. A figure here
+// may only become smaller: who makes one smaller writes it down, and who mends it takes it
+// out.
+var over = map[string]int{
+	"fields of agent.environment":     20,
+	"fields of agent.job":             28,
+	"fields of agent.loaded":          15,
+	"fields of agent/decide.State":    20,
+	"fields of agent/report.Metrics":  26,
+	"fields of apply.Change":          13,
+	"fields of apply.Cluster":         24,
+	"fields of apply.Live":            15,
+	"fields of apply.waiter":          15,
+	"fields of apply/record.Record":   25,
+	"fields of render.Environment":    15,
+	"fields of render.ReleaseSpec":    16,
+	"fields of test/faults.Request":   13,
+	"lines of agent/ledger/ledger.go": 431,
+	"lines of apply/live.go":          445,
+	"lines of render/worker/helm.go":  424,
+	"methods of agent.environment":    153,
+	"methods of apply.Cluster":        132,
+	"methods of apply.Live":           30,
+	"methods of apply/record.History": 28,
+	"methods of source.Repository":    30,
+}
+
+// figures are what is measured of a package.
+type figures struct {
+	fields, methods map[string]int
+}
+
+func TestCodeStaysInItsBudgets(t *testing.T) {
+	packages := map[string]*figures{}
+	found := map[string]int{}
+	note := func(what string, have, most int) {
+		if have > most {
+			found[what] = have
+		}
+	}
+	eachParsed(t, func(pkg, file string, set *token.FileSet, parsed *ast.File) {
+		f := packages[pkg]
+		if f == nil {
+			f = &figures{map[string]int{}, map[string]int{}}
+			packages[pkg] = f
+		}
+		note("lines of "+file, set.Position(parsed.FileEnd).Line-1, mostFileLines)
+		for _, d := range parsed.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				lines := set.Position(d.End()).Line - set.Position(d.Pos()).Line + 1
+				note(fmt.Sprintf("lines of %s in %s", d.Name.Name, file), lines, mostFunctionLines)
+				if d.Recv != nil {
+					f.methods[receiver(d.Recv.List[0].Type)]++
+				}
+			case *ast.GenDecl:
+				countFields(f, d)
+			}
+		}
+	})
+	for pkg, f := range packages {
+		for name, n := range f.fields {
+			note("fields of "+pkg+"."+name, n, mostFields)
+		}
+		for name, n := range f.methods {
+			note("methods of "+pkg+"."+name, n, mostMethods)
+		}
+	}
+	compare(t, found)
+}
+
+// compare holds what is over a budget to what is known to be.
+func compare(t *testing.T, found map[string]int) {
+	t.Helper()
+	for what, have := range found {
+		switch known := over[what]; {
+		case known == 0:
+			t.Errorf("%s: %d, which is over the budget", what, have)
+		case have > known:
+			t.Errorf("%s: %d, which is more than %d and over the budget", what, have, known)
+		case have < known:
+			t.Errorf("%s: %d, which is less than before: write that down instead of %d", what, have, known)
+		}
+	}
+	for what := range over {
+		if found[what] == 0 {
+			t.Errorf("%s is in its budget now: take it out of the list", what)
+		}
+	}
+}
+
+func receiver(e ast.Expr) string {
+	if s, ok := e.(*ast.StarExpr); ok {
+		e = s.X
+	}
+	if g, ok := e.(*ast.IndexExpr); ok {
+		e = g.X
+	}
+	return e.(*ast.Ident).Name
+}
+
+// countFields counts the fields of structs, but for those of options, and of what is written
+// as JSON or YAML: these are as wide as what they say.
+func countFields(f *figures, d *ast.GenDecl) {
+	for _, s := range d.Specs {
+		spec, ok := s.(*ast.TypeSpec)
+		if !ok {
+			continue
+		}
+		fields, ok := spec.Type.(*ast.StructType)
+		if !ok || isOptions(spec.Name.Name) {
+			continue
+		}
+		n, tagged := 0, 0
+		for _, one := range fields.Fields.List {
+			n += max(1, len(one.Names))
+			if one.Tag != nil {
+				tagged++
+			}
+		}
+		if tagged == 0 {
+			f.fields[spec.Name.Name] = n
+		}
+	}
+}
+
+func isOptions(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc([]string{"options", "config", "flags"}, func(end string) bool { return strings.HasSuffix(name, end) })
+}
+
+// eachParsed calls see with every Go file that is no test's.
+func eachParsed(t *testing.T, see func(pkg, file string, set *token.FileSet, parsed *ast.File)) {
+	t.Helper()
+	root := rootFolder(t)
+	set := token.NewFileSet()
+	eachFile(t, func(pkg, file string, _ []string) {
+		parsed, err := parser.ParseFile(set, filepath.Join(root, file), nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		see(pkg, file, set, parsed)
+	})
+}
