@@ -176,8 +176,9 @@ func between(ctx context.Context, r *render.Renderer, key releaseKey, before, af
 		d.Action, d.Reason = string(decide.Upgrade), "its inputs changed"
 	}
 	if before != nil {
-		opts.IsUpgrade = after != nil
-		if from, err = r.Render(ctx, before, opts); err != nil {
+		was := opts
+		was.IsUpgrade, was.Past = after != nil, true
+		if from, err = r.Render(ctx, before, was); err != nil {
 			return nil, err
 		}
 	}

@@ -144,9 +144,12 @@ func (e *environment) describeAll(ctx context.Context, rounds [][]*job) ([]strin
 	for _, round := range rounds {
 		for _, err := range together(round, describe) {
 			var problem *render.RenderError
+			var forbidden render.Problems
 			switch {
 			case errors.As(err, &problem):
 				wrong = append(wrong, err.Error())
+			case errors.As(err, &forbidden):
+				wrong = append(wrong, strings.Split(err.Error(), "\n")...)
 			case err != nil && trying.Err() != nil && ctx.Err() == nil:
 				// given up for the sake of another
 			case err != nil:

@@ -45,7 +45,9 @@ type Environment struct {
 	PruneBudget int
 	// ChartCredentials are the logins for hosts that charts come from.
 	ChartCredentials []ChartCredential
-	Releases         []ReleaseSpec
+	// Rules are what releases are held to when they are rendered.
+	Rules    *Rules
+	Releases []ReleaseSpec
 	// Pins are what charts that lie elsewhere were resolved to.
 	Pins *Pins
 
@@ -80,6 +82,7 @@ type ReleaseSpec struct {
 	Verify []manifest.Check
 
 	remote *fetch.Reference // of a chart that lies elsewhere
+	rules  *Rules           // of its environment
 	file   string
 	line   int
 }
@@ -123,8 +126,10 @@ type specDocument struct {
 	Atomic          bool              `yaml:"atomic"`
 	DeployWindows   []windowDocument  `yaml:"deployWindows"`
 	PruneBudget     string            `yaml:"pruneBudget"`
+	Secrets         string            `yaml:"secrets"`
 	Releases        []releaseDocument `yaml:"releases"`
 
+	Versioning       *versioningDocument  `yaml:"versioning"`
 	ChartCredentials []credentialDocument `yaml:"chartCredentials"`
 }
 
@@ -214,7 +219,7 @@ func (l *checker) environment(name string, doc document) *Environment {
 	s := doc.Spec
 	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct"),
 		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore), Health: l.health(&s.Health),
-		ChartCredentials: l.credentials(s.ChartCredentials), Pins: &Pins{}, taken: &atomic.Int64{}, file: l.file, line: l.line("spec", "namespace")}
+		ChartCredentials: l.credentials(s.ChartCredentials), Rules: l.rules(s), Pins: &Pins{}, taken: &atomic.Int64{}, file: l.file, line: l.line("spec", "namespace")}
 	if !dnsLabel.MatchString(s.Namespace) || len(s.Namespace) > 63 {
 		l.refuse(l.line("spec", "namespace"), "spec.namespace is %q: use lower-case letters, digits and dashes, 63 at the most", s.Namespace)
 	}
@@ -236,7 +241,7 @@ func (l *checker) environment(name string, doc document) *Environment {
 func (l *checker) release(env *Environment, i int, r releaseDocument) ReleaseSpec {
 	at := func(field string) int { return l.line("spec", "releases", i, field) }
 	spec := ReleaseSpec{Name: r.Name, Namespace: cmp.Or(r.Namespace, env.Namespace), DependsOn: r.DependsOn,
-		Timeout: 5 * time.Minute, WaitWhileHeld: r.WaitHeld, OnFailure: cmp.Or(r.OnFailure, "rollback"), file: l.file, line: l.line("spec", "releases", i)}
+		Timeout: 5 * time.Minute, WaitWhileHeld: r.WaitHeld, OnFailure: cmp.Or(r.OnFailure, "rollback"), rules: env.Rules, file: l.file, line: l.line("spec", "releases", i)}
 	if !releases.MatchString(r.Name) || len(r.Name) > 53 {
 		l.refuse(at("name"), "release name %q: use lower-case letters, digits, dashes and single dots, 53 at the most, as Helm does", r.Name)
 	}

@@ -83,6 +83,7 @@ type Prepared struct {
 	size        int      // of values, as JSON
 	secrets     []string // values that must not be shown
 	found       *found   // more of them
+	files       fs.FS    // where the values were read from
 	blind       []string // what was left out, by its hash
 	opaque      bool     // nothing is known of it
 }
@@ -116,13 +117,15 @@ func (r *Renderer) prepareOrFind(ctx context.Context, files fs.FS, env *Environm
 	at, key := env.Name+"/"+spec.Name, inputsKey(files, src, spec, in)
 	if known := r.known(at); key != "" && known.key == key {
 		p := *known.prepared
-		p.spec = spec // what else is said of the release may be another
+		p.spec, p.files = spec, files // what else is said of the release may be another
 		return &p, nil
 	}
 	p, err := r.prepare(ctx, files, src, env, spec, in)
 	if err == nil && key != "" {
+		kept := *p
+		kept.files = nil // it holds the commit in memory
 		r.mu.Lock()
-		r.prepared[at] = keyed{key, p}
+		r.prepared[at] = keyed{key, &kept}
 		r.mu.Unlock()
 	}
 	return p, err
@@ -176,7 +179,7 @@ func inputsKey(files fs.FS, src *source, spec ReleaseSpec, in *inputs) string {
 }
 
 func (r *Renderer) prepare(ctx context.Context, files fs.FS, src *source, env *Environment, spec ReleaseSpec, in *inputs) (*Prepared, error) {
-	p := &Prepared{environment: env.Name, spec: spec, source: src, found: &found{values: map[string]bool{}}}
+	p := &Prepared{environment: env.Name, spec: spec, source: src, files: files, found: &found{values: map[string]bool{}}}
 	if err := r.merge(ctx, files, p, in); err != nil {
 		return nil, err
 	}

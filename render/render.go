@@ -47,6 +47,8 @@ type Options struct {
 	// Installs has a chart see the APIs of its own crds/ folders, and of Coming, as
 	// if they were in the cluster already: helm install puts them there first.
 	Installs bool
+	// Past has the release not held to its environment's rules: it is what was.
+	Past bool
 	// Coming are the CRDs that come before the release.
 	Coming manifest.Defined
 }
@@ -68,7 +70,8 @@ func (e *RenderError) Error() string {
 func (e *RenderError) Unwrap() error { return e.err }
 
 // Render runs a release's templates, in a process of their own: a render that
-// takes too long or too much is ended.
+// takes too long or too much is ended. What its environment's rules don't allow is
+// returned as Problems.
 func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*manifest.Release, error) {
 	caps := worker.Capabilities(*opts.Capabilities)
 	if apis := opts.Coming.APIs(); opts.Installs && len(apis) > 0 {
@@ -81,6 +84,16 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 	rel, err := p.release(out, opts)
 	if err != nil {
 		return nil, &RenderError{Release: p.spec.Name, err: p.Hide(err)}
+	}
+	if opts.Past {
+		return rel, nil
+	}
+	problems, err := r.checkSecrets(ctx, p, rel, opts, &caps)
+	if err == nil {
+		err = slices.Concat(p.checkImages(rel), problems).orNil()
+	}
+	if err != nil {
+		return nil, err
 	}
 	return rel, nil
 }

@@ -229,7 +229,8 @@ func newValidate(s *shared) *cobra.Command {
 		Short: "Check a config repository, with file and line",
 		Long: `Check every environment of a config repository, or the named ones: what
 environment.yaml says, that charts and values exist and stay in the repository,
-that values fit the charts' schemas, and that everything renders. Nothing is
+that values fit the charts' schemas, that everything renders, and that the
+environment's rules (versioning, secrets) allow it. Nothing is
 asked of a cluster; registries and chart repositories are asked for the charts that
 come from there, but for what is pinned by digest and was fetched before. All
 problems are printed, not only the first. Values that are encrypted with SOPS are
@@ -312,7 +313,11 @@ func check(ctx context.Context, config render.Config, files fs.FS, name string) 
 			_, err = r.Render(ctx, p, opts)
 			if c.Notes = append(c.Notes, p.Unread...); len(p.Unread) > 0 {
 				note := "its values were not checked against the chart's schema"
-				if err != nil {
+				if env.Rules.EncryptedOnly {
+					note += ", nor its Secrets for what is not encrypted"
+				}
+				var forbidden render.Problems
+				if err != nil && !errors.As(err, &forbidden) {
 					note, err = note+", and without them it can't be rendered", nil
 				}
 				c.Notes = append(c.Notes, "release "+spec.Name+": "+note)

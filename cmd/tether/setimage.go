@@ -52,9 +52,10 @@ func newSetImage(s *shared) *cobra.Command {
 		Short: "Have git say that a release runs another image tag",
 		Long: `Set the image tag of a release in the values file that decides it. Comments, order
 and quotes of the file stay. The values key is found by rendering: it is the one with
-which an image gets the tag. When several keys decide images, --key names one. The
-release is rendered with the change, so that a tag that its chart's schema refuses
-changes nothing.
+which an image gets the tag. When several keys decide images, the one whose image the
+environment's versioning is about is meant; if that tells none, --key names one. The
+release is rendered with the change, so that a tag that its chart's schema or the
+environment's versioning refuses changes nothing.
 
 What other releases use too (a values file of several environments) is not changed:
 the tag goes into a file of the release's own that comes later, if it lists one.

@@ -67,7 +67,7 @@ func (r *Repository) Set(ctx context.Context, env *render.Environment, spec rend
 
 // prove renders the release with the change.
 func (r *Repository) prove(ctx context.Context, env *render.Environment, spec render.ReleaseSpec, c *Change) error {
-	changed := &Repository{Files: overlay{r.Files, c.File, c.After}, Renderer: r.Renderer, Options: r.Options}
+	changed := &Repository{Files: overlay{r.Files, c.File, c.After}, Renderer: r.Renderer, Options: r.Options, ruled: true}
 	after, err := render.LoadEnvironment(changed.Files, env.Name)
 	if err != nil {
 		return err
@@ -108,6 +108,7 @@ func (r *Repository) key(ctx context.Context, env *render.Environment, spec rend
 		return Key{Path: path, Value: valueAt(render.MergeValues(rel.Defaults, rel.Values), path)}, nil
 	}
 	keys, err := r.Keys(ctx, env, spec, tag)
+	keys = versioned(env.Rules.Versioning, keys)
 	switch {
 	case err != nil:
 		return Key{}, err
@@ -122,6 +123,19 @@ func (r *Repository) key(ctx context.Context, env *render.Environment, spec rend
 		return Key{}, fmt.Errorf("release %s: %d keys of its values decide images, name one with --key: %s", spec.Name, len(keys), told(keys))
 	}
 	return keys[0], nil
+}
+
+// versioned are the keys whose images the environment's scheme of versions is about, if
+// that tells keys apart.
+func versioned(v *render.Versioning, keys []Key) []Key {
+	if v == nil || len(keys) < 2 {
+		return keys
+	}
+	own := slices.DeleteFunc(slices.Clone(keys), func(k Key) bool { return !all(k.Images, v.Concerns) })
+	if len(own) == 0 {
+		return keys
+	}
+	return own
 }
 
 func told(keys []Key) string {

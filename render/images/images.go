@@ -22,6 +22,8 @@ type Repository struct {
 	Files    fs.FS
 	Renderer *render.Renderer
 	Options  render.Options
+
+	ruled bool // what is rendered is held to its environment's rules
 }
 
 // Key is a values key that decides images.
@@ -62,7 +64,9 @@ func (r *Repository) release(ctx context.Context, env *render.Environment, spec 
 	if err != nil {
 		return nil, err
 	}
-	return r.Renderer.Render(ctx, p, r.Options)
+	opts := r.Options
+	opts.Past = !r.ruled // what is tried is no more than a try
+	return r.Renderer.Render(ctx, p, opts)
 }
 
 // Keys returns the values keys that decide images of a release, sorted: those with which

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -34,4 +35,13 @@ func Images(objects []Object) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// SplitImage returns the parts of an image's reference; those that it has not are empty.
+func SplitImage(image string) (name, tag, digest string) {
+	name, digest, _ = strings.Cut(image, "@")
+	if at := strings.LastIndex(name, ":"); at > strings.LastIndex(name, "/") {
+		name, tag = name[:at], name[at+1:]
+	}
+	return name, tag, digest
 }

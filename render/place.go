@@ -1,0 +1,89 @@
+package render
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/xetys/tether/render/sops"
+)
+
+// place is where something stands in the repository.
+type place struct {
+	file string
+	line int
+	key  string // of the values; empty if it is none of them
+}
+
+// listed is where the release is listed.
+func (p *Prepared) listed() place { return place{file: p.spec.file, line: p.spec.line} }
+
+// find returns the first value that is as wanted of those that stand in the repository
+// for all to read, the layer that wins first. What is encrypted is left out.
+func (p *Prepared) find(is func(key, text string) bool) (place, bool) {
+	for _, v := range slices.Backward(p.spec.Values) {
+		file, node := p.spec.file, v.node
+		if v.File != "" {
+			file, node = v.File, p.readable(v.File)
+		}
+		if node == nil {
+			continue
+		}
+		at := place{file: file}
+		if walk(node, nil, func(path []string, n *yaml.Node) bool {
+			at.line, at.key = n.Line, strings.Join(path, ".")
+			return is(at.key, n.Value)
+		}) {
+			return at, true
+		}
+	}
+	return place{}, false
+}
+
+// readable is what a values file holds, if it is not encrypted; else nil. It was read
+// before.
+func (p *Prepared) readable(name string) *yaml.Node {
+	raw, err := readBounded(p.files, name, maxYAML)
+	if err != nil {
+		return nil
+	}
+	var node yaml.Node
+	values := map[string]any{}
+	if yaml.Unmarshal(raw, &node) != nil || node.Decode(&values) != nil || sops.Encrypted(values) {
+		return nil
+	}
+	return &node
+}
+
+// walk goes through the single values of a document, each with the keys that lead to it,
+// until one is as wanted. An alias is the place where it is used.
+func walk(n *yaml.Node, path []string, is func(path []string, n *yaml.Node) bool) bool {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		return n.Tag != "!!null" && is(path, n)
+	case yaml.AliasNode:
+		if n.Alias.Kind != yaml.ScalarNode {
+			return false // what it stands for is walked where it is written
+		}
+		used := *n.Alias
+		used.Line = n.Line
+		return walk(&used, path, is)
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if walk(n.Content[i+1], append(slices.Clone(path), n.Content[i].Value), is) {
+				return true
+			}
+		}
+	case yaml.SequenceNode:
+		for i, e := range n.Content {
+			if walk(e, append(slices.Clone(path), fmt.Sprint(i)), is) {
+				return true
+			}
+		}
+	case yaml.DocumentNode:
+		return slices.ContainsFunc(n.Content, func(e *yaml.Node) bool { return walk(e, path, is) })
+	}
+	return false
+}
