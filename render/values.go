@@ -27,6 +27,8 @@ type ValuesSpec struct {
 	File string
 	// Inline is what there is without a file.
 	Inline map[string]any
+
+	node *yaml.Node // where it stands
 }
 
 // ValuesFromSpec is a layer of values that lies in the cluster, in the release's
@@ -98,7 +100,7 @@ func (l *checker) inline(node *yaml.Node) []ValuesSpec {
 		l.refuse(node.Line, "inline values are encrypted with SOPS: put them into a file")
 		return nil
 	}
-	return []ValuesSpec{{Inline: values}}
+	return []ValuesSpec{{Inline: values, node: node}}
 }
 
 func (l *checker) valuesFrom(release int, namespace string, docs []valuesFromDocument) []ValuesFromSpec {

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
@@ -34,4 +35,14 @@ func Images(objects []Object) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// SplitImage splits an image's reference into its name and its version: the tag, or the
+// beginning of the digest of one that has no tag.
+func SplitImage(image string) (name, version string) {
+	name, digest, _ := strings.Cut(image, "@")
+	if at := strings.LastIndexByte(name, ':'); at > strings.LastIndexByte(name, '/') {
+		return name[:at], name[at+1:]
+	}
+	return name, digest[:min(len(digest), len("sha256:")+7)]
 }
