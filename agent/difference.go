@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"slices"
@@ -24,8 +25,10 @@ import (
 type Difference struct {
 	Environment string `json:"environment"`
 	// From and To say what is compared.
-	From     string              `json:"from"`
-	To       string              `json:"to"`
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Base is the main branch, if From is where To left it.
+	Base     string              `json:"base,omitempty"`
 	Releases []ReleaseDifference `json:"releases"`
 	// Refusals is what the commit would be refused for.
 	Refusals []string `json:"refusals"`
@@ -40,6 +43,8 @@ type ReleaseDifference struct {
 	// Action is install, upgrade, rollback, uninstall, repair, hold or none.
 	Action  string             `json:"action"`
 	Reason  string             `json:"reason"`
+	Images  []ImageDifference  `json:"images"`
+	Risks   []apply.Risk       `json:"risks"`
 	Objects []ObjectDifference `json:"objects"`
 }
 
@@ -99,13 +104,13 @@ func Between(ctx context.Context, config render.Config, from, to fs.FS, environm
 		return nil, err
 	}
 	r := render.NewRenderer(config)
-	before, err := prepareAll(ctx, r, from, environment)
-	if err != nil {
-		return nil, err
-	}
 	after, err := prepareAll(ctx, r, to, environment)
 	if err != nil {
 		return nil, err
+	}
+	before, err := prepareAll(ctx, r, from, environment)
+	if err != nil {
+		return nil, formerly(err)
 	}
 	d := &Difference{Environment: environment, Releases: []ReleaseDifference{}, Refusals: []string{}}
 	for _, key := range bothKeys(before, after) {
@@ -124,8 +129,12 @@ func Between(ctx context.Context, config render.Config, from, to fs.FS, environm
 	}
 	slices.Sort(d.Unread)
 	d.Unread = slices.Compact(d.Unread)
+	d.moves()
 	return d, nil
 }
+
+// formerly says of an error that it is about what is compared with.
+func formerly(err error) error { return fmt.Errorf("what it is compared with: %w", err) }
 
 func bothKeys(a, b map[releaseKey]*render.Prepared) []releaseKey {
 	var keys []releaseKey
@@ -179,7 +188,7 @@ func between(ctx context.Context, r *render.Renderer, key releaseKey, before, af
 		was := opts
 		was.IsUpgrade, was.Past = after != nil, true
 		if from, err = r.Render(ctx, before, was); err != nil {
-			return nil, err
+			return nil, formerly(err)
 		}
 	}
 	if after != nil {
@@ -188,7 +197,9 @@ func between(ctx context.Context, r *render.Renderer, key releaseKey, before, af
 			return nil, err
 		}
 	}
-	d.Objects = objectDifferences(apply.Owner{}, apply.Between(from, to))
+	plan := apply.Between(from, to)
+	d.Objects = objectDifferences(apply.Owner{}, plan)
+	d.effects(plan, cmp.Or(to, from).Hooks)
 	d.mask(before, after)
 	if len(d.Objects) == 0 {
 		d.Reason += ", its objects did not"
@@ -206,6 +217,15 @@ func (d *ReleaseDifference) mask(from ...*render.Prepared) {
 			for i := range o.Fields {
 				p.MaskBoth(&o.Fields[i].From, &o.Fields[i].To)
 			}
+		}
+	}
+	for _, p := range from {
+		for i := range d.Risks {
+			p.MaskBoth(&d.Risks[i].Text, &d.Risks[i].Text)
+		}
+		for i := range d.Images {
+			d.Images[i].Image = p.Mask(d.Images[i].Image)
+			p.MaskBoth(&d.Images[i].From, &d.Images[i].To)
 		}
 	}
 }
@@ -257,6 +277,7 @@ func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files 
 			d.Releases = append(d.Releases, *one)
 		}
 	}
+	d.moves()
 	return d, nil
 }
 
@@ -264,6 +285,11 @@ func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files 
 func (j *job) difference() *ReleaseDifference {
 	d := &ReleaseDifference{Name: j.key.name, Namespace: j.key.namespace, Action: string(j.decision.Act), Reason: j.decision.Reason,
 		Objects: objectDifferences(j.owner, j.plan)}
+	var hooks []manifest.Hook
+	if j.release != nil {
+		hooks = j.release.Hooks
+	}
+	d.effects(j.plan, hooks)
 	if j.err != nil {
 		d.Action, d.Reason = string(decide.Hold), j.err.Error()
 	}

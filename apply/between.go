@@ -21,7 +21,7 @@ func Between(from, to *manifest.Release) Plan {
 		}
 	}
 	for _, o := range after.objects {
-		c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: find(before.objects, o.ID()), Why: after.why[o.ID()]}
+		c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: find(before.objects, o.ID()), Why: after.why[o.ID()], hook: after.why[o.ID()] != ""}
 		c.Action = Create
 		if c.Live != nil {
 			c.Action, c.Drift = Update, drift.Compare(c.Live, c.Object)
@@ -34,7 +34,7 @@ func Between(from, to *manifest.Release) Plan {
 		if find(after.objects, o.ID()) == nil {
 			c := pruneChange(o.ID(), o.Unstructured, true)
 			if hook := before.why[o.ID()]; hook != "" {
-				c.Why = hook
+				c.Why, c.hook = hook, true
 			}
 			p.Changes = append(p.Changes, c)
 		}

@@ -51,6 +51,7 @@ type Change struct {
 	valid  bool                       // deferred, with content that the server takes
 
 	guarded bool // deferred, because of a webhook that does not answer
+	hook    bool // it is a hook, which is there while it runs
 }
 
 // Plan is what a release's deploy does, as data. Its String is stable.

@@ -184,7 +184,7 @@ func (r *Renderer) prepare(ctx context.Context, files fs.FS, src *source, env *E
 		return nil, err
 	}
 	if len(p.Unread) == 0 { // what is left out may be what the schema asks for
-		if err := r.checkSchema(ctx, p); err != nil {
+		if err := r.checkSchema(ctx, files, p); err != nil {
 			return nil, err
 		}
 	}
@@ -211,7 +211,7 @@ func MergeValues(a, b map[string]any) map[string]any {
 }
 
 // checkSchema checks the values against the chart's schema.
-func (r *Renderer) checkSchema(ctx context.Context, p *Prepared) error {
+func (r *Renderer) checkSchema(ctx context.Context, files fs.FS, p *Prepared) error {
 	raw, err := p.inputs(Options{})
 	if err != nil {
 		return err
@@ -223,6 +223,9 @@ func (r *Renderer) checkSchema(ctx context.Context, p *Prepared) error {
 	err = r.pool.Check(ctx, p.source.whole(), raw)
 	if err == nil || !isFault(err) {
 		return err
+	}
+	if found := p.schemaProblems(files, err); len(found) > 0 {
+		return found
 	}
 	file := p.spec.file
 	if n := len(p.spec.Values); n > 0 {

@@ -38,15 +38,19 @@ type Problems []Problem
 
 // Error returns the problems in the order of files and lines.
 func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps.sorted() {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (ps Problems) sorted() Problems {
 	sorted := slices.Clone(ps)
 	slices.SortStableFunc(sorted, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
-	lines := make([]string, len(sorted))
-	for i, p := range sorted {
-		lines[i] = p.String()
-	}
-	return strings.Join(lines, "\n")
+	return sorted
 }
 
 // Unwrap returns what the problems come from, as far as it is known.

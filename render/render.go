@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -59,6 +60,10 @@ type RenderError struct {
 	Release string
 	at      string // where it is listed, if the error does not say what is at fault
 	err     error
+
+	file  string // where it is listed
+	line  int
+	chart string // its chart's folder in the repository; empty if it has none
 }
 
 // Error names the release, and what Helm says of template and line.
@@ -83,7 +88,7 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 	}
 	rel, err := p.release(out, opts)
 	if err != nil {
-		return nil, &RenderError{Release: p.spec.Name, err: p.Hide(err)}
+		return nil, p.broken("", err)
 	}
 	if opts.Past {
 		return rel, nil
@@ -118,7 +123,16 @@ func (p *Prepared) renderError(err error) error {
 	if Exceeds(err) {
 		at = fmt.Sprintf("%s:%d: ", p.spec.file, p.spec.line)
 	}
-	return &RenderError{Release: p.spec.Name, at: at, err: p.Hide(err)}
+	return p.broken(at, err)
+}
+
+// broken says what is wrong with the release.
+func (p *Prepared) broken(at string, err error) *RenderError {
+	e := &RenderError{Release: p.spec.Name, at: at, err: p.Hide(err), file: p.spec.file, line: p.spec.line}
+	if p.spec.remote == nil && path.Ext(p.spec.Chart) != ".tgz" {
+		e.chart = p.spec.Chart
+	}
+	return e
 }
 
 // isFault reports whether an error is about what the repository holds.

@@ -28,7 +28,7 @@ type ValuesSpec struct {
 	// Inline is what there is without a file.
 	Inline map[string]any
 
-	node *yaml.Node // of Inline
+	node *yaml.Node // where it stands
 }
 
 // ValuesFromSpec is a layer of values that lies in the cluster, in the release's

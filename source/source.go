@@ -143,14 +143,30 @@ func revision(open func() *git.Repository, mu *sync.RWMutex, rev string) (*Revis
 
 // OpenLocal returns a revision of the repository that dir lies in.
 func OpenLocal(dir, rev string) (*Revision, error) {
-	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true})
+	repo, err := openLocal(dir)
+	if err != nil {
+		return nil, err
+	}
+	out, err := revision(func() *git.Repository { return repo }, &sync.RWMutex{}, rev)
+	if err != nil {
+		if ends, serr := repo.Storer.Shallow(); serr == nil && len(ends) > 0 {
+			err = fmt.Errorf("%w; %s", err, deepen)
+		}
+	}
+	return out, err
+}
+
+// openLocal opens the repository that a folder lies in; it may be a further working tree
+// of one.
+func openLocal(dir string) (*git.Repository, error) {
+	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
 	if errors.Is(err, git.ErrUnknownExtension) && strings.Contains(err.Error(), "objectformat") {
 		err = errSHA256
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the git repository at %s: %w", dir, err)
 	}
-	return revision(func() *git.Repository { return repo }, &sync.RWMutex{}, rev)
+	return repo, nil
 }
 
 // Between returns the commits after from up to to, oldest first, by first

@@ -49,7 +49,7 @@ type ErrNoLedger struct {
 func (e *ErrNoLedger) Error() string {
 	text := fmt.Sprintf("environment %s has no ledger in namespace %s: ", e.Environment, e.Namespace)
 	if len(e.Known) > 0 {
-		return text + "the agent there keeps " + strings.Join(e.Known, ", ")
+		return text + "the agent there keeps " + instead(e.Environment, e.Known)
 	}
 	return text + "no agent kept it yet; if the agent keeps its ledgers elsewhere, give --namespace"
 }

@@ -12,22 +12,7 @@ import (
 // for. progress is called with what is known, whenever that changes, nil for
 // nothing. It returns ctx's error when that ends first.
 func Wait(ctx context.Context, c *apply.Cluster, namespace, commit string, progress func(*Entry)) (*Entry, error) {
-	if _, err := c.Ping(ctx); err != nil {
-		return nil, err
-	}
-	now, err := c.ReadDocument(ctx, Document(c.Environment, namespace)) // one that is not there is not watched either
-	if err != nil {
-		return nil, err
-	}
-	texts := make(chan string, 1)
-	texts <- now.Text
-	err = c.WatchDocument(ctx, Document(c.Environment, namespace), func(text string) {
-		select {
-		case <-texts: // the newest counts
-		default:
-		}
-		texts <- text
-	})
+	texts, err := follow(ctx, c, namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +32,48 @@ func Wait(ctx context.Context, c *apply.Cluster, namespace, commit string, progr
 			progress(e)
 		}
 	}
+}
+
+// Follow calls tell with the environment's newest entry, nil for none, as it is and
+// whenever it changes, until ctx ends.
+func Follow(ctx context.Context, c *apply.Cluster, namespace string, tell func(*Entry)) error {
+	texts, err := follow(ctx, c, namespace)
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case text := <-texts:
+			l, err := Parse(text)
+			if err != nil {
+				return err
+			}
+			tell(l.Head())
+		}
+	}
+}
+
+// follow returns the ledger's text as it is, and whenever it changes; the newest one takes
+// the place of one that was not taken.
+func follow(ctx context.Context, c *apply.Cluster, namespace string) (<-chan string, error) {
+	if _, err := c.Ping(ctx); err != nil {
+		return nil, err
+	}
+	now, err := c.ReadDocument(ctx, Document(c.Environment, namespace)) // one that is not there is not watched either
+	if err != nil {
+		return nil, err
+	}
+	texts := make(chan string, 1)
+	texts <- now.Text
+	return texts, c.WatchDocument(ctx, Document(c.Environment, namespace), func(text string) {
+		select {
+		case <-texts: // the newest counts
+		default:
+		}
+		texts <- text
+	})
 }
 
 // decides returns the entry that says whether a commit is live: its own, or the

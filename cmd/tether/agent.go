@@ -88,7 +88,14 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 
 func (f *agentFlags) run(cmd *cobra.Command) error {
 	ctx := cmd.Context()
-	log, err := f.logger(cmd.ErrOrStderr())
+	var line *liveLine
+	to := cmd.ErrOrStderr()
+	if f.once {
+		if line = newLiveLine(to); line != nil {
+			to = line
+		}
+	}
+	log, err := f.logger(to)
 	if err != nil {
 		return err
 	}
@@ -121,6 +128,7 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	}
 	defer a.Close()
 	if f.once {
+		defer f.follow(ctx, line)()
 		return a.Once(ctx)
 	}
 	log.Info("tether", "version", version, "repository", repo.String(), "environments", f.environments, "cluster", config.Host)

@@ -215,6 +215,17 @@ func (t timeoutError) Error() string { return t.text }
 
 func (timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
+// progressOf tells what is waited for: in one line that changes in place on a terminal, in
+// a line for each change elsewhere. done ends that.
+func progressOf(ctx context.Context, w io.Writer) (tell func(string), done func()) {
+	line := newLiveLine(w)
+	if line == nil {
+		return func(text string) { fmt.Fprintln(printable.Writer(w), text) }, func() {}
+	}
+	go line.run(ctx)
+	return line.set, func() { line.set("") }
+}
+
 func (s *shared) wait(cmd *cobra.Command, environment, commit string, timeout time.Duration) error {
 	c, err := s.cluster(environment)
 	if err != nil {
@@ -226,16 +237,18 @@ func (s *shared) wait(cmd *cobra.Command, environment, commit string, timeout ti
 		return err
 	}
 	last := ""
+	tell, done := progressOf(ctx, cmd.ErrOrStderr())
 	entry, err := ledger.Wait(ctx, c, s.namespace, commit, func(e *ledger.Entry) {
 		text := fmt.Sprintf("%.7s has not been seen in %s yet", commit, environment)
 		if e != nil {
 			text = notLiveError{e}.Error()
 		}
 		if text != last {
-			fmt.Fprintln(printable.Writer(cmd.ErrOrStderr()), text)
+			tell(text)
 			last = text
 		}
 	})
+	done()
 	if errors.Is(err, context.DeadlineExceeded) {
 		return timeoutError{fmt.Sprintf("not live after %s: %s", timeout, cmp.Or(last, "the cluster does not answer"))}
 	}

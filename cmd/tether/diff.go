@@ -1,18 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/xetys/tether/agent"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/source"
 	"github.com/xetys/tether/source/printable"
 )
 
@@ -21,45 +24,54 @@ var errDifferences = errors.New("there are differences")
 
 type diffFlags struct {
 	*renderFlags
-	from string
-	live bool
+	from, base string
+	live       bool
 
 	rendering render.Config
+	main      string // the main branch, if the start is where it was left
 }
 
 func newDiff(s *shared) *cobra.Command {
 	f := &diffFlags{renderFlags: &renderFlags{shared: s}}
 	cmd := &cobra.Command{
-		Use:   "diff ENVIRONMENT",
+		Use:   "diff [ENVIRONMENT...]",
 		Short: "Show what a revision would change",
-		Long: `Show what a revision of the config repository would change in an environment,
-object by object and field by field. The values of Secrets are masked.
+		Long: `Show what a revision of the config repository would change in the environments that
+are named, or in all of them, object by object and field by field, with the images
+that change and what is to be looked at first: what is deleted, created anew or can't
+be changed, kinds, hooks that run, numbers of pods, namespaces. The values of Secrets
+are masked.
 
 Without --live two revisions are rendered and compared; no cluster is asked, as
-in tether render. --from is HEAD, and --to the working tree of --repo, unless
-they are given. In a pull request's job:
+in tether render. The second is the working tree of --repo, or --to. The first is
+where that left the main branch: its merge base with origin/HEAD (or with the branch
+of --branch, if there is none), or with --base; or it is the revision --from itself.
+So in a pull request's job, with the whole history fetched:
 
-  tether diff production --from origin/main --to HEAD -o markdown
+  tether diff -o markdown
 
 With --live the working tree, or --to, is compared with the cluster: it is what the
 agent would do if that were the branch's head now, by server-side dry-runs, drift
 included. Deploy windows, pauses and the prune budget are left out. Fields that
 people's tools added are shown and count as no difference, unless drift is strict.
 
+-o markdown is for a comment on a pull request: folded, a line for each release, and
+never longer than such a comment may be; what was left out is said.
+
 Registries and chart repositories are asked for the charts that come from there, but
 for what is pinned by digest and was fetched before.
 
 Exit codes: 0 nothing would change; 1 there are differences; 2 bad usage, or what
 is compared would be refused.`,
-		Example: `  tether diff production
-  tether diff production --from HEAD~1 --to HEAD
+		Example: `  tether diff
+  tether diff production --from HEAD --to origin/topic
   tether diff production --live`,
-		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: s.completeEnvironments,
-		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), cmd.OutOrStdout(), args[0]) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), cmd.OutOrStdout(), args) },
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.from, "from", "", "the revision to compare with (default HEAD)")
+	fl.StringVar(&f.from, "from", "", "the revision to compare with (default: where what is looked at left the main branch)")
+	fl.StringVar(&f.base, "base", "", "the main branch, to compare with where that was left (default origin/HEAD)")
 	fl.StringVar(&f.revision, "to", "", "the revision to look at instead of the working tree")
 	fl.StringVar(&f.revision, "revision", "", "the same as --to")
 	f.charts.register(fl)
@@ -70,42 +82,143 @@ is compared would be refused.`,
 	return cmd
 }
 
-func (f *diffFlags) run(ctx context.Context, w io.Writer, environment string) error {
+func (f *diffFlags) run(ctx context.Context, w io.Writer, named []string) error {
+	if f.live && (f.from != "" || f.base != "" || f.kubeVersion != "" || len(f.apiVersions) > 0) {
+		return usageError{errors.New("--live compares with the cluster: leave --from, --base, --kube-version and --api-versions out")}
+	}
 	to, err := f.files(f.revision)
+	if err != nil {
+		return err
+	}
+	var from fs.FS
+	if !f.live {
+		if from, err = f.start(); err != nil {
+			return err
+		}
+	}
+	names, err := environmentsOf(named, from, to)
 	if err != nil {
 		return err
 	}
 	if f.rendering, err = f.charts.rendering(""); err != nil {
 		return err
 	}
-	var d *agent.Difference
-	if f.live {
-		d, err = f.preview(ctx, to, environment)
-	} else {
-		d, err = f.between(ctx, to, environment)
+	all := make([]*agent.Difference, len(names))
+	for i, name := range names {
+		if all[i], err = f.difference(ctx, from, to, name); err != nil {
+			return err
+		}
 	}
-	if err != nil {
+	if err := f.show(w, all, len(named) == 1); err != nil {
 		return err
 	}
-	if d.To = f.revision; d.To == "" {
-		d.To = "the working tree"
-	}
-	if err := f.show(w, d); err != nil {
-		return err
+	return outcomeOf(all)
+}
+
+// outcomeOf is the exit code of what was printed.
+func outcomeOf(all []*agent.Difference) error {
+	var refused []string
+	differs := false
+	for _, d := range all {
+		if len(d.Refusals) > 0 {
+			refused = append(refused, fmt.Sprintf("environment %s would be refused: %s", d.Environment, strings.Join(d.Refusals, "; ")))
+		}
+		differs = differs || d.Any()
 	}
 	switch {
-	case len(d.Refusals) > 0:
-		return usageError{fmt.Errorf("environment %s would be refused: %s", environment, strings.Join(d.Refusals, "; "))}
-	case d.Any():
+	case len(refused) > 0:
+		return usageError{errors.New(strings.Join(refused, "\n"))}
+	case differs:
 		return errDifferences
 	}
 	return nil
 }
 
-func (f *diffFlags) preview(ctx context.Context, to fs.FS, environment string) (*agent.Difference, error) {
-	if f.from != "" || f.kubeVersion != "" || len(f.apiVersions) > 0 {
-		return nil, usageError{errors.New("--live compares with the cluster: leave --from, --kube-version and --api-versions out")}
+// start opens the revision that is compared with, and leaves its name in from.
+func (f *diffFlags) start() (fs.FS, error) {
+	if f.from != "" && f.base != "" {
+		return nil, usageError{errors.New("--from is a revision, and --base a branch that was left: give one of them")}
 	}
+	if f.from == "" {
+		mains := []string{f.base}
+		if f.base == "" {
+			mains = []string{"refs/remotes/origin/HEAD", "refs/remotes/origin/" + f.branch, "refs/heads/" + f.branch}
+		}
+		sha, main, err := source.Base(rootOf(f.repo), cmp.Or(f.revision, "HEAD"), mains...)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--repo %s: %w; --base names the main branch, and --from a revision to compare with", f.repo, err)}
+		}
+		f.from, f.main = sha, strings.TrimPrefix(strings.TrimPrefix(main, "refs/remotes/"), "refs/heads/")
+	}
+	return f.files(f.from)
+}
+
+// environmentsOf returns the environments that were named, if the repository has or had
+// them, or all that it has or had.
+func environmentsOf(named []string, trees ...fs.FS) ([]string, error) {
+	var known []string
+	var err error
+	for _, tree := range trees {
+		if tree != nil {
+			var names []string
+			names, err = render.Environments(tree)
+			known = append(known, names...)
+		}
+	}
+	if len(known) == 0 && err != nil {
+		return nil, err
+	}
+	slices.Sort(known)
+	known = slices.Compact(known)
+	for _, name := range named {
+		if !slices.Contains(known, name) {
+			return nil, noEnvironment(name, known)
+		}
+	}
+	if len(named) == 0 {
+		return known, nil
+	}
+	return named, nil
+}
+
+// noEnvironment says that the repository has no environment of a name.
+func noEnvironment(name string, known []string) error {
+	return usageError{fmt.Errorf("the repository has no environment %s%s", name, ledger.Hint(name, known))}
+}
+
+// difference compares one environment. What is refused is told with the others.
+func (f *diffFlags) difference(ctx context.Context, from, to fs.FS, environment string) (*agent.Difference, error) {
+	d, err := f.compare(ctx, from, to, environment)
+	var problems render.Problems
+	var broken *render.RenderError
+	var away *render.AwayError
+	if !errors.As(err, &away) && (errors.As(err, &problems) || errors.As(err, &broken)) {
+		d, err = &agent.Difference{Environment: environment, Releases: []agent.ReleaseDifference{}, Refusals: strings.Split(err.Error(), "\n")}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.From, d.To, d.Base = f.from, cmp.Or(f.revision, "the working tree"), f.main
+	if f.live {
+		d.From = "the cluster"
+	}
+	return d, nil
+}
+
+func (f *diffFlags) compare(ctx context.Context, from, to fs.FS, environment string) (*agent.Difference, error) {
+	if f.live {
+		return f.preview(ctx, to, environment)
+	}
+	config, err := f.sops.config(nil, environment, f.namespace)
+	if err != nil {
+		return nil, err
+	}
+	config.Lenient, config.Charts = true, f.rendering.Charts
+	return agent.Between(ctx, config, from, to, environment, render.Options{Revision: 1,
+		Capabilities: render.OfflineCapabilities(f.kubeVersion, f.apiVersions)})
+}
+
+func (f *diffFlags) preview(ctx context.Context, to fs.FS, environment string) (*agent.Difference, error) {
 	c, err := f.cluster(environment)
 	if err != nil {
 		return nil, err
@@ -115,148 +228,28 @@ func (f *diffFlags) preview(ctx context.Context, to fs.FS, environment string) (
 	if err != nil {
 		return nil, err
 	}
-	d, err := agent.Preview(ctx, c, f.rendering, to, f.namespace, keys)
-	if err == nil {
-		d.From = "the cluster"
-	}
-	return d, err
+	return agent.Preview(ctx, c, f.rendering, to, f.namespace, keys)
 }
 
-func (f *diffFlags) between(ctx context.Context, to fs.FS, environment string) (*agent.Difference, error) {
-	if f.from == "" {
-		f.from = "HEAD"
-	}
-	from, err := f.files(f.from)
-	if err != nil {
-		return nil, err
-	}
-	config, err := f.sops.config(nil, environment, f.namespace)
-	if err != nil {
-		return nil, err
-	}
-	config.Lenient, config.Charts = true, f.rendering.Charts
-	d, err := agent.Between(ctx, config, from, to, environment, render.Options{Revision: 1,
-		Capabilities: render.OfflineCapabilities(f.kubeVersion, f.apiVersions)})
-	if err == nil {
-		d.From = f.from
-	}
-	return d, err
-}
-
-func (f *diffFlags) show(w io.Writer, d *agent.Difference) error {
+// show prints the differences: one environment that was named as itself, else a list.
+func (f *diffFlags) show(w io.Writer, all []*agent.Difference, one bool) error {
 	if f.output == "markdown" {
-		_, err := io.WriteString(printable.Writer(w), markdownOfDiff(d))
+		_, err := io.WriteString(printable.Writer(w), markdownOf(all))
 		return err
 	}
-	return f.print(w, d, func(w io.Writer) error {
-		_, err := io.WriteString(w, textOfDiff(d))
-		return err
+	var v any = all
+	if one {
+		v = all[0]
+	}
+	return f.print(w, v, func(w io.Writer) error {
+		for i, d := range all {
+			if i > 0 {
+				fmt.Fprintln(w)
+			}
+			if _, err := io.WriteString(w, textOfDiff(d)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-}
-
-// signs are how an action is shown in text.
-var signs = map[apply.Action]string{
-	apply.Create: "+", apply.Delete: "-", apply.Update: "~", apply.Recreate: "±", apply.Deferred: "?", apply.Refused: "!", apply.Keep: "=", apply.Unchanged: " ",
-}
-
-func textOfDiff(d *agent.Difference) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "environment %s: from %s to %s\n", d.Environment, d.From, d.To)
-	for _, r := range d.Releases {
-		fmt.Fprintf(&b, "\nrelease %s/%s: %s\n", r.Namespace, r.Name, actionText(r))
-		for _, o := range r.Objects {
-			fmt.Fprintf(&b, "  %s %s\n", signs[apply.Action(o.Action)], objectText(o))
-			for _, f := range o.Fields {
-				fmt.Fprintf(&b, "      %s\n", fieldText(f))
-			}
-		}
-	}
-	if !d.Any() {
-		b.WriteString("no differences\n")
-	}
-	for _, text := range d.Unread {
-		fmt.Fprintf(&b, "note: %s\n", text)
-	}
-	return b.String()
-}
-
-func actionText(r agent.ReleaseDifference) string {
-	if r.Reason == "" {
-		return r.Action
-	}
-	return r.Action + ", " + r.Reason
-}
-
-func objectText(o agent.ObjectDifference) string {
-	text := o.Object
-	if o.Action != string(apply.Create) && o.Action != string(apply.Update) && o.Action != string(apply.Delete) && o.Action != string(apply.Unchanged) {
-		text += ": " + o.Action
-	}
-	if o.Why != "" {
-		text += " (" + o.Why + ")"
-	}
-	return text
-}
-
-func fieldText(f agent.FieldDifference) string {
-	text := fmt.Sprintf("%s: %s -> %s", f.Path, f.From, f.To)
-	if f.Foreign {
-		text = fmt.Sprintf("%s: %s, foreign", f.Path, f.From)
-	}
-	if f.Manager != "" {
-		text += ", by " + f.Manager
-	}
-	return text
-}
-
-// markdownOfDiff is for a comment on a pull request.
-func markdownOfDiff(d *agent.Difference) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "### tether: `%s`, from `%s` to `%s`\n", d.Environment, d.From, d.To)
-	if !d.Any() {
-		b.WriteString("\nNo differences.\n")
-	}
-	for _, r := range d.Releases {
-		fmt.Fprintf(&b, "\n**%s** (%s)\n", r.Name, actionText(r))
-		if body := diffLines(r); body != "" {
-			fence := "```"
-			for strings.Contains(body, fence) {
-				fence += "`"
-			}
-			fmt.Fprintf(&b, "\n%sdiff\n%s%s\n", fence, body, fence)
-		}
-	}
-	for _, text := range d.Unread {
-		fmt.Fprintf(&b, "\n> **note**: %s\n", oneLine(text))
-	}
-	for _, text := range d.Refusals {
-		fmt.Fprintf(&b, "\n> **refused**: %s\n", oneLine(text))
-	}
-	return b.String()
-}
-
-// diffLines are coloured by whoever shows Markdown: + and - by themselves, ! for
-// what changes.
-func diffLines(r agent.ReleaseDifference) string {
-	var b strings.Builder
-	for _, o := range r.Objects {
-		sign := "!"
-		switch apply.Action(o.Action) {
-		case apply.Create, apply.Deferred:
-			sign = "+"
-		case apply.Delete:
-			sign = "-"
-		case apply.Keep, apply.Unchanged:
-			sign = "#"
-		}
-		fmt.Fprintf(&b, "%s %s\n", sign, objectText(o))
-		for _, f := range o.Fields {
-			if f.Foreign {
-				fmt.Fprintf(&b, "#   %s\n", fieldText(f))
-				continue
-			}
-			fmt.Fprintf(&b, "-   %s: %s\n+   %s: %s\n", f.Path, f.From, f.Path, f.To)
-		}
-	}
-	return b.String()
 }

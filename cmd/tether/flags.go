@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,7 +12,6 @@ import (
 	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/term"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
@@ -81,12 +81,10 @@ func (s *shared) logger(w io.Writer) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(s.logLevel)); err != nil {
 		return nil, usageError{fmt.Errorf("--log-level %q: use debug, info, warn or error", s.logLevel)}
 	}
-	file, isFile := w.(*os.File)
-	terminal := isFile && term.IsTerminal(int(file.Fd()))
+	terminal := isTerminal(w)
 	switch {
 	case s.logFormat == "text" || s.logFormat == "auto" && terminal:
-		_, noColor := os.LookupEnv("NO_COLOR")
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: noColor || !terminal})), nil
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !shows(w)})), nil
 	case s.logFormat == "json" || s.logFormat == "auto":
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
 	}
@@ -98,7 +96,11 @@ func (s *shared) logger(w io.Writer) (*slog.Logger, error) {
 func (s *shared) print(w io.Writer, v any, table func(io.Writer) error) error {
 	switch s.output {
 	case "table":
-		return table(printable.Writer(w))
+		if !shows(w) {
+			return table(printable.Writer(w))
+		}
+		p := &painter{to: w}
+		return errors.Join(table(printable.Writer(p)), p.flush())
 	case "json":
 		enc := json.NewEncoder(w)
 		enc.SetIndent("", "  ")

@@ -70,11 +70,14 @@ func tableOfSummaries(w io.Writer, all []agent.Summary) error {
 		}
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ENVIRONMENT\tHEAD\tVERDICT\tBEHIND SINCE\tPAUSED UNTIL\tDRIFT\tDEPLOYS\tWHY")
+	fmt.Fprintln(t, "ENVIRONMENT\tHEAD\tAPPLIED\tVERDICT\tBEHIND SINCE\tPAUSED UNTIL\tDRIFT\tDEPLOYS\tWHY")
 	for _, e := range all {
-		head, paused, drift := "-", "-", "-"
+		head, applied, paused, drift := "-", "-", "-", "-"
 		if e.Head != nil {
-			head = fmt.Sprintf("%.7s", e.Head.Commit)
+			head = shortCommit(e.Head.Commit)
+		}
+		if e.Applied != nil {
+			applied = shortCommit(e.Applied.Commit)
 		}
 		if e.Paused != nil {
 			paused = stamp(e.Paused.Until)
@@ -82,7 +85,7 @@ func tableOfSummaries(w io.Writer, all []agent.Summary) error {
 		if e.Drifted > 0 {
 			drift = plural(e.Drifted, "object")
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Environment, head, cmp.Or(string(e.Verdict), "-"), stamp(e.BehindSince), paused, drift,
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.Environment, head, applied, cmp.Or(string(e.Verdict), "-"), stamp(e.BehindSince), paused, drift,
 			windowText(e.Windows), cmp.Or(shortLine(whyOf(e)), "-"))
 	}
 	return t.Flush()

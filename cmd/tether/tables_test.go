@@ -41,7 +41,7 @@ func TestAllEnvironmentsAreALineEach(t *testing.T) {
 	alive := agent.Leader{Alive: true, Identity: "a"}
 	head := &ledger.Commit{Commit: strings.Repeat("a", 40)}
 	all := []agent.Summary{
-		{Environment: "dev", Head: head, Verdict: ledger.Applied, Agent: alive, Releases: 3, Unhealthy: 1, Drifted: 2},
+		{Environment: "dev", Head: head, Applied: head, Verdict: ledger.Applied, Agent: alive, Releases: 3, Unhealthy: 1, Drifted: 2},
 		{Environment: "prod", Head: head, Verdict: ledger.Held, Reason: "web: paused by\nann", BehindSince: noon, Agent: agent.Leader{Identity: "b", Renewed: noon.Truncate(time.Second)},
 			Paused: &agent.Paused{Until: noon.Add(time.Hour)}, Windows: &agent.Windows{Changes: noon.Add(2 * time.Hour)}},
 		{Environment: "stage", Agent: agent.Leader{}, Windows: &agent.Windows{Open: true, Changes: noon}},
@@ -49,10 +49,10 @@ func TestAllEnvironmentsAreALineEach(t *testing.T) {
 	same(t, printed(t, func(w io.Writer) error { return tableOfSummaries(w, all) }), `
 ! no agent leads prod: b last renewed its Lease at 2026-11-24T12:00:00Z
 ! no agent leads stage: what follows is as the last one left it
-ENVIRONMENT  HEAD     VERDICT  BEHIND SINCE          PAUSED UNTIL          DRIFT      DEPLOYS                          WHY
-dev          aaaaaaa  applied  -                     -                     2 objects  any time                         1 of 3 releases not healthy
-prod         aaaaaaa  held     2026-11-24T12:00:00Z  2026-11-24T13:00:00Z  -          from 2026-11-24T14:00:00Z        web: paused by ann
-stage        -        -        -                     -                     -          now, until 2026-11-24T12:00:00Z  -
+ENVIRONMENT  HEAD     APPLIED  VERDICT  BEHIND SINCE          PAUSED UNTIL          DRIFT      DEPLOYS                          WHY
+dev          aaaaaaa  aaaaaaa  applied  -                     -                     2 objects  any time                         1 of 3 releases not healthy
+prod         aaaaaaa  -        held     2026-11-24T12:00:00Z  2026-11-24T13:00:00Z  -          from 2026-11-24T14:00:00Z        web: paused by ann
+stage        -        -        -        -                     -                     -          now, until 2026-11-24T12:00:00Z  -
 `)
 }
 

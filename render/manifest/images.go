@@ -45,3 +45,13 @@ func SplitImage(image string) (name, tag, digest string) {
 	}
 	return name, tag, digest
 }
+
+// ImageVersion splits an image's reference into its name and its version: the tag, or the
+// beginning of the digest of one that has no tag.
+func ImageVersion(image string) (name, version string) {
+	name, tag, digest := SplitImage(image)
+	if tag != "" {
+		return name, tag
+	}
+	return name, digest[:min(len(digest), len("sha256:")+7)]
+}

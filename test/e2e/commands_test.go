@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,6 +73,34 @@ func within(ts *testscript.TestScript, neg bool, args []string) {
 	eventuallyWithin(ts, limit, matches(ts, neg, args[1:]))
 }
 
+// answersAtOnce holds a command to an answer that matches, within a second of its own: what
+// other tests take of the processors meanwhile does not count. The fastest of three tries is
+// taken, and the exit code does not matter: answers REGEXP COMMAND…
+func answersAtOnce(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: answers REGEXP COMMAND…")
+	}
+	const limit, held = time.Second, 10 * time.Second
+	want, fastest := regexp.MustCompile(args[0]), time.Hour
+	for range 3 {
+		cmd, begun := typed(ts, args[1:]...), time.Now()
+		out, err := cmd.CombinedOutput()
+		took := time.Since(begun)
+		if own := cmd.ProcessState; own != nil && took < held {
+			took = min(took, own.UserTime()+own.SystemTime())
+		}
+		fastest = min(fastest, took)
+		if !want.Match(bytes.TrimSpace(out)) {
+			ts.Fatalf("%v: %v\n%s", args[1:], err, out)
+		}
+		if fastest <= limit {
+			ts.Logf("%v: %s", args[1:], fastest.Round(time.Millisecond))
+			return
+		}
+	}
+	ts.Fatalf("%v takes %s, longer than %s", args[1:], fastest, limit)
+}
+
 // matches looks whether a command's output matches now.
 func matches(ts *testscript.TestScript, neg bool, args []string) func() string {
 	if strings.Contains(args[0], `"verdict"`) {
@@ -106,6 +135,12 @@ func eventuallyWithin(ts *testscript.TestScript, limit time.Duration, check func
 }
 
 func output(ts *testscript.TestScript, args ...string) (string, error) {
+	out, err := typed(ts, args...).CombinedOutput()
+	return string(out), err
+}
+
+// typed is what a script types, in its folder and with its environment.
+func typed(ts *testscript.TestScript, args ...string) *exec.Cmd {
 	var env []string
 	for _, name := range []string{"PATH", "KUBECONFIG", "HOME", "NS", "TETHER_NAMESPACE", "TETHER_REPO"} {
 		env = append(env, name+"="+ts.Getenv(name))
@@ -119,8 +154,7 @@ func output(ts *testscript.TestScript, args ...string) (string, error) {
 	}
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Env, cmd.Dir = env, ts.MkAbs(".")
-	out, err := cmd.CombinedOutput()
-	return string(out), err
+	return cmd
 }
 
 // snapshot writes every object of the script's namespace to a file, one a line

@@ -33,6 +33,7 @@ func TestScripts(t *testing.T) {
 		Setup:               func(env *testscript.Env) error { return setup(env, c, bin) },
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"agekey":   agekey,
+			"answers":  answersAtOnce,
 			"bump":     bump,
 			"runs":     runs,
 			"commit":   commit,
