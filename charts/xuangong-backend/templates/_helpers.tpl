@@ -105,3 +105,40 @@ httpGet:
   port: http
 {{ toYaml .timing }}
 {{- end }}
+
+{{- define "xuangong-backend.databasePassword" -}}
+{{- required "secrets.databasePassword is missing: secrets.provider is values, so it belongs in a file of values that sops encrypts" .Values.secrets.databasePassword }}
+{{- end }}
+
+{{- define "xuangong-backend.jwtSecret" -}}
+{{- required "secrets.jwtSecret is missing: secrets.provider is values, so it belongs in a file of values that sops encrypts" .Values.secrets.jwtSecret }}
+{{- end }}
+
+{{/* The version that External Secrets serves: v1 since its 0.16. */}}
+{{- define "xuangong-backend.externalSecretAPI" -}}
+{{- $apis := .Capabilities.APIVersions }}
+{{- if and ($apis.Has "external-secrets.io/v1beta1/ExternalSecret") (not ($apis.Has "external-secrets.io/v1/ExternalSecret")) -}}
+external-secrets.io/v1beta1
+{{- else -}}
+external-secrets.io/v1
+{{- end }}
+{{- end }}
+
+{{- define "xuangong-backend.store" -}}
+{{- $ref := .Values.secrets.externalSecret.secretStoreRef -}}
+kind: {{ $ref.kind }}
+name: {{ required "secrets.externalSecret.secretStoreRef.name is missing: name the store that secrets come from" $ref.name }}
+{{- end }}
+
+{{/* What the database is noted to hold once it was restored; empty if nothing is. The subchart says the same. */}}
+{{- define "xuangong-backend.restoreMark" -}}
+{{- if and .Values.postgresql.enabled (dig "restore" "from" "" .Values.postgresql) }}
+{{- printf "restored %s %s" .Values.postgresql.restore.from .Values.postgresql.restore.request | trim }}
+{{- end }}
+{{- end }}
+
+{{- define "xuangong-backend.postgresqlImage" -}}
+{{- with .Values.postgresql.image -}}
+{{- with .registry }}{{ . }}/{{ end }}{{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}
+{{- end }}
+{{- end }}

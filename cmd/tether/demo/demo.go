@@ -106,6 +106,7 @@ func (d *demo) steps() []step {
 		{"production comes up: PostgreSQL and the backend before the app", d.comesUp},
 		{"a commit bumps the backend's tag: only the backend rolls", d.bump},
 		{"somebody edits the app by hand: the agent names who and what, and puts it back", d.drift},
+		{"a commit asks for the tag latest, which production forbids: refused, with file and line", d.forbid},
 		{"a commit with a broken image fails, and goes back by itself", d.breakImage},
 		{"git revert: git and cluster agree again", d.revert},
 	}

@@ -22,6 +22,9 @@ const (
 	database = "xuangong-prod-postgresql"
 	goodTag  = "v2025.1.0-alpha4"
 	badTag   = "v2025.1.0-imagepullbackoff"
+	noTag    = "latest"
+	// elsewhere is a registry that production's scheme of versions says nothing of.
+	elsewhere = "registry.example.com/xuangong/api"
 )
 
 // comesUp waits for the first verdict and checks the order from the objects' own
@@ -135,12 +138,30 @@ func (d *demo) drift(ctx context.Context) error {
 	})
 }
 
+// forbid asks for a tag that the environment forbids, and checks that nothing changes.
+func (d *demo) forbid(ctx context.Context) error {
+	if _, err := d.repo.setTag(backend, noTag); err != nil {
+		return err
+	}
+	head, err := d.repo.commit(ctx, "Bump backend to "+noTag)
+	if err != nil {
+		return err
+	}
+	if err := d.verdict(ctx, head, "refused"); err != nil {
+		return err
+	}
+	return d.runsTag(ctx, backend, goodTag)
+}
+
 // breakImage deploys what cannot be pulled and waits until the backend is back.
 func (d *demo) breakImage(ctx context.Context) error {
 	if _, err := d.repo.setTag(backend, badTag); err != nil {
 		return err
 	}
-	head, err := d.repo.commit(ctx, "Bump backend to "+badTag)
+	if err := d.repo.setRepository(backend, elsewhere); err != nil {
+		return err
+	}
+	head, err := d.repo.commit(ctx, "Run the backend from "+elsewhere)
 	if err != nil {
 		return err
 	}
@@ -150,9 +171,9 @@ func (d *demo) breakImage(ctx context.Context) error {
 	return d.runsTag(ctx, backend, goodTag)
 }
 
-// revert takes the broken commit back in git; the cluster is there already.
+// revert takes the two bad commits back in git; the cluster is there already.
 func (d *demo) revert(ctx context.Context) error {
-	if err := run(ctx, d.repo.work, "git", "revert", "--no-edit", "HEAD"); err != nil {
+	if err := run(ctx, d.repo.work, "git", "revert", "--no-edit", "HEAD", "HEAD~1"); err != nil {
 		return err
 	}
 	head, err := d.repo.push(ctx)
