@@ -32,6 +32,7 @@ bin/helm bin/staticcheck bin/registry bin/local-kms: test/tools/go.mod
 
 test: build controlplane tools ## run all tests, on a real control plane
 	go test -p 2 -timeout 40m ./...
+	cd test/promql && go test ./...
 
 RACE := ./agent/... ./apply/graph ./apply/health ./drift ./render/manifest ./test/faults
 test-race: controlplane ## run the tests of the loop and of pure packages with the race detector
@@ -46,6 +47,7 @@ lint: tools ## vet, staticcheck, gofmt, tidy modules, import rules
 	bin/staticcheck ./...
 	go mod tidy -diff
 	cd test/controlplane && go vet ./... && go mod tidy -diff
+	cd test/promql && go vet ./... && go mod tidy -diff
 	go test ./test/house
 
 bench: build controlplane ## measure the agent against a floor of the same run
