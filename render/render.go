@@ -83,8 +83,9 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 	}
 	rel, err := p.release(out, opts)
 	if err != nil {
-		return nil, &RenderError{Release: p.spec.Name, err: p.Hide(err)}
+		return nil, &RenderError{Release: p.spec.Name, err: p.hideFault(err)}
 	}
+	rel.Plain = !p.Secretive()
 	if opts.Past {
 		return rel, nil
 	}
@@ -114,11 +115,10 @@ func (p *Prepared) renderError(err error) error {
 	if !isFault(err) {
 		return fmt.Errorf("release %s: %w", p.spec.Name, err)
 	}
-	at := ""
 	if Exceeds(err) {
-		at = fmt.Sprintf("%s:%d: ", p.spec.file, p.spec.line)
+		return &RenderError{Release: p.spec.Name, at: fmt.Sprintf("%s:%d: ", p.spec.file, p.spec.line), err: p.Hide(err)}
 	}
-	return &RenderError{Release: p.spec.Name, at: at, err: p.Hide(err)}
+	return &RenderError{Release: p.spec.Name, err: p.hideFault(err)}
 }
 
 // isFault reports whether an error is about what the repository holds.
