@@ -36,7 +36,7 @@ func (e *environment) attempt(ctx, waits context.Context, l *loaded, j *job) err
 	if stuck {
 		j.left = e.cluster.Doomed(j.plan)
 	}
-	err = j.secrets.Hide(e.cluster.WithHolders(ctx, err))
+	err = j.veil().Hide(e.cluster.WithHolders(ctx, err))
 	took := e.agent.opts.Now().Sub(started)
 	e.agent.metrics.RolledOut(e.name, j.spec.Name, took)
 	if err == nil || stuck {
@@ -57,7 +57,7 @@ func (e *environment) attempt(ctx, waits context.Context, l *loaded, j *job) err
 		return err // the record stays pending: it is gone on with, or passed over
 	}
 	log.Error("rollout failed", "error", err, "took", timeOf(took))
-	if cerr := e.cluster.Records.Conclude(ctx, rec, record.Failed, release.StatusFailed, fmt.Sprintf("%s failed: %v", title(rec.Action), err), j.reached()...); cerr != nil {
+	if cerr := e.cluster.Records.Conclude(ctx, rec, record.Failed, release.StatusFailed, e.bulletin.veil.text(fmt.Sprintf("%s failed: %v", title(rec.Action), err)), j.reached()...); cerr != nil {
 		j.outcome.Reason = cerr.Error()
 		return cerr
 	}
@@ -215,7 +215,7 @@ func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record
 	}
 	n := len(j.release.CRDs) // a record does not keep CRDs: they come last
 	left := record.WithLeft(e.cluster.Left(slices.Concat(j.ids[n:], j.ids[:n])))
-	if err := e.cluster.Records.Conclude(ctx, rec, record.Good, release.StatusDeployed, e.describeGood(j, rec, commit), left); err != nil {
+	if err := e.cluster.Records.Conclude(ctx, rec, record.Good, release.StatusDeployed, e.bulletin.veil.text(e.describeGood(j, rec, commit)), left); err != nil {
 		return err
 	}
 	rec.Forget()

@@ -21,6 +21,7 @@ type bulletin struct {
 	mu       sync.Mutex
 	news     []news
 	repaired []ledger.Act // drift that was put back, for the ledger
+	veil     veil         // hides what is secret in all that is told
 
 	turns   []report.Turn     // releases whose health turned
 	damaged map[string]bool   // records that were said to be damaged
@@ -39,6 +40,7 @@ func (b *bulletin) add(more ...news) {
 func (b *bulletin) putBack(act ledger.Act) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	act.Reason = b.veil.text(act.Reason)
 	b.repaired = append(b.repaired, act)
 }
 

@@ -41,6 +41,7 @@ func conditionOf(all []apply.Health) (how ledger.Condition, why string) {
 // rollout came to: the reporter tells it once it has lasted. It changes no verdict.
 func (e *environment) observe(key releaseKey, h *held) (bool, string) {
 	how, why := conditionOf(e.cluster.Health(h.lasting))
+	why = e.bulletin.veil.text(why)
 	r := e.ledger.Release(key.namespace, key.name)
 	history, now := e.histories.history(key), e.agent.opts.Now()
 	last := history.Last()

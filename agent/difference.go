@@ -209,24 +209,21 @@ func between(ctx context.Context, r *render.Renderer, key releaseKey, before, af
 
 // mask hides the fields that hold a value which was encrypted, or comes from a
 // Secret, whatever object they are in; what it was before is as secret.
-func (d *ReleaseDifference) mask(from ...*render.Prepared) {
+func (d *ReleaseDifference) mask(before, after *render.Prepared) {
 	for n := range d.Objects {
 		o := &d.Objects[n]
-		for _, p := range from {
-			o.Why = p.Mask(o.Why)
-			for i := range o.Fields {
-				p.MaskBoth(&o.Fields[i].From, &o.Fields[i].To)
-			}
+		o.Why = after.Mask(before.Mask(o.Why))
+		for i := range o.Fields {
+			render.MaskBoth(&o.Fields[i].From, &o.Fields[i].To, before, after)
 		}
 	}
-	for _, p := range from {
-		for i := range d.Risks {
-			p.MaskBoth(&d.Risks[i].Text, &d.Risks[i].Text)
-		}
-		for i := range d.Images {
-			d.Images[i].Image = p.Mask(d.Images[i].Image)
-			p.MaskBoth(&d.Images[i].From, &d.Images[i].To)
-		}
+	for i := range d.Risks {
+		d.Risks[i].Text = after.Mask(before.Mask(d.Risks[i].Text))
+	}
+	for i := range d.Images {
+		image := &d.Images[i]
+		image.Image = after.Mask(before.Mask(image.Image))
+		render.MaskBoth(&image.From, &image.To, before, after)
 	}
 }
 
@@ -266,7 +263,10 @@ func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files 
 	if err != nil {
 		return nil, err
 	}
-	d := &Difference{Environment: e.name, Releases: []ReleaseDifference{}, Refusals: append([]string{}, refusals...)}
+	d := &Difference{Environment: e.name, Releases: []ReleaseDifference{}, Refusals: []string{}}
+	for _, r := range refusals {
+		d.Refusals = append(d.Refusals, e.bulletin.veil.text(r))
+	}
 	for _, j := range jobs {
 		if !j.changes() {
 			if err := e.keep(ctx, l, j); err != nil {
@@ -293,9 +293,17 @@ func (j *job) difference() *ReleaseDifference {
 	if j.err != nil {
 		d.Action, d.Reason = string(decide.Hold), j.err.Error()
 	}
+	veil := j.veil()
+	d.Reason = veil.Mask(d.Reason)
 	if d.Action == string(decide.None) && len(d.Objects) == 0 {
 		return nil
 	}
-	d.mask(j.secrets)
+	for n := range d.Objects {
+		o := &d.Objects[n]
+		o.Why = veil.Mask(o.Why)
+		for i := range o.Fields {
+			veil.MaskDrift(&o.Fields[i].To, &o.Fields[i].From)
+		}
+	}
 	return d
 }

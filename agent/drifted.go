@@ -22,11 +22,11 @@ func driftOf(j *job) []ledger.Drift {
 		fields := j.owner.Withstood(c)
 		for _, f := range fields {
 			d := ledger.DriftOf(c.ID.String(), f)
-			d.Refused = ledger.Shorten(j.secrets.Mask(c.Why))
+			d.Refused = ledger.Shorten(j.veil().Mask(c.Why))
 			out = append(out, d)
 		}
 		if len(fields) == 0 {
-			out = append(out, ledger.Drift{Object: c.ID.String(), Want: "(as applied)", Have: "(refused: " + c.Why + ")"})
+			out = append(out, ledger.Drift{Object: c.ID.String(), Want: "(as applied)", Have: "(refused: " + j.veil().Mask(c.Why) + ")"})
 		}
 	}
 	for _, c := range j.plan.Drifted() {

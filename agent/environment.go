@@ -54,7 +54,8 @@ func (k releaseKey) String() string { return k.namespace + "/" + k.name }
 
 // unconnected returns an environment that has no cluster yet.
 func unconnected(a *Agent, name string) *environment {
-	e := &environment{agent: a, name: name, log: a.log.With("environment", name), ref: a.opts.Refs[name], inbox: newInbox()}
+	e := &environment{agent: a, name: name, ref: a.opts.Refs[name], inbox: newInbox()}
+	e.log = slog.New(veiledLog{a.log.Handler(), e.bulletin.veil.text}).With("environment", name)
 	e.lease = &troubleSaid{e: e}
 	e.forget()
 	return e
@@ -78,7 +79,7 @@ func (e *environment) connected(c *apply.Cluster) {
 	c.Reach = o.Reach
 	e.renderer = e.agent.renderer.With(e.references, o.Keys.For(e.references, e.name, o.Namespace))
 	e.reporter = report.New(e.name, e.log, e.agent.metrics, func(ctx context.Context, name, kind, reason, text string) (bool, error) {
-		return c.Emit(ctx, e.stored.document(), name, kind, reason, text, o.Now())
+		return c.Emit(ctx, e.stored.document(), name, kind, reason, e.bulletin.veil.text(text), o.Now())
 	})
 }
 

@@ -186,7 +186,7 @@ func (e *environment) waiting(j *job) func([]apply.Health) {
 		if len(open) > 0 {
 			text = fmt.Sprintf("%s: %s", open[0].ID, open[0].Reason)
 		}
-		e.rollouts.wait(j.key, text)
+		e.rollouts.wait(j.key, e.bulletin.veil.text(text))
 		e.inbox.nudge()
 		now := e.agent.opts.Now()
 		if len(open) == 0 || now.Sub(last) < 2*time.Second {

@@ -47,7 +47,7 @@ func (e *environment) heed(ctx context.Context, a *active) error {
 	case l.err != nil:
 		e.give(entry, ledger.Refused, l.err.Error())
 	case l.away != nil:
-		entry.Conclude(ledger.Pending, l.away.Error(), e.agent.opts.Now())
+		entry.Conclude(ledger.Pending, e.bulletin.veil.text(l.away.Error()), e.agent.opts.Now())
 	default:
 		entry.Conclude(ledger.Progressing, e.rollouts.waitingFor(), e.agent.opts.Now())
 	}

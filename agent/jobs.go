@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -76,7 +75,8 @@ func (e *environment) jobs(ctx context.Context, l *loaded) ([]*job, error) {
 		}
 		jobs = append(jobs, e.newJob(l, key, render.ReleaseSpec{Name: key.name, Namespace: key.namespace, Timeout: unlistedTimeout}, nil))
 	}
-	maps.DeleteFunc(e.desired.secrets, func(key releaseKey, _ *render.Prepared) bool {
+	e.bulletin.veil.forget(func(of veiled) bool {
+		key := releaseKey(of)
 		return !listed[key] && len(e.histories.history(key).Intended()) == 0 // nothing of it is there any more
 	})
 	slices.SortStableFunc(jobs, func(a, b *job) int {
@@ -132,9 +132,9 @@ func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec,
 	}
 	if p != nil {
 		j.state.Want, j.asked = p.Digest, p.Digest
-		e.desired.secrets[key] = p
+		e.bulletin.veil.note(veiled(key), p)
 	}
-	if j.secrets = e.desired.secrets[key]; j.secrets == nil && l.unread() != nil {
+	if j.secrets = e.bulletin.veil.of(veiled(key)); j.secrets == nil && l.unread() != nil {
 		j.secrets = render.Unknown() // this process never read what is in force
 	}
 	if r := e.retries.of[key]; r.pending(now) {
@@ -204,6 +204,18 @@ func (j *job) keep(why string) {
 	j.decide()
 }
 
+// veil returns what hides the secrets of a job's release. What is recorded of it may hold
+// others than what git asks for now: those of a former commit, or what a template looked
+// up in another process.
+func (j *job) veil() *render.Prepared {
+	for _, r := range []*record.Record{j.state.History.Settled(), j.state.History.Pending(), j.decision.To} {
+		if r != nil && r.Ours() && !r.Plain {
+			return j.secrets.Wary()
+		}
+	}
+	return j.secrets
+}
+
 func (j *job) decide() {
 	j.decision = decide.Decide(j.state)
 	if j.state.Kept != "" && j.asked != j.state.Want && !j.decision.Behind {
@@ -269,7 +281,7 @@ func releaseNames(keys []string) []string {
 func (j *job) refusals() []string {
 	var out []string
 	for _, c := range j.plan.Refusals() {
-		out = append(out, fmt.Sprintf("release %s: %s: %s", j.spec.Name, c.ID, j.secrets.Mask(c.Why)))
+		out = append(out, fmt.Sprintf("release %s: %s: %s", j.spec.Name, c.ID, j.veil().Mask(c.Why)))
 	}
 	return out
 }
@@ -277,7 +289,7 @@ func (j *job) refusals() []string {
 // refused returns the first refusal as an error.
 func (j *job) refused() error {
 	if r := j.plan.Refusals(); len(r) > 0 {
-		return fmt.Errorf("%s: %s", r[0].ID, j.secrets.Mask(r[0].Why))
+		return fmt.Errorf("%s: %s", r[0].ID, j.veil().Mask(r[0].Why))
 	}
 	return nil
 }

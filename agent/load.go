@@ -15,12 +15,11 @@ import (
 
 // desired is what git asks for, as it was read last. It is the loop's.
 type desired struct {
-	loaded     *loaded                         // the head's releases, prepared; nil before the first look
-	unreported []string                        // references that changed, until the ledger says so
-	secrets    map[releaseKey]*render.Prepared // what knows which values of a release are secret
+	loaded     *loaded  // the head's releases, prepared; nil before the first look
+	unreported []string // references that changed, until the ledger says so
 }
 
-func newDesired() *desired { return &desired{secrets: map[releaseKey]*render.Prepared{}} }
+func newDesired() *desired { return &desired{} }
 
 // loaded is a commit's releases, prepared: read, merged, checked and digested.
 type loaded struct {

@@ -194,7 +194,7 @@ func (e *environment) keep(ctx context.Context, l *loaded, j *job) error {
 	if err != nil && ctx.Err() != nil {
 		return err
 	}
-	if j.err = j.secrets.Hide(e.cluster.WithHolders(ctx, err)); err != nil {
+	if j.err = j.veil().Hide(e.cluster.WithHolders(ctx, err)); err != nil {
 		j.decision = decide.Decision{Act: decide.None}
 		return nil
 	}
@@ -241,7 +241,7 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 	found := &held{revision: j.state.History.Settled().Revision, ids: j.ids, lasting: j.lasting, drift: driftOf(j), foreign: foreignOf(j)}
 	for _, list := range [][]ledger.Drift{found.drift, found.foreign} {
 		for i := range list {
-			j.secrets.MaskBoth(&list[i].Want, &list[i].Have)
+			j.veil().MaskDrift(&list[i].Want, &list[i].Have)
 		}
 	}
 	e.bulletin.note(j, e.baselines.heldOf(j.key), found)

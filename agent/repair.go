@@ -82,7 +82,7 @@ func (e *environment) reportDrift(ctx context.Context, j *job, c apply.Change, d
 	if fields := j.owner.Differences(c); len(fields) > 0 {
 		var parts []string
 		for _, f := range fields {
-			j.secrets.MaskBoth(&f.Have, &f.Want)
+			j.veil().MaskDrift(&f.Want, &f.Have)
 			parts = append(parts, fmt.Sprintf("%s is %s, not %s", f.Path, f.Have, f.Want))
 			if manager == "" {
 				manager = f.Manager

@@ -223,7 +223,7 @@ func TestAReleaseThatIsGoneTakesNoMemory(t *testing.T) {
 		}
 	}
 	look()
-	known := weak.Make(a.envs[0].desired.secrets[releaseKey{s.space, "gone"}])
+	known := weak.Make(a.envs[0].bulletin.veil.of(veiled{s.space, "gone"}))
 	if known.Value() == nil {
 		t.Fatal("nothing is known of it")
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/render/mask"
 )
 
 // Status is what `tether status ENV -o json` prints: a contract with other
@@ -153,13 +154,28 @@ func releaseStatus(ctx context.Context, c *apply.Cluster, r ledger.Release, hist
 	}
 	var why string
 	if s.Healthy, why = healthy(states); why != "" {
-		s.Reason = why
+		s.Reason = discreet(why, r, runs)
 	}
 	s.Doubted = s.Healthy && !r.Healthy
 	if runs.Outcome == record.Failed {
 		s.Reason = strings.TrimSuffix(fmt.Sprintf("revision %d failed, and is live: %s", runs.Revision, s.Reason), ": ")
 	}
 	return s, nil
+}
+
+// discreet returns why a release is not healthy. Where secrets went into it, what pods say
+// of themselves may hold them: then it is what the agent says, who knows them, or else
+// the words of it that are known to all.
+func discreet(why string, r ledger.Release, runs *record.Record) string {
+	switch {
+	case runs.Plain || !runs.Ours():
+		return why
+	case !r.Healthy && r.Reason != "":
+		return r.Reason
+	}
+	known := mask.NewWords()
+	known.Read(r.Name + " " + r.Namespace + " " + runs.ChartName())
+	return mask.Only(why, known)
 }
 
 // ReadRevisions returns the records of one release of the environment, newest

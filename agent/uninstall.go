@@ -61,7 +61,7 @@ func (e *environment) uninstall(ctx, waits context.Context, j *job) error {
 	}
 	log.Error("uninstall failed", "error", err)
 	j.outcome.Outcome, j.outcome.Reason = string(ledger.Failed), err.Error()
-	if cerr := e.cluster.Records.Conclude(ctx, last, record.Stuck, release.StatusUninstalling, fmt.Sprintf("Uninstall failed: %v", err)); cerr != nil {
+	if cerr := e.cluster.Records.Conclude(ctx, last, record.Stuck, release.StatusUninstalling, e.bulletin.veil.text(fmt.Sprintf("Uninstall failed: %v", err))); cerr != nil {
 		return cerr
 	}
 	return err

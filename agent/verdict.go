@@ -122,7 +122,7 @@ func (e *environment) publishVerdicts(ctx context.Context) error {
 // give gives an entry a verdict, and has it told if it is another than before.
 func (e *environment) give(entry *ledger.Entry, v ledger.Verdict, why string) {
 	before, reason, now := entry.Verdict, entry.Reason, e.agent.opts.Now()
-	entry.Conclude(v, why, now)
+	entry.Conclude(v, e.bulletin.veil.text(why), now)
 	if entry.Verdict.Live() {
 		c := entry.Commit
 		e.ledger.Applied = &c
@@ -142,7 +142,7 @@ func (e *environment) merge(jobs []*job) {
 		if entry == nil {
 			entry = e.ledger.Head()
 		}
-		j.outcome.Namespace = j.key.namespace
+		j.outcome.Namespace, j.outcome.Reason = j.key.namespace, e.bulletin.veil.text(j.outcome.Reason)
 		j.outcome.Undoes = undone(e.histories.history(j.key), j.outcome)
 		entry.Merge(j.outcome)
 	}
@@ -155,7 +155,7 @@ func (e *environment) closeOlder(jobs []*job) {
 		open := func(j *job) bool {
 			if p := e.histories.history(j.key).Pending(); p != nil && p.Commit == entry.Commit.Commit && !j.passesOver() {
 				if j.decision.Act == decide.Hold {
-					entry.Conclude(ledger.Held, j.spec.Name+": "+j.decision.Reason, e.agent.opts.Now())
+					entry.Conclude(ledger.Held, e.bulletin.veil.text(j.spec.Name+": "+j.decision.Reason), e.agent.opts.Now())
 				}
 				return true
 			}
@@ -195,7 +195,7 @@ func (e *environment) undecided(ctx context.Context, err error) {
 	if head.Verdict.Final() || ctx.Err() != nil {
 		return
 	}
-	head.Conclude(ledger.Pending, err.Error(), e.agent.opts.Now())
+	head.Conclude(ledger.Pending, e.bulletin.veil.text(err.Error()), e.agent.opts.Now())
 	if err := e.store(ctx); err != nil {
 		e.log.Warn("the ledger can't be written", "error", err)
 	}
@@ -354,7 +354,7 @@ func (e *environment) describeRelease(j *job) (s ledger.Release, drifted []ledge
 	if j.err != nil {
 		s.Healthy, s.Reason = false, j.err.Error()
 	}
-	s.Reason = ledger.Shorten(s.Reason)
+	s.Reason = ledger.Shorten(e.bulletin.veil.text(s.Reason))
 	return s, drifted
 }
 

@@ -18,6 +18,9 @@ import (
 // nothing that is one.
 const notSecret = "tether.stytex.cloud/not-secret"
 
+// tellingSize is how long a text is that explains what it is a part of.
+const tellingSize = 4
+
 // entry is one value of a Secret that is rendered.
 type entry struct {
 	id     manifest.ID

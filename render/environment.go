@@ -24,6 +24,7 @@ import (
 	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/render/fetch"
 	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/render/mask"
 )
 
 // Environment is what environment.yaml says.
@@ -51,9 +52,9 @@ type Environment struct {
 	// Pins are what charts that lie elsewhere were resolved to.
 	Pins *Pins
 
-	taken *atomic.Int64 // bytes of values, by the releases that were prepared
-	file  string
-	line  int // of the namespace
+	*common
+	file string
+	line int // of the namespace
 }
 
 // ReleaseSpec is one release of an Environment.
@@ -219,7 +220,7 @@ func (l *checker) environment(name string, doc document) *Environment {
 	s := doc.Spec
 	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct"),
 		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore), Health: l.health(&s.Health),
-		ChartCredentials: l.credentials(s.ChartCredentials), Rules: l.rules(s), Pins: &Pins{}, taken: &atomic.Int64{}, file: l.file, line: l.line("spec", "namespace")}
+		ChartCredentials: l.credentials(s.ChartCredentials), Rules: l.rules(s), Pins: &Pins{}, common: &common{}, file: l.file, line: l.line("spec", "namespace")}
 	if !dnsLabel.MatchString(s.Namespace) || len(s.Namespace) > 63 {
 		l.refuse(l.line("spec", "namespace"), "spec.namespace is %q: use lower-case letters, digits and dashes, 63 at the most", s.Namespace)
 	}
@@ -235,7 +236,23 @@ func (l *checker) environment(name string, doc document) *Environment {
 		env.Releases = append(env.Releases, l.release(env, i, r))
 	}
 	l.relations(env)
+	env.names = env.known()
 	return env
+}
+
+// common is what an environment's releases have in common.
+type common struct {
+	taken atomic.Int64 // bytes of values, by the releases that were prepared
+	names *mask.Names  // what is no secret when a secret equals it
+}
+
+// known are the names that an environment gives to what is in it.
+func (e *Environment) known() *mask.Names {
+	all := []string{e.Name, e.Namespace}
+	for _, r := range e.Releases {
+		all = append(all, r.Name, r.Namespace, path.Base(r.Chart))
+	}
+	return mask.NewNames(all...)
 }
 
 func (l *checker) release(env *Environment, i int, r releaseDocument) ReleaseSpec {

@@ -71,11 +71,11 @@ func (p *Prepared) schemaProblems(files fs.FS, err error) Problems {
 			at = append(at, extra[1])
 		}
 		problem := p.locate(files, at)
-		problem.Message = fmt.Sprintf("release %s: %s%s", p.spec.Name, p.Mask(strings.Join(strings.Fields(f.chart+": "+f.said), " ")), problem.Message)
+		problem.Message = fmt.Sprintf("release %s: %s%s", p.spec.Name, p.faultText(strings.Join(strings.Fields(f.chart+": "+f.said), " ")), problem.Message)
 		out = append(out, problem)
 	}
 	if len(out) > 0 {
-		out[0].cause = p.Hide(err)
+		out[0].cause = p.hideFault(err)
 	}
 	return out
 }

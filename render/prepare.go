@@ -81,11 +81,10 @@ type Prepared struct {
 	source      *source
 	values      map[string]any
 	size        int      // of values, as JSON
-	secrets     []string // values that must not be shown
-	found       *found   // more of them
+	hiding      *hiding  // what must not be shown, and what may
 	files       fs.FS    // where the values were read from
 	blind       []string // what was left out, by its hash
-	opaque      bool     // nothing is known of it
+	opaque      bool     // it may hold secrets that are not known
 }
 
 // Prepare reads a release's chart and values and checks the values against the
@@ -179,7 +178,7 @@ func inputsKey(files fs.FS, src *source, spec ReleaseSpec, in *inputs) string {
 }
 
 func (r *Renderer) prepare(ctx context.Context, files fs.FS, src *source, env *Environment, spec ReleaseSpec, in *inputs) (*Prepared, error) {
-	p := &Prepared{environment: env.Name, spec: spec, source: src, files: files, found: &found{values: map[string]bool{}}}
+	p := &Prepared{environment: env.Name, spec: spec, source: src, files: files, hiding: &hiding{names: env.names, values: map[string]bool{}}}
 	if err := r.merge(ctx, files, p, in); err != nil {
 		return nil, err
 	}
@@ -231,7 +230,7 @@ func (r *Renderer) checkSchema(ctx context.Context, files fs.FS, p *Prepared) er
 	if n := len(p.spec.Values); n > 0 {
 		file = cmp.Or(p.spec.Values[n-1].File, file)
 	}
-	return Problems{{File: file, Message: fmt.Sprintf("release %s: %s", p.spec.Name, p.Mask(strings.Join(strings.Fields(inOrder(err.Error())), " "))), cause: p.Hide(err)}}
+	return Problems{{File: file, Message: fmt.Sprintf("release %s: %s", p.spec.Name, strings.Join(strings.Fields(inOrder(p.hideFault(err).Error())), " ")), cause: p.hideFault(err)}}
 }
 
 // inOrder sorts what a validator lists: it goes through maps, and a message has to be

@@ -88,8 +88,9 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 	}
 	rel, err := p.release(out, opts)
 	if err != nil {
-		return nil, p.broken("", err)
+		return nil, p.broken("", p.hideFault(err))
 	}
+	rel.Plain = !p.Secretive()
 	if opts.Past {
 		return rel, nil
 	}
@@ -119,16 +120,15 @@ func (p *Prepared) renderError(err error) error {
 	if !isFault(err) {
 		return fmt.Errorf("release %s: %w", p.spec.Name, err)
 	}
-	at := ""
 	if Exceeds(err) {
-		at = fmt.Sprintf("%s:%d: ", p.spec.file, p.spec.line)
+		return p.broken(fmt.Sprintf("%s:%d: ", p.spec.file, p.spec.line), p.Hide(err))
 	}
-	return p.broken(at, err)
+	return p.broken("", p.hideFault(err))
 }
 
-// broken says what is wrong with the release.
+// broken says what is wrong with the release, of which err tells no secret.
 func (p *Prepared) broken(at string, err error) *RenderError {
-	e := &RenderError{Release: p.spec.Name, at: at, err: p.Hide(err), file: p.spec.file, line: p.spec.line}
+	e := &RenderError{Release: p.spec.Name, at: at, err: err, file: p.spec.file, line: p.spec.line}
 	if p.spec.remote == nil && path.Ext(p.spec.Chart) != ".tgz" {
 		e.chart = p.spec.Chart
 	}

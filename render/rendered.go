@@ -75,7 +75,7 @@ func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *wor
 	if err != nil {
 		return nil, err
 	}
-	seen := looks{found: p.found}
+	seen := looks{hiding: p.hiding}
 	out, err := r.pool.Render(worker.For(ctx, p.environment), p.source.whole(), raw, caps, seen.note(answers(ctx, opts.Lookup)))
 	if err != nil && seen.trouble != nil {
 		return nil, fmt.Errorf("look up: %w", seen.trouble) // it says nothing about the templates
@@ -92,7 +92,7 @@ func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *wor
 type looks struct {
 	any     bool
 	trouble error // the first that another try may not have
-	found   *found
+	hiding  *hiding
 }
 
 // note takes note of what is looked up.
@@ -103,7 +103,7 @@ func (l *looks) note(answer worker.Lookup) worker.Lookup {
 	return func(q worker.Question) ([]byte, error) {
 		raw, err := answer(q)
 		l.any = true
-		l.found.note(q, raw)
+		l.hiding.note(q, raw)
 		if l.trouble == nil && passing(err) {
 			l.trouble = err
 		}

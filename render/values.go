@@ -11,6 +11,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -212,9 +213,7 @@ func (r *Renderer) merge(ctx context.Context, files fs.FS, p *Prepared, in *inpu
 			return err
 		default:
 			p.values = MergeValues(p.values, l.values)
-			if l.secret {
-				p.secrets = append(p.secrets, leaves(l.values)...)
-			}
+			p.hiding.layer(l)
 		}
 		return nil
 	}
@@ -343,6 +342,8 @@ func leaves(v any) []string {
 		return out
 	case nil, bool:
 		return nil
+	case float64: // 12345678 is written in two ways
+		return []string{fmt.Sprint(v), strconv.FormatFloat(v, 'f', -1, 64)}
 	default:
 		return []string{strings.TrimSpace(fmt.Sprint(v))}
 	}
@@ -352,4 +353,13 @@ func leaves(v any) []string {
 func (s *ReleaseSpec) inlineKey() (string, error) {
 	raw, err := json.Marshal([]any{s.Values, s.ValuesFrom, s.Patches})
 	return string(raw), err
+}
+
+// plain returns the same as values: all of it lies open.
+func (s *ReleaseSpec) plain() (out any, err error) {
+	text, err := s.inlineKey()
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &out)
+	}
+	return out, err
 }

@@ -36,6 +36,7 @@ const (
 	labelDeadline    = labelPrefix + "deadline"
 	labelHeld        = labelPrefix + "held-since"
 	labelUntouched   = labelPrefix + "untouched"
+	labelPlain       = labelPrefix + "plain"
 )
 
 // Outcome says what became of a record's rollout.
@@ -93,6 +94,8 @@ type Record struct {
 	// Untouched says that its rollout failed before it applied any object: what ran before
 	// goes on as it was.
 	Untouched bool
+	// Plain says that no secret went into it; else one may have.
+	Plain bool
 	// Request names the request for which its uninstall was tried again last.
 	Request string
 	// Left is how each object of the manifest was left, in its order: the agent's
@@ -106,9 +109,15 @@ type Record struct {
 	labels  map[string]string // the user's own, on the Secret
 	body    []byte            // the encoded release, as it is stored; nil if it was not loaded
 	decoded *release.Release  // what was decoded, or is to be written
-	created time.Time         // the Secret
-	version string            // of the Secret, as it was read or written last
-	gone    bool              // the Secret is not there any more
+	stamp
+	gone bool // the Secret is not there any more
+}
+
+// stamp is when a record's Secret was created, and its version as it was read or written
+// last.
+type stamp struct {
+	created time.Time
+	version string
 }
 
 // about is what is shown of a record, kept when its body is not.
@@ -193,7 +202,7 @@ func New(rel *manifest.Release, h History, action Action, environment, commit st
 	r := &Record{
 		Name: rel.Name, Namespace: rel.Namespace, Revision: h.Next(),
 		Digest: rel.Digest, Commit: commit, Environment: environment,
-		Action: action, Outcome: Pending,
+		Action: action, Outcome: Pending, Plain: rel.Plain,
 	}
 	if last := h.Last(); last != nil {
 		r.labels = maps.Clone(last.labels)
@@ -292,7 +301,7 @@ func (r *Record) Manifest(scope manifest.Scope) (*manifest.Release, error) {
 	}
 	m := &manifest.Release{
 		Name: r.Name, Namespace: r.Namespace, Digest: r.Digest, Objects: objects,
-		Manifest: rel.Manifest, Notes: rel.Info.Notes, Values: rel.Config,
+		Manifest: rel.Manifest, Notes: rel.Info.Notes, Values: rel.Config, Plain: r.Plain,
 		Chart: manifest.Chart{Name: r.ChartName(), Version: r.ChartVersion(), AppVersion: r.AppVersion()},
 	}
 	if rel.Chart != nil {

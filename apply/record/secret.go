@@ -108,6 +108,9 @@ func (r *Record) allLabels(stamp string) map[string]string {
 	if r.Untouched {
 		labels[labelUntouched] = "true"
 	}
+	if r.Plain {
+		labels[labelPlain] = "true"
+	}
 	if r.Request != "" {
 		labels[labelRequest] = r.Request
 	}

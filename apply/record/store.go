@@ -176,7 +176,7 @@ func read(s *corev1.Secret) (*Record, bool) {
 	r := &Record{
 		Name: s.Labels["name"], Namespace: s.Namespace, Revision: version,
 		Status: release.Status(s.Labels["status"]), body: s.Data[keyRelease],
-		created: s.CreationTimestamp.Time, Left: s.Data[keyLeft], version: s.ResourceVersion,
+		Left: s.Data[keyLeft], stamp: stamp{s.CreationTimestamp.Time, s.ResourceVersion},
 	}
 	if s.Name != r.key() {
 		return nil, false
@@ -193,6 +193,7 @@ func read(s *corev1.Secret) (*Record, bool) {
 		r.HooksDone, _ = strconv.Atoi(n) // none that can be read is none that was done
 		r.FirstRevision, _ = strconv.Atoi(s.Labels[labelFirst])
 		r.Untouched = s.Labels[labelUntouched] == "true"
+		r.Plain = s.Labels[labelPlain] == "true"
 		if at, err := strconv.ParseInt(s.Labels[labelDeadline], 10, 64); err == nil {
 			r.Deadline = time.Unix(at, 0)
 		}

@@ -102,6 +102,8 @@ type Release struct {
 	Values map[string]any
 	// Defaults are the chart's own values, for "helm get values --all".
 	Defaults map[string]any
+	// Plain says that no secret went into any of this.
+	Plain bool
 }
 
 // Hook is an object that Helm runs at a point of a release's life instead of
