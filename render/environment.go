@@ -16,7 +16,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -24,6 +23,7 @@ import (
 	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/render/fetch"
 	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/render/yamldoc"
 )
 
 // Environment is what environment.yaml says.
@@ -51,7 +51,7 @@ type Environment struct {
 	// Pins are what charts that lie elsewhere were resolved to.
 	Pins *Pins
 
-	taken *atomic.Int64 // bytes of values, by the releases that were prepared
+	taken *taken
 	file  string
 	line  int // of the namespace
 }
@@ -159,15 +159,15 @@ func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
 	if err != nil {
 		return nil, Problems{{File: file, Message: fmt.Sprintf("can't be read: %v; an environment is a folder with an environment.yaml", cause(err))}}
 	}
-	var root, second yaml.Node
-	nodes := yaml.NewDecoder(bytes.NewReader(raw))
-	if err := nodes.Decode(&root); errors.Is(err, io.EOF) {
+	root, err := yamldoc.File.ParseOne(raw)
+	var second *yamldoc.SecondError
+	switch {
+	case errors.Is(err, io.EOF):
 		return nil, Problems{{File: file, Message: "is empty: it holds one document of kind Environment"}}
-	} else if err != nil {
-		return nil, Problems{syntaxProblem(file, err)}
-	}
-	if err := nodes.Decode(&second); !errors.Is(err, io.EOF) {
+	case errors.As(err, &second):
 		return nil, Problems{{File: file, Line: second.Line, Message: "holds more than one document: keep one, of kind Environment"}}
+	case err != nil:
+		return nil, Problems{syntaxProblem(file, err)}
 	}
 	var doc document
 	decoder := yaml.NewDecoder(bytes.NewReader(raw))
@@ -175,7 +175,7 @@ func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
 	if err := decoder.Decode(&doc); err != nil {
 		return nil, strictProblems(file, err)
 	}
-	l := checker{files: files, file: file, root: &root, raw: raw}
+	l := checker{files: files, file: file, root: root, raw: raw}
 	env := l.environment(name, doc)
 	return env, l.problems.orNil()
 }
@@ -193,6 +193,7 @@ type checker struct {
 	file     string
 	root     *yaml.Node
 	raw      []byte
+	patched  int // bytes of patches
 	problems Problems
 }
 
@@ -219,7 +220,7 @@ func (l *checker) environment(name string, doc document) *Environment {
 	s := doc.Spec
 	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct"),
 		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore), Health: l.health(&s.Health),
-		ChartCredentials: l.credentials(s.ChartCredentials), Rules: l.rules(s), Pins: &Pins{}, taken: &atomic.Int64{}, file: l.file, line: l.line("spec", "namespace")}
+		ChartCredentials: l.credentials(s.ChartCredentials), Rules: l.rules(s), Pins: &Pins{}, taken: &taken{}, file: l.file, line: l.line("spec", "namespace")}
 	if !dnsLabel.MatchString(s.Namespace) || len(s.Namespace) > 63 {
 		l.refuse(l.line("spec", "namespace"), "spec.namespace is %q: use lower-case letters, digits and dashes, 63 at the most", s.Namespace)
 	}
