@@ -28,34 +28,60 @@ func first() *bytes.Buffer {
 	return bytes.NewBufferString("blob\nmark :1\ndata 2\nx\n\ncommit refs/heads/main\ncommitter A <a@b.c> 1700000000 +0000\ndata 3\none\nM 100644 :1 calm\n")
 }
 
+// tree makes a tree of what git ls-tree lists. git fast-import would take minutes for a
+// large one.
+func (r *remote) tree(list string) string {
+	r.t.Helper()
+	cmd := exec.Command("git", "mktree", "--missing")
+	cmd.Dir, cmd.Stdin = r.bare, strings.NewReader(list)
+	out, err := cmd.Output()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// with puts a folder beside a file into the remote's main.
+func (r *remote) with(name, tree string) string {
+	r.t.Helper()
+	root := r.tree(fmt.Sprintf("040000 tree %s\t%s\n100644 blob %s\tcalm\n", tree, name, r.small()))
+	head := r.git(r.bare, "commit-tree", "-p", "main", "-m", "bomb", root)
+	r.git(r.bare, "update-ref", "refs/heads/main", head)
+	return head
+}
+
+// small is a small file, in the first commit.
+func (r *remote) small() string {
+	r.t.Helper()
+	if exec.Command("git", "-C", r.bare, "rev-parse", "--verify", "--quiet", "main").Run() != nil {
+		r.imported(first().Bytes())
+	}
+	return r.git(r.bare, "rev-parse", "main:calm")
+}
+
 // nestedTrees puts a folder of ten folders of ten folders … that are all the same into
-// the remote's main, beside a file.
+// the remote's main.
 func (r *remote) nestedTrees(levels int) string {
 	r.t.Helper()
-	blob := r.git(r.bare, "rev-parse", "main:calm")
-	tree, kind := blob, "100644 blob"
+	tree, kind := r.small(), "100644 blob"
 	for range levels {
 		var list strings.Builder
 		for i := range 10 {
 			fmt.Fprintf(&list, "%s %s\td%d\n", kind, tree, i)
 		}
-		cmd := exec.Command("git", "mktree")
-		cmd.Dir, cmd.Stdin = r.bare, strings.NewReader(list.String())
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			r.t.Fatalf("git mktree: %v\n%s", err, out)
-		}
-		tree, kind = strings.TrimSpace(string(out)), "040000 tree"
+		tree, kind = r.tree(list.String()), "040000 tree"
 	}
-	cmd := exec.Command("git", "mktree")
-	cmd.Dir, cmd.Stdin = r.bare, strings.NewReader(fmt.Sprintf("040000 tree %s\tbomb\n100644 blob %s\tcalm\n", tree, blob))
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		r.t.Fatalf("git mktree: %v\n%s", err, out)
+	return r.with("bomb", tree)
+}
+
+// manyFiles puts a folder of many files into the remote's main, with names in a format.
+func (r *remote) manyFiles(n int, format string) string {
+	r.t.Helper()
+	blob, list := r.small(), strings.Builder{}
+	for i := range n {
+		fmt.Fprintf(&list, "100644 blob %s\t"+format+"\n", blob, i)
 	}
-	head := r.git(r.bare, "commit-tree", "-p", "main", "-m", "bomb", strings.TrimSpace(string(out)))
-	r.git(r.bare, "update-ref", "refs/heads/main", head)
-	return head
+	return r.with("many", r.tree(list.String()))
 }
 
 // Whatever the shape of a commit's folders, it is fetched, and what is of use in it can be
@@ -67,31 +93,14 @@ func TestTreesThatAreBombs(t *testing.T) {
 		refused string // can't be read
 		why     string
 	}{
-		"folders of the same folders, ten to the power of twelve": {func(r *remote) string {
-			r.imported(first().Bytes())
-			return r.nestedTrees(12)
-		}, "bomb/d1/d2/d3", "bomb/d1/d2/none", "file does not exist"},
-		"a hundred thousand files in one folder": {func(r *remote) string {
-			in := first()
-			for i := range 100_000 {
-				fmt.Fprintf(in, "M 100644 :1 many/configuration-file-%06d.yaml\n", i)
-			}
-			return r.imported(in.Bytes())
-		}, "many", "many/none", "file does not exist"},
-		"a folder whose list is too large to be read": {func(r *remote) string {
-			in := first()
-			for i := range 120_000 {
-				fmt.Fprintf(in, "M 100644 :1 many/%0100d\n", i)
-			}
-			return r.imported(in.Bytes())
-		}, "calm", "many", "its list of files has more than 10 MiB, which is not read: put"},
-		"what lies in such a folder": {func(r *remote) string {
-			in := first()
-			for i := range 120_000 {
-				fmt.Fprintf(in, "M 100644 :1 many/%0100d\n", i)
-			}
-			return r.imported(in.Bytes())
-		}, "calm", "many/" + fmt.Sprintf("%0100d", 7), "its list of files has more than 10 MiB"},
+		"folders of the same folders, ten to the power of twelve": {func(r *remote) string { return r.nestedTrees(12) },
+			"bomb/d1/d2/d3", "bomb/d1/d2/none", "file does not exist"},
+		"a hundred thousand files in one folder": {func(r *remote) string { return r.manyFiles(100_000, "configuration-file-%06d.yaml") },
+			"many", "many/none", "file does not exist"},
+		"a folder whose list is too large to be read": {func(r *remote) string { return r.manyFiles(120_000, "%0100d") },
+			"calm", "many", "its list of files has more than 10 MiB, which is not read: put"},
+		"what lies in such a folder": {func(r *remote) string { return r.manyFiles(120_000, "%0100d") },
+			"calm", "many/" + fmt.Sprintf("%0100d", 7), "its list of files has more than 10 MiB"},
 		"folders in folders without end": {func(r *remote) string {
 			in := first()
 			fmt.Fprintf(in, "M 100644 :1 %sdeep\n", strings.Repeat("d/", 4000))
