@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
+	"regexp/syntax"
 	"sync"
 )
 
@@ -20,6 +22,7 @@ const (
 	maxEnvironments = 1000
 	maxReleases     = 2000    // of an environment: the ledger has a line for each
 	maxPatches      = 100     // of a release
+	maxPattern      = 256     // bytes of a regular expression
 	maxPatched      = 4 << 20 // bytes of all patches of an environment
 )
 
@@ -89,4 +92,40 @@ func readBounded(files fs.FS, name string, max int64) ([]byte, error) {
 		err = fmt.Errorf("%w: more than %d KiB; split it", errTooLarge, max>>10)
 	}
 	return raw, err
+}
+
+// The bounds of regular expressions, in steps: those of one, and of an environment. The
+// library writes counted repetitions out, each step in some forty bytes.
+const (
+	maxSteps    = 2_000
+	maxAllSteps = 100_000
+)
+
+// pattern compiles a regular expression, whose anchors may be added, if it is no larger
+// than it may be.
+func (l *checker) pattern(text string) (*regexp.Regexp, error) {
+	parsed, err := syntax.Parse(text, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	n := steps(parsed)
+	if l.steps = min(l.steps+n, maxAllSteps+1); n > maxSteps || l.steps > maxAllSteps {
+		return nil, fmt.Errorf("with its repetitions written out it has %d steps: %d are allowed, and %d in all of an environment; count less, or use * and +", n, maxSteps, maxAllSteps)
+	}
+	return regexp.Compile(text)
+}
+
+// steps is how long a regular expression is with its repetitions written out.
+func steps(re *syntax.Regexp) int {
+	n := 1
+	if re.Op == syntax.OpLiteral {
+		n = len(re.Rune)
+	}
+	for _, sub := range re.Sub {
+		n += steps(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min, re.Max, 1)
+	}
+	return min(n, 1<<20) // repetitions of repetitions
 }

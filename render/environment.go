@@ -194,6 +194,7 @@ type checker struct {
 	root     *yaml.Node
 	raw      []byte
 	patched  int // bytes of patches
+	steps    int // of regular expressions
 	problems Problems
 }
 
