@@ -108,21 +108,21 @@ func (l *checker) pattern(text string) (*regexp.Regexp, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := steps(parsed)
+	n := written(parsed)
 	if l.steps = min(l.steps+n, maxAllSteps+1); n > maxSteps || l.steps > maxAllSteps {
 		return nil, fmt.Errorf("with its repetitions written out it has %d steps: %d are allowed, and %d in all of an environment; count less, or use * and +", n, maxSteps, maxAllSteps)
 	}
 	return regexp.Compile(text)
 }
 
-// steps is how long a regular expression is with its repetitions written out.
-func steps(re *syntax.Regexp) int {
+// written is how long a regular expression is with its repetitions written out.
+func written(re *syntax.Regexp) int {
 	n := 1
 	if re.Op == syntax.OpLiteral {
 		n = len(re.Rune)
 	}
 	for _, sub := range re.Sub {
-		n += steps(sub)
+		n += written(sub)
 	}
 	if re.Op == syntax.OpRepeat {
 		n *= max(re.Min, re.Max, 1)
