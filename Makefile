@@ -67,6 +67,7 @@ fuzz: build controlplane ## fuzz the parsers and the field projection, some minu
 	go test -run '^$$' -fuzz FuzzReleaseFields -fuzztime 60s ./render
 	go test -run '^$$' -fuzz FuzzIndex -fuzztime 60s ./render/fetch
 	go test -run '^$$' -fuzz FuzzValues -fuzztime 60s ./render
+	go test -run '^$$' -fuzz FuzzUnmarshal -fuzztime 60s ./render/yamldoc
 	go test -run '^$$' -fuzz FuzzMessage -fuzztime 60s ./render/worker
 	go test -run '^$$' -fuzz FuzzChart -fuzztime 60s ./render/worker
 

@@ -17,7 +17,7 @@ import (
 
 // The bounds of what a packed chart unpacks to, with all that is packed in it.
 const (
-	maxUnpacked = 100 << 20
+	maxUnpacked = 50 << 20
 	maxPackedIn = 5 // charts in charts in charts
 )
 

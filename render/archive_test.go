@@ -53,7 +53,7 @@ func TestPackedChartsThatAreRefused(t *testing.T) {
 	for i := range 21 {
 		large = append(large, entry{name: fmt.Sprintf("web/files/%d", i), text: zeros})
 	}
-	bomb := string(archive(t, large[:12]...)) // two of these are too much, and each is small
+	bomb := string(archive(t, large[:7]...)) // two of these are too much, and each is small
 	nested := string(archive(t, chartYAML))
 	for range 8 {
 		nested = string(archive(t, chartYAML, entry{name: "web/charts/web-1.0.0.tgz", text: nested}))
@@ -63,8 +63,8 @@ func TestPackedChartsThatAreRefused(t *testing.T) {
 		raw  []byte
 		want string
 	}{
-		"a bomb":                       {archive(t, large...), "unpacks to more than 100 MiB"},
-		"bombs in it":                  {archive(t, chartYAML, entry{name: "web/charts/a.tgz", text: bomb}, entry{name: "web/charts/b.tgz", text: bomb}), "unpacks to more than 100 MiB"},
+		"a bomb":                       {archive(t, large...), "unpacks to more than 50 MiB"},
+		"bombs in it":                  {archive(t, chartYAML, entry{name: "web/charts/a.tgz", text: bomb}, entry{name: "web/charts/b.tgz", text: bomb}), "unpacks to more than 50 MiB"},
 		"archives in archives":         {[]byte(nested), "packed charts in packed charts more than 5 times"},
 		"too many files":               {archive(t, many...), "more than 10000 files"},
 		"a large file":                 {archive(t, chartYAML, entry{name: "web/x", text: zeros + "x"}), "web/x has more than 5 MiB"},

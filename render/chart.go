@@ -70,9 +70,11 @@ func (c *charts) put(s *source) {
 
 // The bounds of a chart: more is a mistake, or an attack.
 const (
-	maxFiles = 10_000
-	maxSize  = 20 << 20
-	maxDepth = 10
+	maxFiles  = 10_000
+	maxSize   = 20 << 20
+	maxDepth  = 10  // of file:// dependencies
+	maxNested = 100 // folders in folders
+	maxName   = 255 // bytes, as file systems have it
 	// maxCharts bounds what a chart and its dependencies are together: each may
 	// refer to several, which refer to several.
 	maxCharts = 100
@@ -200,7 +202,11 @@ func newSource(files []*loader.BufferedFile) *source {
 // folder writes a chart's folder to disk and has Helm's loader read it there, so
 // that .helmignore means what it means to Helm. Only regular files are taken.
 func (r *reading) folder(ctx context.Context, dir string) (*source, error) {
-	tmp, err := os.MkdirTemp("", "tether-chart-")
+	in, err := worker.Folder()
+	if err != nil {
+		return nil, onDisk(err)
+	}
+	tmp, err := os.MkdirTemp(in, "chart-")
 	if err != nil {
 		return nil, onDisk(err)
 	}
@@ -232,21 +238,24 @@ func onDisk(err error) error {
 
 // writeFiles writes a folder to disk and returns its files.
 func writeFiles(files fs.FS, dir, tmp string) (map[string][]byte, error) {
-	data, size, inner := map[string][]byte{}, int64(0), newUnpacked()
+	data, size, inner, found := map[string][]byte{}, int64(0), newUnpacked(), 0
 	return data, fs.WalkDir(files, dir, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		rel, _ := filepath.Rel(dir, name) // name lies below dir
+		if found++; found > maxFiles+1 {  // folders count, which may hold the very same folders
+			return errChartSize
+		}
+		if strings.Count(rel, "/") > maxNested || len(e.Name()) > maxName {
+			return fmt.Errorf("%.300s… lies more than %d folders deep, or has a name of more than %d bytes: move it, or rename it", name, maxNested, maxName)
+		}
 		to := filepath.Join(tmp, rel)
 		if e.IsDir() {
 			return onDisk(os.MkdirAll(to, 0o700))
 		}
 		if !e.Type().IsRegular() {
 			return fmt.Errorf("%s is a symbolic link or no regular file: put a copy in its place", name)
-		}
-		if len(data) == maxFiles {
-			return errChartSize
 		}
 		raw, err := readBounded(files, name, maxSize-size)
 		if errors.Is(err, errTooLarge) {
@@ -266,7 +275,7 @@ func writeFiles(files fs.FS, dir, tmp string) (map[string][]byte, error) {
 	})
 }
 
-var errChartSize = fmt.Errorf("it has more than %d files or %d MiB: put what is no part of the chart into another folder", maxFiles, maxSize>>20)
+var errChartSize = fmt.Errorf("it has more than %d files and folders or %d MiB: put what is no part of the chart into another folder", maxFiles, maxSize>>20)
 
 // whole is the chart as a worker is sent it.
 func (s *source) whole() *worker.Chart {

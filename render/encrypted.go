@@ -65,7 +65,7 @@ func (r *Renderer) anew(ctx context.Context, p *Prepared, opts Options, caps *wo
 	if err != nil {
 		return nil, p.renderError(err)
 	}
-	return p.release(out, opts)
+	return r.patched(ctx, p, out, opts)
 }
 
 // entriesOf are the values of the Secrets of a release, hooks included, but for those that

@@ -16,7 +16,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -25,6 +24,7 @@ import (
 	"github.com/xetys/tether/render/fetch"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/render/mask"
+	"github.com/xetys/tether/render/yamldoc"
 )
 
 // Environment is what environment.yaml says.
@@ -160,15 +160,15 @@ func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
 	if err != nil {
 		return nil, Problems{{File: file, Message: fmt.Sprintf("can't be read: %v; an environment is a folder with an environment.yaml", cause(err))}}
 	}
-	var root, second yaml.Node
-	nodes := yaml.NewDecoder(bytes.NewReader(raw))
-	if err := nodes.Decode(&root); errors.Is(err, io.EOF) {
+	root, err := yamldoc.File.ParseOne(raw)
+	var second *yamldoc.SecondError
+	switch {
+	case errors.Is(err, io.EOF):
 		return nil, Problems{{File: file, Message: "is empty: it holds one document of kind Environment"}}
-	} else if err != nil {
-		return nil, Problems{syntaxProblem(file, err)}
-	}
-	if err := nodes.Decode(&second); !errors.Is(err, io.EOF) {
+	case errors.As(err, &second):
 		return nil, Problems{{File: file, Line: second.Line, Message: "holds more than one document: keep one, of kind Environment"}}
+	case err != nil:
+		return nil, Problems{syntaxProblem(file, err)}
 	}
 	var doc document
 	decoder := yaml.NewDecoder(bytes.NewReader(raw))
@@ -176,7 +176,7 @@ func LoadEnvironment(files fs.FS, name string) (*Environment, error) {
 	if err := decoder.Decode(&doc); err != nil {
 		return nil, strictProblems(file, err)
 	}
-	l := checker{files: files, file: file, root: &root, raw: raw}
+	l := checker{files: files, file: file, root: root, raw: raw}
 	env := l.environment(name, doc)
 	return env, l.problems.orNil()
 }
@@ -194,6 +194,8 @@ type checker struct {
 	file     string
 	root     *yaml.Node
 	raw      []byte
+	patched  int // bytes of patches
+	steps    int // of regular expressions
 	problems Problems
 }
 
@@ -242,8 +244,8 @@ func (l *checker) environment(name string, doc document) *Environment {
 
 // common is what an environment's releases have in common.
 type common struct {
-	taken atomic.Int64 // bytes of values, by the releases that were prepared
-	names *mask.Names  // what is no secret when a secret equals it
+	taken taken       // what was read for its releases
+	names *mask.Names // what is no secret when a secret equals it
 }
 
 // known are the names that an environment gives to what is in it.

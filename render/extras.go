@@ -158,7 +158,7 @@ func (l *checker) checks(release int, docs []checkDocument) []manifest.Check {
 			l.refuse(line, "expect.json of a check: %v", err)
 		}
 		if d.Expect.Body != "" {
-			if c.Body, err = regexp.Compile(d.Expect.Body); err != nil {
+			if c.Body, err = l.pattern(d.Expect.Body); err != nil {
 				l.refuse(line, "expect.body of a check: %v", err)
 			}
 		}

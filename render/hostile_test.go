@@ -22,6 +22,17 @@ func peakOf(do func()) int {
 	return int(after.TotalAlloc - before.TotalAlloc)
 }
 
+// copies are operations each of which doubles what there is.
+func copies(n int) string {
+	out := "{op: add, path: /data, value: {x: [0123456789012345678901234567890123456789]}}"
+	for range n {
+		out += ", {op: copy, from: /data/x, path: /data/x/-}"
+	}
+	return out
+}
+
+const configMap = "-- charts/web/templates/x.yaml --\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: b}\n"
+
 // What a repository can hold to take time or memory is refused, with a sentence,
 // before it took much of this process.
 func TestWhatIsHostileIsRefused(t *testing.T) {
@@ -33,18 +44,32 @@ func TestWhatIsHostileIsRefused(t *testing.T) {
 	nested := strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
 	for sentence, c := range map[string]struct{ text, want string }{
 		"an environment.yaml that is too large":   {environment(good) + "# " + strings.Repeat("x", 2<<20) + "\n", "environments/prod/environment.yaml: can't be read: it is too large: more than 1024 KiB"},
-		"an environment.yaml of aliases":          {environment(good) + laughs, "environments/prod/environment.yaml"},
+		"an environment.yaml of aliases":          {environment(good) + laughs, "environments/prod/environment.yaml: with what its aliases repeat it holds more than 250000 values"},
+		"an environment.yaml that repeats a text": {environment(good) + "x: &x " + strings.Repeat("x", 500_000) + "\ny: [" + strings.Repeat("*x, ", 50_000) + "*x]\n", "environments/prod/environment.yaml: with what its aliases repeat it holds more than 4 MiB of values: repeat less of it, or split it"},
+		"an environment.yaml of small values":     {environment(good) + "x: [" + strings.Repeat("1,", 400_000) + "1]\n", "environments/prod/environment.yaml: it holds more than 250000 values: split it"},
+		"inline values that repeat a text":        {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      values: {x: &x " + strings.Repeat("x", 500_000) + ", y: [" + strings.Repeat("*x, ", 50_000) + "*x]}"), "environments/prod/environment.yaml: with what its aliases repeat it holds more than 4 MiB"},
+		"releases that repeat a release":          {environment("  namespace: prod\n  releases:\n    - &r {name: web, chart: charts/web, values: {x: [" + strings.Repeat("1,", 100_000) + "1]}}" + strings.Repeat("\n    - *r", 1000)), "environments/prod/environment.yaml: with what its aliases repeat it holds more than 250000 values"},
+		"patches of aliases":                      {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      patches:\n        - target: {kind: Service}\n          patch: |\n            x: &x " + strings.Repeat("x", 50_000) + "\n            y: [" + strings.Repeat("*x, ", 20_000) + "*x]"), "environments/prod/environment.yaml:11: a patch: with what its aliases repeat it holds more than 512 KiB of values"},
+		"too many operations":                     {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      patches:\n        - target: {kind: Service}\n          patch: '[" + strings.Repeat("{op: remove, path: /a},", 1001) + "]'"), "environments/prod/environment.yaml:11: a patch: it has 1001 operations, more than 1000"},
+		"copies of copies":                        {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      patches:\n        - target: {kind: ConfigMap}\n          patch: '["+copies(26)+"]'") + configMap, "release web: environments/prod/environment.yaml:11: the patch of ConfigMap prod/web fails: it makes more than 3 MiB of it, which no API server takes: copy or add less"},
+		"a patch of many objects":                 {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      patches:\n        - target: {kind: ConfigMap}\n          patch: '[{op: add, path: /data/x, value: "+strings.Repeat("x", 400_000)+"}]'") + "-- charts/web/templates/x.yaml --\n{{ range until 200 }}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x{{ . }}}\ndata: {a: b}\n{{ end }}\n", "environments/prod/environment.yaml:11: the patch makes the release's objects larger than 32 MiB: make it about fewer objects, or split the release"},
+		"a regular expression that counts":        {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      verify:\n        - url: http://a\n          expect: {body: '" + strings.Repeat("(ab{1000})", 3000) + "'}"), "expect.body of a check: with its repetitions written out it has"},
+		"many that count":                         {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      verify:\n" + strings.Repeat("        - {url: 'http://a', expect: {body: 'a{900}'}}\n", 1000)), "and 100000 in all of an environment"},
+		"a list of too many files of values":      {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      values: [" + strings.Repeat("values.yaml, ", 101) + "values.yaml]"), "environments/prod/environment.yaml:9: values of a release list 102 files and maps, more than 100"},
+		"values that repeat a text":               {environment(good) + "-- environments/prod/values.yaml --\na: &a " + strings.Repeat("x", 500_000) + "\nb: [" + strings.Repeat("*a, ", 50_000) + "*a]\n", "environments/prod/values.yaml: with what its aliases repeat it holds more than 4 MiB of values: repeat less of it, or split it"},
+		"a Chart.yaml that repeats a text":        {environment(good) + "-- charts/web/Chart.yaml --\napiVersion: v2\nname: web\nversion: 1.0.0\nannotations: {a: &a " + strings.Repeat("x", 200_000) + ", b: *a, c: *a, d: *a, e: *a, f: *a}\n", "chart charts/web of release web: its Chart.yaml and Chart.lock, with those of the charts in it, hold more than 1 MiB: write less into them"},
+		"a Chart.lock that repeats a text":        {environment(good) + "-- charts/web/Chart.lock --\ndependencies: []\ngenerated: \"2026-01-01T00:00:00Z\"\ndigest: &a " + strings.Repeat("x", 500_000) + "\nx: [" + strings.Repeat("*a, ", 50_000) + "*a]\n", "chart charts/web of release web: "},
 		"an environment.yaml that nests":          {environment(good) + "  ignore: " + nested, "exceeded max depth"},
-		"a check that expects aliases of aliases": {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      verify:\n        - url: http://a\n          expect:\n            json:\n              " + strings.ReplaceAll(laughs, "\n", "\n              ")), "document contains excessive aliasing"},
+		"a check that expects aliases of aliases": {environment("  namespace: prod\n  releases:\n    - name: web\n      chart: charts/web\n      verify:\n        - url: http://a\n          expect:\n            json:\n              " + strings.ReplaceAll(laughs, "\n", "\n              ")), "with what its aliases repeat it holds more than 250000 values"},
 		"values that are too large":               {environment(good) + "-- environments/prod/values.yaml --\na: " + strings.Repeat("x", 2<<20) + "\n", "environments/prod/values.yaml: can't be read: it is too large"},
-		"values of aliases of aliases":            {environment(good) + "-- environments/prod/values.yaml --\n" + laughs, "document contains excessive aliasing"},
+		"values of aliases of aliases":            {environment(good) + "-- environments/prod/values.yaml --\n" + laughs, "environments/prod/values.yaml: with what its aliases repeat it holds more than 250000 values"},
 		"values that nest":                        {environment(good) + "-- environments/prod/values.yaml --\na: " + nested, "exceeded max depth"},
 		"a Chart.yaml of aliases of aliases":      {environment(good) + "-- charts/web/Chart.yaml --\napiVersion: v2\nname: web\nversion: 1.0.0\n" + laughs, "document contains excessive aliasing"},
 		"a chart's values of aliases of aliases":  {environment(good) + "-- charts/web/values.yaml --\n" + laughs, "document contains excessive aliasing"},
 		"a chart's values that nest":              {environment(good) + "-- charts/web/values.yaml --\na: " + nested, "exceeded max depth"},
 		"a rendered object of aliases of aliases": {environment(good) + "-- charts/web/templates/x.yaml --\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n" + laughs, "document contains excessive aliasing"},
 		"a CRD of aliases of aliases":             {environment(good) + "-- charts/web/crds/x.yaml --\n" + laughs, "document contains excessive aliasing"},
-		"a chart with a file that is too large":   {environment(good) + "-- charts/web/x --\n" + strings.Repeat("x", 21<<20) + "\n", "it has more than 10000 files or 20 MiB"},
+		"a chart with a file that is too large":   {environment(good) + "-- charts/web/x --\n" + strings.Repeat("x", 21<<20) + "\n", "it has more than 10000 files and folders or 20 MiB"},
 		"templates that need more memory":         {environment(good) + "-- charts/web/templates/x.yaml --\n{{ until 2000000000 }}\n", "environments/prod/environment.yaml:7: release web: running its templates needs more than"},
 		"a schema that needs more memory":         {environment(good) + "-- charts/web/values.schema.json --\n{\"properties\": {\"a\": {\"pattern\": \"" + strings.Repeat("(x{500}){2}", 30_000) + "\"}}}\n", "release web: "},
 		"a dependency that is a bomb":             {environment(good) + "-- charts/web/charts/a.tgz --\nnone\n", "chart charts/web of release web: in charts/web/charts/a.tgz: it is no packed chart"},
@@ -89,7 +114,7 @@ func TestDependenciesThatMultiplyAreRefused(t *testing.T) {
 	files["charts/c9/Chart.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: v2\nname: c9\nversion: 1.0.0\n")}
 	files["environments/prod/environment.yaml"] = &fstest.MapFile{Data: []byte("apiVersion: tether.stytex.cloud/v1\nkind: Environment\nmetadata: {name: prod}\nspec:\n  namespace: prod\n  releases: [{name: web, chart: charts/c0}]\n")}
 	_, _, err := prepareAll(files)
-	if err == nil || !strings.Contains(err.Error(), "with its dependencies it has more than 100 charts or 100 MiB") {
+	if err == nil || !strings.Contains(err.Error(), "with its dependencies it has more than 100 charts or 50 MiB") {
 		t.Errorf("%.300v", err)
 	}
 }
@@ -141,7 +166,7 @@ func TestAMillionFilesAreRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, _, err := prepareAll(c)
-	if err == nil || !strings.Contains(err.Error(), "it has more than 10000 files or 20 MiB") {
+	if err == nil || !strings.Contains(err.Error(), "it has more than 10000 files and folders or 20 MiB") {
 		t.Errorf("%v", err)
 	}
 	if c.asked > 10_000 {

@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/xetys/tether/render/sops"
+	"github.com/xetys/tether/render/yamldoc"
 )
 
 // place is where something stands in the repository.
@@ -49,12 +50,12 @@ func (p *Prepared) readable(name string) *yaml.Node {
 	if err != nil {
 		return nil
 	}
-	var node yaml.Node
+	node, err := yamldoc.File.Parse(raw)
 	values := map[string]any{}
-	if yaml.Unmarshal(raw, &node) != nil || node.Decode(&values) != nil || sops.Encrypted(values) {
+	if err != nil || node.Decode(&values) != nil || sops.Encrypted(values) {
 		return nil
 	}
-	return &node
+	return node
 }
 
 // walk goes through the single values of a document, each with the keys that lead to it,

@@ -17,6 +17,7 @@ import (
 	"github.com/xetys/tether/render/fetch"
 	"github.com/xetys/tether/render/sops"
 	"github.com/xetys/tether/render/worker"
+	"github.com/xetys/tether/render/yamldoc"
 )
 
 // Renderer renders releases. It keeps the charts that it read, and the inputs of
@@ -81,6 +82,8 @@ type Prepared struct {
 	source      *source
 	values      map[string]any
 	size        int      // of values, as JSON
+	counted     int      // of them
+	read        int      // bytes of files of values
 	hiding      *hiding  // what must not be shown, and what may
 	files       fs.FS    // where the values were read from
 	blind       []string // what was left out, by its hash
@@ -92,12 +95,12 @@ type Prepared struct {
 // that what lies elsewhere could not be had now. Any other error is worth another try
 // as well.
 func (r *Renderer) Prepare(ctx context.Context, files fs.FS, env *Environment, spec ReleaseSpec) (*Prepared, error) {
-	if env.taken.Load() > maxValues {
-		return nil, Problems{{File: spec.file, Line: spec.line, Message: fmt.Sprintf("release %s: the values of this environment's releases are larger than %d MiB together: split the environment", spec.Name, maxValues>>20)}}
+	if err := env.taken.room(spec); err != nil {
+		return nil, err
 	}
 	p, err := r.prepareOrFind(ctx, files, env, spec)
 	if err == nil {
-		env.taken.Add(int64(p.size))
+		env.taken.add(p)
 	}
 	return p, err
 }
@@ -108,6 +111,9 @@ func (r *Renderer) prepareOrFind(ctx context.Context, files fs.FS, env *Environm
 	src, err := (&reading{r, files, env}).chart(ctx, spec)
 	if err != nil {
 		return nil, notHad(ctx, spec, err)
+	}
+	if err := env.taken.chart(spec, src); err != nil {
+		return nil, err
 	}
 	in, err := r.gather(ctx, spec)
 	if err != nil {
@@ -215,7 +221,7 @@ func (r *Renderer) checkSchema(ctx context.Context, files fs.FS, p *Prepared) er
 	if err != nil {
 		return err
 	}
-	p.size = len(raw.Values)
+	p.size, p.counted = len(raw.Values), yamldoc.Count(p.values)
 	if !p.source.constrains() {
 		return nil // what else is wrong shows when it is rendered
 	}

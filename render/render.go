@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,13 +87,9 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 	if err != nil {
 		return nil, p.renderError(err)
 	}
-	rel, err := p.release(out, opts)
-	if err != nil {
-		return nil, p.broken("", p.hideFault(err))
-	}
-	rel.Plain = !p.Secretive()
-	if opts.Past {
-		return rel, nil
+	rel, err := r.patched(ctx, p, out, opts)
+	if err != nil || opts.Past {
+		return rel, err
 	}
 	problems, err := r.checkSecrets(ctx, p, rel, opts, &caps)
 	if err == nil {
@@ -101,6 +98,22 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 	if err != nil {
 		return nil, err
 	}
+	return rel, nil
+}
+
+// patched makes objects of what was rendered, with the release's patches.
+func (r *Renderer) patched(ctx context.Context, p *Prepared, out *worker.Rendered, opts Options) (*manifest.Release, error) {
+	rel, err := p.release(out, opts)
+	if err != nil {
+		return nil, p.broken("", p.hideFault(err))
+	}
+	if err := r.patch(ctx, p, rel); err != nil {
+		return nil, p.renderError(err)
+	}
+	if err := cmp.Or(rel.CheckReserved(), unrepeated(rel)); err != nil {
+		return nil, p.broken("", p.hideFault(err))
+	}
+	rel.Plain = !p.Secretive()
 	return rel, nil
 }
 
@@ -175,13 +188,7 @@ func (p *Prepared) release(r *worker.Rendered, opts Options) (*manifest.Release,
 		}
 		rel.Hooks = append(rel.Hooks, hook)
 	}
-	if err := p.patch(rel); err != nil {
-		return nil, err
-	}
-	if err := rel.CheckReserved(); err != nil {
-		return nil, err
-	}
-	return rel, unrepeated(rel)
+	return rel, nil
 }
 
 // unrepeated refuses what server-side apply can't merge.

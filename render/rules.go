@@ -62,7 +62,7 @@ func (l *checker) versioning(d *versioningDocument) *Versioning {
 	}
 	if d.Pattern != "" {
 		var err error
-		switch v.Pattern, err = regexp.Compile(`^(?:` + d.Pattern + `)$`); {
+		switch v.Pattern, err = l.pattern(`^(?:` + d.Pattern + `)$`); {
 		case err != nil:
 			l.refuse(at("pattern"), "pattern %q of spec.versioning is no regular expression: %v", d.Pattern, err)
 		case len(d.Pattern) > maxPattern:

@@ -17,6 +17,7 @@ import (
 
 	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/render/patch"
 )
 
 const schemaFile = "../docs/environment.schema.json"
@@ -49,7 +50,7 @@ func TestTheSchemaNamesWhatTheParserKnows(t *testing.T) {
 		"window":     {slices.Sorted(maps.Keys(schema.Defs["window"].Properties)), windowDocument{}},
 		"values":     {slices.Sorted(maps.Keys(schema.Defs["valuesFrom"].Properties)), valuesFromDocument{}},
 		"patch":      {slices.Sorted(maps.Keys(schema.Defs["patch"].Properties)), patchDocument{}},
-		"target":     {slices.Sorted(maps.Keys(schema.Defs["target"].Properties)), targetDocument{}},
+		"target":     {slices.Sorted(maps.Keys(schema.Defs["target"].Properties)), patch.Target{}},
 		"graces":     {slices.Sorted(maps.Keys(schema.Defs["graces"].Properties)), gracesDocument{}},
 		"check":      {slices.Sorted(maps.Keys(schema.Defs["check"].Properties)), checkDocument{}},
 		"service":    {slices.Sorted(maps.Keys(schema.Defs["service"].Properties)), manifest.ServiceRef{}},

@@ -19,6 +19,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/xetys/tether/render/sops"
+	"github.com/xetys/tether/render/yamldoc"
 )
 
 // ValuesSpec is one layer of values: a file of the repository, or what stands in
@@ -69,6 +70,10 @@ func (l *checker) values(node yaml.Node) []ValuesSpec {
 		l.refuse(node.Line, "values of a release are a list of files and maps, or one map of values")
 		return nil
 	}
+	if len(node.Content) > maxLayers {
+		l.refuse(node.Line, "values of a release list %d files and maps, more than %d: merge some of them", len(node.Content), maxLayers)
+		return nil
+	}
 	var out []ValuesSpec
 	for _, e := range node.Content {
 		switch {
@@ -106,6 +111,10 @@ func (l *checker) inline(node *yaml.Node) []ValuesSpec {
 
 func (l *checker) valuesFrom(release int, namespace string, docs []valuesFromDocument) []ValuesFromSpec {
 	var out []ValuesFromSpec
+	if len(docs) > maxLayers {
+		l.refuse(l.line("spec", "releases", release, "valuesFrom"), "valuesFrom of a release has %d references, more than %d: merge some of them", len(docs), maxLayers)
+		return nil
+	}
 	for i, d := range docs {
 		at := func(field string) int { return l.line("spec", "releases", release, "valuesFrom", i, field) }
 		v := ValuesFromSpec{Reference: Reference{Kind: d.Kind, Namespace: namespace, Name: d.Name},
@@ -264,7 +273,9 @@ func (r *Renderer) referred(p *Prepared, ref referred) (layer, error) {
 		if err := strvals.ParseLiteralInto(v.TargetPath+"="+string(raw), values); err != nil {
 			return refuse("the targetPath %s can't be set", v.TargetPath)
 		}
-	} else if err := sigsyaml.Unmarshal(raw, &values); err != nil {
+	} else if err := yamldoc.File.Unmarshal(raw, &values); errors.As(err, new(*yamldoc.LimitError)) {
+		return refuse("key %s of %s: %v", v.Key, v.Reference, err)
+	} else if err != nil {
 		return refuse("key %s of %s is not a map of values; with targetPath a single value can be set", v.Key, v.Reference)
 	}
 	return layer{values, v.Kind == "Secret"}, nil
@@ -279,8 +290,11 @@ func (r *Renderer) file(ctx context.Context, files fs.FS, p *Prepared, name stri
 	if err != nil {
 		return refuse("can't be read: %v", cause(err))
 	}
+	p.read += len(raw)
 	values := map[string]any{}
-	if err := sigsyaml.Unmarshal(raw, &values); err != nil {
+	if err := yamldoc.File.Unmarshal(raw, &values); errors.As(err, new(*yamldoc.LimitError)) {
+		return refuse("%v", err)
+	} else if err != nil {
 		return refuse("is not a map of values: %v", err)
 	}
 	if !sops.Encrypted(values) {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -37,7 +38,7 @@ func (t *treeFS) enter() error {
 	if t.tree != nil && t.at == s {
 		return nil
 	}
-	tree, err := object.GetTree(s, t.root)
+	tree, err := object.GetTree(boundedTrees{s}, t.root)
 	if err == nil {
 		t.tree, t.at = tree, s
 	}
@@ -47,6 +48,25 @@ func (t *treeFS) enter() error {
 func (t *treeFS) leave() {
 	t.mu.RUnlock()
 	t.own.Unlock()
+}
+
+// maxTree bounds what a folder lists: that of 100,000 files has some 5 MiB. A larger one is
+// not read, nor what lies in it.
+const maxTree = 10 << 20
+
+var errTree = fmt.Errorf("its list of files has more than %d MiB, which is not read: put what is no part of the repository's configuration elsewhere, or the files into several folders", maxTree>>20)
+
+// boundedTrees gives out trees whose size, which stands before them, is within bounds.
+type boundedTrees struct{ storer.EncodedObjectStorer }
+
+// EncodedObject implements storer.EncodedObjectStorer.
+func (b boundedTrees) EncodedObject(kind plumbing.ObjectType, hash plumbing.Hash) (plumbing.EncodedObject, error) {
+	if kind == plumbing.TreeObject {
+		if n, err := b.EncodedObjectSize(hash); err == nil && n > maxTree {
+			return nil, errTree
+		}
+	}
+	return b.EncodedObjectStorer.EncodedObject(kind, hash)
 }
 
 // Hash returns git's own hash of the tree or file at a path: equal hashes are
@@ -60,10 +80,43 @@ func (t *treeFS) Hash(name string) (string, error) {
 		return t.root.String(), nil
 	}
 	e, err := t.tree.FindEntry(name)
+	if errors.Is(err, errTree) {
+		return "", &fs.PathError{Op: "hash", Path: name, Err: err}
+	}
 	if err != nil {
 		return "", &fs.PathError{Op: "hash", Path: name, Err: fs.ErrNotExist}
 	}
 	return e.Hash.String(), nil
+}
+
+// Stat implements fs.StatFS: what a file holds is not read for its size, unless it is so
+// small that it may be a pointer to what lies elsewhere.
+func (t *treeFS) Stat(name string) (fs.FileInfo, error) {
+	if i := t.large(name); i != nil {
+		return i, nil
+	}
+	f, err := t.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.Stat()
+}
+
+// large is a file that is no pointer and may be read; nil of all else.
+func (t *treeFS) large(name string) fs.FileInfo {
+	defer t.leave()
+	if err := t.enter(); err != nil || name == "." || !fs.ValidPath(name) {
+		return nil
+	}
+	e, err := t.tree.FindEntry(name)
+	if err != nil || !e.Mode.IsFile() || e.Mode == filemode.Symlink {
+		return nil
+	}
+	size, err := t.at.EncodedObjectSize(e.Hash)
+	if err != nil || size <= maxPointer || size > maxFile {
+		return nil
+	}
+	return info{name: path.Base(name), size: size, mode: 0o644}
 }
 
 // Open implements fs.FS.
@@ -79,6 +132,9 @@ func (t *treeFS) Open(name string) (fs.File, error) {
 		return t.dir(".", t.tree)
 	}
 	e, err := t.tree.FindEntry(name)
+	if errors.Is(err, errTree) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: t.absent(name)}
 	}

@@ -51,22 +51,32 @@ func (r *Repository) checkWhole(c *object.Commit, former plumbing.Hash) error {
 	if before, err := readCommit(r.git.Storer, former); err == nil {
 		known = before.TreeHash
 	}
-	w := walk{store: r.git.Storer}
-	err := w.tree(c.TreeHash, known)
+	w := walk{store: r.git.Storer, whole: map[plumbing.Hash]bool{}}
+	err := w.tree(c.TreeHash, known, 0)
 	r.trees += w.trees
 	return err
 }
 
-// walk goes through what differs between two trees.
+// walk goes through what differs between two trees. A tree that is in several places is
+// looked at once: ten folders of ten folders of ten … that are all the same are few to
+// git, and more than anybody can go through.
 type walk struct {
 	store storer.EncodedObjectStorer
 	trees int
+	whole map[plumbing.Hash]bool // trees that were gone through
 }
 
+// maxNested is how deep folders are gone through: what lies deeper has no path that could
+// be read, and git itself takes no deeper tree by default.
+const maxNested = 2048
+
 // tree checks a tree against one that is known to be whole, if any.
-func (w *walk) tree(hash, known plumbing.Hash) error {
-	if hash == known {
+func (w *walk) tree(hash, known plumbing.Hash, depth int) error {
+	if hash == known || w.whole[hash] || depth > maxNested {
 		return nil
+	}
+	if n, err := w.store.EncodedObjectSize(hash); err == nil && n > maxTree {
+		return nil // nobody reads it, nor what lies in it
 	}
 	t, err := object.GetTree(w.store, hash)
 	if err != nil {
@@ -75,7 +85,7 @@ func (w *walk) tree(hash, known plumbing.Hash) error {
 	w.trees++
 	same := map[string]object.TreeEntry{}
 	if !known.IsZero() {
-		if k, err := object.GetTree(w.store, known); err == nil {
+		if k, err := object.GetTree(boundedTrees{w.store}, known); err == nil {
 			for _, e := range k.Entries {
 				same[e.Name] = e
 			}
@@ -86,9 +96,9 @@ func (w *walk) tree(hash, known plumbing.Hash) error {
 		switch {
 		case e.Mode == filemode.Submodule || e.Hash == before.Hash && e.Mode == before.Mode:
 		case e.Mode == filemode.Dir && before.Mode == filemode.Dir:
-			err = w.tree(e.Hash, before.Hash)
+			err = w.tree(e.Hash, before.Hash, depth+1)
 		case e.Mode == filemode.Dir:
-			err = w.tree(e.Hash, plumbing.ZeroHash)
+			err = w.tree(e.Hash, plumbing.ZeroHash, depth+1)
 		default:
 			err = w.store.HasEncodedObject(e.Hash)
 		}
@@ -96,5 +106,6 @@ func (w *walk) tree(hash, known plumbing.Hash) error {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}
+	w.whole[hash] = true
 	return nil
 }

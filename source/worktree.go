@@ -24,6 +24,9 @@ var (
 // specification.
 const pointerStart = "version https://git-lfs.github.com/spec/"
 
+// maxPointer is how large a pointer may be, by the same.
+const maxPointer = 1024
+
 // WorkingTree returns a folder's files as they stand. What would be refused in a
 // commit is refused here too: symbolic links, submodules and pointers of Git LFS; so is
 // what no commit can hold, such as a pipe.

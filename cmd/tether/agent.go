@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -35,6 +33,7 @@ type agentFlags struct {
 	identity      string
 	driftSchedule string
 	historyMax    int
+	memory        string
 	profiling     bool
 	concurrency   int
 	webhookSecret string
@@ -78,6 +77,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.BoolVar(&f.profiling, "profiling", false, "answer /debug/pprof too, for go tool pprof: whoever reaches --listen can then see what the process holds in memory")
 	fl.StringVar(&f.healthRules, "health-rules", "", "a file with rules on the health of kinds, for all environments; an environment's own go before them")
 	fl.DurationVar(&f.unhealthy, "unhealthy-after", agent.DefaultUnhealthyAfter, "how long a release has to be unhealthy, or healthy again, after its rollout until that is told; four times as long if something is only in progress")
+	fl.StringVar(&f.memory, "memory-limit", "", "what the agent and the processes that render may have together, such as 1Gi; none of them gets more than its share of it (default: the container's limit, if it has one)")
 	fl.IntVar(&f.historyMax, "history-max", 10, "how many records to keep of each release")
 	f.sops.registerSecrets(fl)
 	f.git.register(fl)
@@ -104,6 +104,10 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 	if err := f.check(); err != nil {
 		return usageError{err}
 	}
+	if err := f.boundMemory(); err != nil {
+		return usageError{err}
+	}
+	go tellConfinement(ctx, log)
 	config, err := f.config()
 	if err != nil {
 		return err
@@ -224,12 +228,4 @@ func schedule(expr string) (func(time.Time) time.Time, error) {
 		return nil, usageError{fmt.Errorf("--drift-schedule %q: %w", expr, err)}
 	}
 	return s.Next, nil
-}
-
-// collectEarly trades processor time for memory, unless GOGC says otherwise: the
-// agent keeps little, and throws much away while it deploys.
-func collectEarly() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(60)
-	}
 }

@@ -3,6 +3,7 @@ package fetch
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/Masterminds/semver/v3"
 	"sigs.k8s.io/yaml"
 
+	"github.com/xetys/tether/render/yamldoc"
 	"github.com/xetys/tether/source/printable"
 )
 
@@ -56,10 +58,18 @@ func parseEntries(text []byte, name string) (entries, error) {
 	var file struct {
 		Entries map[string]entries `json:"entries"`
 	}
-	if err := yaml.Unmarshal(text, &file); err != nil {
+	if err := unmarshal(text, &file); err != nil {
 		return nil, err
 	}
 	return chosen(file.Entries[name]), nil
+}
+
+// unmarshal reads a piece of an index. Without aliases it is no more than its own length.
+func unmarshal(text []byte, into any) error {
+	if !yamldoc.Repeats(text) {
+		return yaml.Unmarshal(text, into)
+	}
+	return yamldoc.Small.Unmarshal(text, into)
 }
 
 // chosen returns the versions that have a file, the newest first, and of each what is
@@ -101,7 +111,7 @@ func parseItems(items [][]byte) (entries, error) {
 			continue
 		}
 		var list entries
-		if err := yaml.Unmarshal(item, &list); err != nil {
+		if err := unmarshal(item, &list); err != nil {
 			return nil, err
 		}
 		if out = append(out, list...); len(out) > maxVersions {
@@ -145,16 +155,32 @@ func parseJSON(text []byte, name string) (entries, error) {
 	if err := json.Unmarshal(text, &file); err != nil {
 		return nil, err
 	}
+	raw, ok := file.Entries[name]
+	if !ok || string(raw) == "null" {
+		return nil, nil
+	}
+	list, err := versions(raw)
+	return chosen(list), err
+}
+
+// versions reads a list of JSON version by version, and no more of them than there may be.
+func versions(raw []byte) (entries, error) {
+	items := json.NewDecoder(bytes.NewReader(raw))
+	if start, err := items.Token(); err != nil || start != json.Delim('[') {
+		return nil, cmp.Or(err, errors.New("what it says of the chart is no list"))
+	}
 	var list entries
-	if raw, ok := file.Entries[name]; ok {
-		if err := json.Unmarshal(raw, &list); err != nil {
+	for items.More() {
+		if len(list) == maxVersions {
+			return nil, errVersions
+		}
+		var e entry
+		if err := items.Decode(&e); err != nil {
 			return nil, err
 		}
+		list = append(list, e)
 	}
-	if len(list) > maxVersions {
-		return nil, errVersions
-	}
-	return chosen(list), nil
+	return list, nil
 }
 
 // pick returns what a version or a range means, as Helm does: what is written like

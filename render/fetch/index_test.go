@@ -85,7 +85,9 @@ func TestAnIndexTakesLittleMemory(t *testing.T) {
 		"a version without an end":    {many(1, "") + "  - version: 2.0.0\n    urls: [" + strings.Repeat("a,", 400<<10) + "a]\n", ""},
 		"an entry on one line":        {"entries: {web: [{version: 1.0.0, urls: [" + strings.Repeat("a,", 4<<20-100) + "a]}]}", "not line by line"},
 		"an entry on one long line":   {"entries:\n  web: [{version: 1.0.0, urls: [" + strings.Repeat("a,", 400<<10) + "a]}]\n", "not line by line"},
-		"aliases of aliases":          {"a: &a [" + strings.Repeat("x,", 1000) + "]\nb: &b [" + strings.Repeat("*a,", 1000) + "]\nentries: {web: []}\nc: [" + strings.Repeat("*b,", 1000) + "]", "excessive aliasing"},
+		"aliases of aliases":          {"a: &a [" + strings.Repeat("x,", 1000) + "]\nb: &b [" + strings.Repeat("*a,", 1000) + "]\nentries: {web: []}\nc: [" + strings.Repeat("*b,", 1000) + "]", "with what its aliases repeat it holds more than 20000 values"},
+		"aliases of a long text":      {"entries:\n  web:\n  - version: 1.0.0\n    urls: [a]\n    x: &x " + strings.Repeat("x", 100_000) + "\n    y: [" + strings.Repeat("*x,", 10_000) + "*x]\n", "with what its aliases repeat it holds more than 512 KiB of values"},
+		"JSON of too many versions":   {`{"entries": {"web": [` + strings.Repeat(`{},`, 2<<20) + `{}]}}`, "it lists more than 10000 versions"},
 		"JSON":                        {`{"entries": {"other": [` + strings.Repeat(`{},`, 1<<20) + `{}], "web": [{"version": "1.0.0", "urls": ["a"]}]}}`, ""},
 		"an error that quotes it all": {"entries: [" + strings.Repeat("\x1b", 1000), "can't be read"},
 	} {

@@ -18,7 +18,8 @@ import (
 	"github.com/getsops/sops/v3/keyservice"
 	"github.com/getsops/sops/v3/logging"
 	"github.com/sirupsen/logrus"
-	"sigs.k8s.io/yaml"
+
+	"github.com/xetys/tether/render/yamldoc"
 )
 
 // sops logs by itself; what matters is in the errors.
@@ -87,7 +88,9 @@ func valuesOf(raw []byte, t sops.Tree) (map[string]any, error) {
 		}
 		text = string(encoded)
 	}
-	if err := yaml.Unmarshal([]byte(text), &values); err != nil {
+	if err := yamldoc.File.Unmarshal([]byte(text), &values); errors.As(err, new(*yamldoc.LimitError)) {
+		return nil, err
+	} else if err != nil {
 		return nil, errors.New("it is not a map of values once it is decrypted")
 	}
 	return values, nil

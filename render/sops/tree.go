@@ -1,32 +1,38 @@
 package sops
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/getsops/sops/v3"
 	"github.com/getsops/sops/v3/stores"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/xetys/tether/render/yamldoc"
 )
+
+// maxKeys bounds the keys of a file: services are asked for each.
+const maxKeys = 100
 
 // tree makes of a file, YAML or JSON, what sops decrypts. The readers of sops itself
 // would do, but they come with its clients for object storage, 200 packages that are
 // never used. Comments are left out: they are not in the MAC.
 func tree(raw []byte) (sops.Tree, error) {
-	documents := yaml.NewDecoder(bytes.NewReader(raw))
-	var checked map[string]any // refuses keys that stand twice, and aliases that never end
-	if err := documents.Decode(&checked); err != nil {
+	node, err := yamldoc.File.ParseOne(raw)
+	var limit *yamldoc.LimitError
+	var second *yamldoc.SecondError
+	switch {
+	case errors.As(err, &limit):
+		return sops.Tree{}, limit
+	case errors.As(err, &second):
+		return sops.Tree{}, second
+	case err != nil:
 		return sops.Tree{}, errors.New("it is no map in YAML or JSON")
 	}
-	if err := documents.Decode(&checked); !errors.Is(err, io.EOF) {
-		return sops.Tree{}, errors.New("it holds more than one document: keep one")
-	}
-	var node yaml.Node
-	if err := yaml.Unmarshal(raw, &node); err != nil {
-		return sops.Tree{}, err
+	var checked map[string]any // refuses keys that stand twice
+	if err := node.Decode(&checked); err != nil {
+		return sops.Tree{}, errors.New("it is no map in YAML or JSON")
 	}
 	value, err := fromNode(node.Content[0])
 	branch, ok := value.(sops.TreeBranch)
@@ -39,6 +45,8 @@ func tree(raw []byte) (sops.Tree, error) {
 		return sops.Tree{}, fmt.Errorf("its sops metadata can't be read: %w", err)
 	case meta.MessageAuthenticationCode == "":
 		return sops.Tree{}, errors.New("its sops metadata has no mac, so that changes to it would not show: encrypt it anew")
+	case meta.MasterKeyCount() > maxKeys:
+		return sops.Tree{}, fmt.Errorf("its sops metadata names %d keys, more than %d: encrypt it anew for fewer", meta.MasterKeyCount(), maxKeys)
 	case meta.MasterKeyCount() == 0:
 		return sops.Tree{}, errors.New("its sops metadata names no key: encrypt it anew")
 	case meta.EncryptedCommentRegex != "" || meta.UnencryptedCommentRegex != "":

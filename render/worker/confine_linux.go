@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,32 +24,50 @@ const (
 	maxStack  = 64 << 20
 	slack     = 64 << 20 // Go takes address space in pieces of this size
 	moreSpace = 256 << 20
-	maxOpen   = 32 // files, while it reads a chart
+	maxOpen   = 32 // files, of one that reads charts
 	stdFiles  = 3
 )
 
-// confine bounds this process, once and for all.
-func confine(memory int64) error {
+// confine bounds this process, once and for all: its memory, what it may open and which
+// system calls it makes. folder is what it may read; nothing if it is empty. It returns
+// what the kernel lacks to bound it so.
+func confine(memory int64, folder string) (lacks []string, err error) {
 	debug.SetMemoryLimit(memory)
 	debug.SetMaxStack(maxStack)
-	var err error
 	if statm, err = os.Open("/proc/self/statm"); err != nil {
-		return err
-	}
-	space, _, err := memoryNow()
-	if err != nil {
-		return err
+		return nil, err
 	}
 	unix.Umask(0o077)
 	// When the machine runs out of memory, it is to go first. It is no matter if it
 	// can't say so.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("give up new privileges: %w", err)
-	}
 	// What Go opens when it is first needed is opened before nothing can be.
 	_ = time.Now().String()
 	<-time.After(time.Nanosecond)
+	runtime.LockOSThread() // the filter goes from one thread that has given up privileges to all others
+	defer runtime.UnlockOSThread()
+	if err := limit(memory); err != nil {
+		return nil, err
+	}
+	if err := unprivileged(); err != nil {
+		return nil, err
+	}
+	if lacks, err = landlock(folder); err != nil {
+		return nil, err
+	}
+	if err := mayOpen(folder != ""); err != nil {
+		return nil, err
+	}
+	more, err := seccomp(folder != "")
+	return append(lacks, more...), err
+}
+
+// limit sets what the kernel counts. No limit can be raised again.
+func limit(memory int64) error {
+	space, _, err := memoryNow()
+	if err != nil {
+		return err
+	}
 	for _, l := range []struct {
 		resource int
 		max      uint64
@@ -57,24 +76,44 @@ func confine(memory int64) error {
 		{unix.RLIMIT_AS, uint64(space + memory + slack + moreSpace)}, // where RLIMIT_DATA does not count mappings
 		{unix.RLIMIT_CORE, 0},
 		{unix.RLIMIT_FSIZE, 0},
-		{unix.RLIMIT_NOFILE, maxOpen},
+		{unix.RLIMIT_MEMLOCK, 0},
+		{unix.RLIMIT_MSGQUEUE, 0},
 	} {
 		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.max, Max: l.max}); err != nil {
 			return fmt.Errorf("set limit %d: %w", l.resource, err)
 		}
 	}
-	return mayOpen(false)
+	return nil
 }
 
-// mayOpen says whether files may be opened. Sockets count as files: who may open
-// none reaches neither the machine's files nor the network.
-func mayOpen(may bool) error {
-	l := unix.Rlimit{Cur: stdFiles, Max: maxOpen}
-	if may {
-		l.Cur = maxOpen
+// mayOpen says whether files may be opened. Sockets count as files: who may open none
+// reaches neither the machine's files nor the network.
+func mayOpen(reads bool) error {
+	most := uint64(stdFiles)
+	if reads {
+		most = maxOpen
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: most, Max: most}); err != nil {
 		return fmt.Errorf("bound the files that may be open: %w", err)
+	}
+	return nil
+}
+
+// unprivileged has this process get no privileges by what it starts, and nobody look into
+// it: what it is given may be secret.
+func unprivileged() error {
+	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
+	if errors.Is(errno, unix.ENOTSUP) { // with cgo: the filter takes it to the other threads
+		errno = 0
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("give up new privileges: %w", err)
+		}
+	}
+	if errno != 0 {
+		return fmt.Errorf("give up new privileges: %w", errno)
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("keep others from looking into it: %w", err)
 	}
 	return nil
 }
@@ -122,12 +161,39 @@ var keepToSelf = sync.OnceFunc(func() {
 	_ = unix.CloseRange(stdFiles, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) // Linux 5.11; before, what was inherited is passed on
 })
 
+// nobody is the user, and the group, that workers run as if the agent may choose: it has
+// no files, and no other processes.
+const nobody = 65533
+
 // start starts a worker so that it dies with this process, and gets no signals
-// that a terminal sends to this one.
-func start(cmd *exec.Cmd) error {
+// that a terminal sends to this one. One that reads no files is nobody's, if this process
+// may start such, and end it.
+func start(cmd *exec.Cmd, reads bool) error {
 	keepToSelf()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	other := !reads && mayBecome() && !keepsUser.Load()
+	if other {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
 	done := make(chan error)
 	parent() <- func() { done <- cmd.Start() }
-	return <-done
+	err := <-done
+	if err != nil && other { // the user is not known in this namespace, or the program's file not open to it
+		keepsUser.Store(true)
+		return fmt.Errorf("%w: %w", errUser, err)
+	}
+	return err
 }
+
+// keepsUser says that workers can't be started as another user.
+var keepsUser atomic.Bool
+
+// mayBecome reports whether this process may start others as another user, and end them.
+var mayBecome = sync.OnceValue(func() bool {
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &data[0]); err != nil {
+		return false
+	}
+	const wanted = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID | 1<<unix.CAP_KILL
+	return data[0].Effective&wanted == wanted
+})

@@ -19,14 +19,7 @@ import (
 	"helm.sh/helm/v3/pkg/releaseutil"
 
 	"github.com/xetys/tether/render/manifest"
-)
-
-// What a worker gives back is kept by who started it, and so is bounded more
-// tightly than what it may use.
-const (
-	maxText   = 16 << 20  // of a release as it is rendered
-	maxJSON   = 32 << 20  // of its objects; YAML's aliases make it longer
-	maxValues = 1_000_000 // numbers, texts, lists and maps in its objects
+	"github.com/xetys/tether/render/patch"
 )
 
 // The bounds of a packed dependency.
@@ -55,18 +48,26 @@ func (h *helm) do(r *request) (out *response) {
 	out = &response{}
 	defer func() {
 		if p := recover(); p != nil {
-			out = &response{Error: fmt.Sprintf("Helm panics: %v", p)}
+			out = &response{Error: fmt.Sprintf("%s panics: %v", r.Do.whose(), p)}
 		}
 	}()
 	if err := h.act(r, out); err != nil {
-		return &response{Error: once(err.Error()), Exceeded: errors.As(err, &tooMuch{})}
+		out := &response{Error: once(err.Error()), Exceeded: errors.As(err, &tooMuch{})}
+		var wrong *patch.Error
+		if errors.As(err, &wrong) {
+			out.At = wrong.At
+		}
+		return out
 	}
 	return out
 }
 
 func (h *helm) act(r *request, out *response) (err error) {
-	if r.Do == load {
+	switch r.Do {
+	case load:
 		return h.load(r.Folder, out)
+	case alter:
+		return change(r, out)
 	}
 	if r.Capabilities != nil {
 		if h.caps, err = r.Capabilities.helm(); err != nil {
@@ -112,13 +113,7 @@ func (h *helm) act(r *request, out *response) (err error) {
 // load has Helm's loader read a folder, so that .helmignore means what it means to
 // Helm.
 func (h *helm) load(folder string, out *response) error {
-	if err := mayOpen(true); err != nil {
-		return err
-	}
 	ch, err := loader.LoadDir(folder)
-	if closing := mayOpen(false); closing != nil {
-		return closing
-	}
 	if err != nil {
 		return errors.New(strings.ReplaceAll(err.Error(), folder+"/", ""))
 	}
@@ -379,47 +374,4 @@ func knownHooks(name, text string) error {
 		}
 	}
 	return nil
-}
-
-// bounded refuses what is too much to be kept.
-func (r *Rendered) bounded() error {
-	if r == nil {
-		return nil
-	}
-	size, values := 0, 0
-	for _, d := range r.documents() {
-		size += len(d.JSON)
-		values += countValues(d.JSON)
-	}
-	switch {
-	case size > maxJSON:
-		return tooMuch{fmt.Errorf("its objects are larger than %d MiB: split the release", maxJSON>>20)}
-	case values > maxValues:
-		return tooMuch{fmt.Errorf("its objects hold more than %d values: split the release", maxValues)}
-	}
-	return nil
-}
-
-func (r *Rendered) documents() []manifest.Document {
-	out := slices.Concat(r.CRDs, r.Objects)
-	for _, h := range r.Hooks {
-		out = append(out, h.Documents...)
-	}
-	return out
-}
-
-// countValues counts what takes memory of its own in a JSON document.
-func countValues(raw []byte) int {
-	n, text := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch c := raw[i]; {
-		case text && c == '\\':
-			i++
-		case c == '"':
-			text = !text
-		case !text && (c == ',' || c == '{' || c == '['):
-			n++
-		}
-	}
-	return n
 }

@@ -1,5 +1,6 @@
 // Package worker has Helm evaluate what a repository holds in a process of its own:
-// one that has little memory, can open nothing, and can be killed. Templates can
+// one that has little memory, can open nothing (or, to read charts, one folder), and can be
+// killed. Templates can
 // loop for ever and ask for any amount of memory, and Helm's engine can't be
 // stopped.
 //
@@ -34,22 +35,27 @@ func Main() {
 }
 
 func work(args []string) error {
-	if len(args) != 1 {
+	if len(args) != 1 && len(args) != 2 {
 		return errors.New("tether starts this by itself, to render charts in: it is not for people")
 	}
 	memory, err := strconv.ParseInt(args[0], 10, 64)
 	if err != nil {
 		return err
 	}
-	if err := confine(memory); err != nil {
+	folder := ""
+	if len(args) == 2 {
+		folder = args[1]
+	}
+	lacks, err := confine(memory, folder)
+	if err != nil {
 		return fmt.Errorf("bound itself: %w", err)
 	}
-	return serve(newWire(os.Stdin, os.Stdout), os.Exit)
+	return serve(newWire(os.Stdin, os.Stdout), lacks, os.Exit)
 }
 
 // serve does what it is told until nobody is there to tell it. What arrives is read
 // on the side: so a worker ends with who started it even while a template loops.
-func serve(w *wire, exit func(int)) error {
+func serve(w *wire, lacks []string, exit func(int)) error {
 	in := make(chan *request)
 	go func() {
 		for {
@@ -61,7 +67,7 @@ func serve(w *wire, exit func(int)) error {
 			in <- r
 		}
 	}()
-	if err := w.send(&response{Resident: resident()}); err != nil {
+	if err := w.send(&response{Resident: resident(), Lacks: lacks}); err != nil {
 		return err
 	}
 	h := newHelm(func(q Question) ([]byte, error) {

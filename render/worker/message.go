@@ -11,6 +11,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 
 	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/render/patch"
 )
 
 // File is a file of a chart.
@@ -108,6 +109,7 @@ const (
 	check    operation = "check"
 	define   operation = "define"
 	execute  operation = "render"
+	alter    operation = "patch"
 )
 
 // request is what a worker is told: what to do, or the answer to its question.
@@ -121,6 +123,8 @@ type request struct {
 	Release      Release
 	Answer       []byte
 	AnswerError  string
+	Patches      []patch.Patch
+	Objects      [][]byte // JSON
 }
 
 // response is a worker's result, or its question.
@@ -128,10 +132,13 @@ type response struct {
 	Question *Question
 	Error    string
 	Exceeded bool // Error is about a bound
+	At       int  // which patch it is about
 	Names    []string
 	Outline  []byte // JSON
 	Rendered *Rendered
-	Resident int64 // the memory that it has, in bytes
+	Patched  []patch.Changed
+	Resident int64    // the memory that it has, in bytes
+	Lacks    []string // what the kernel could not bound it with; in the first one
 }
 
 // outline is what is left of a chart without its files.
@@ -146,8 +153,15 @@ func outlineOf(c *chart.Chart) ([]byte, error) {
 	for _, d := range c.Dependencies() {
 		o.Dependencies = append(o.Dependencies, d.Metadata)
 	}
-	return json.Marshal(o)
+	raw, err := json.Marshal(o)
+	if err == nil && len(raw) > maxOutline {
+		err = tooMuch{fmt.Errorf("its Chart.yaml and Chart.lock, with those of the charts in it, hold more than %d MiB: write less into them", maxOutline>>20)}
+	}
+	return raw, err
 }
+
+// maxOutline bounds what is kept of a chart by who asked for it, and read there.
+const maxOutline = 1 << 20
 
 func parseOutline(raw []byte) (*chart.Chart, error) {
 	var o outline

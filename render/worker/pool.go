@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
+
+	"github.com/xetys/tether/render/patch"
 )
 
 // Limits bound what evaluating a repository may take.
@@ -40,7 +42,7 @@ const (
 func DefaultLimits() Limits {
 	l := Limits{Memory: mostMemory, Time: 30 * time.Second, Idle: 10 * time.Second,
 		Workers: min(max(runtime.GOMAXPROCS(0), leastWorkers), mostWorkers)}
-	if all, ok := containerMemory(); ok {
+	if all, ok := memoryOfAll(); ok {
 		free := all - ownMemory
 		l.Workers = min(l.Workers, max(int(free/goodMemory), leastWorkers))
 		l.Memory = min(max(free/int64(l.Workers), leastMemory), mostMemory)
@@ -48,14 +50,45 @@ func DefaultLimits() Limits {
 	return l
 }
 
+// within is what this process and its workers may have together, if that was said.
+var within int64
+
+// Within says what this process and its workers may have together, in bytes. It is called
+// before the first worker is started.
+func Within(memory int64) { within = memory }
+
+// OwnMemory is what is left to this process; zero if it is not bounded. Workers seldom
+// have all that they may, all at once: it is a third at least.
+func OwnMemory() int64 {
+	all, ok := memoryOfAll()
+	if !ok {
+		return 0
+	}
+	l := DefaultLimits()
+	return max(all-l.Memory*int64(l.Workers), all/3)
+}
+
+func memoryOfAll() (int64, bool) {
+	if within > 0 {
+		return within, true
+	}
+	return containerMemory()
+}
+
+// unlimited is what version 1 of control groups has for no limit, roughly.
+const unlimited = 1 << 60
+
 // containerMemory is what this container may have, if it is bounded.
 func containerMemory() (int64, bool) {
-	raw, err := os.ReadFile("/sys/fs/cgroup/memory.max")
-	if err != nil {
-		return 0, false
+	for _, file := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
+		return n, err == nil && n < unlimited // "max" is no number
 	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
-	return n, err == nil // "max" is no number
+	return 0, false
 }
 
 // Pool starts workers when they are needed, and ends those that are not. It is safe
@@ -68,6 +101,7 @@ type Pool struct {
 	idle    []*process     // the last one was used last
 	busy    map[string]int // workers by whose work they do
 	waiting []*waiter      // the first one waits longest
+	lacks   []string       // what the kernel could not bound a worker with
 }
 
 type waiter struct {
@@ -78,6 +112,19 @@ type waiter struct {
 // NewPool returns a pool without workers.
 func NewPool(l Limits) *Pool {
 	return &Pool{limits: l, program: self, busy: map[string]int{}}
+}
+
+// Lacks starts a worker, if there was none yet, and returns what the kernel could not bound
+// it with.
+func (p *Pool) Lacks(ctx context.Context) ([]string, error) {
+	w, err := p.take(ctx, nil, false, p.pick)
+	if err != nil {
+		return nil, err
+	}
+	p.giveBack(ctx, w, true)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lacks, nil
 }
 
 // Shared is the pool of this process.
@@ -140,6 +187,16 @@ func (p *Pool) Render(ctx context.Context, c *Chart, r Release, caps *Capabiliti
 	return out.rendered(), nil
 }
 
+// Patch applies patches, one after the other, to objects, which are JSON. A HelmError says
+// which of them is at fault.
+func (p *Pool) Patch(ctx context.Context, patches []patch.Patch, objects [][]byte) ([]patch.Changed, error) {
+	out, err := p.call(ctx, &request{Do: alter, Patches: patches, Objects: objects}, nil, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return out.Patched, nil
+}
+
 func (r *response) rendered() *Rendered {
 	if r.Rendered == nil { // gob leaves out what is empty
 		return &Rendered{}
@@ -161,7 +218,7 @@ func (p *Pool) call(ctx context.Context, r *request, c *Chart, caps *Capabilitie
 		if out.Exceeded {
 			return nil, &Exceeded{out.Error}
 		}
-		return nil, &HelmError{out.Error}
+		return nil, &HelmError{out.Error, out.At}
 	}
 	return out, err
 }
@@ -169,14 +226,22 @@ func (p *Pool) call(ctx context.Context, r *request, c *Chart, caps *Capabilitie
 // ErrStart says that there is no worker: that is not the repository's fault.
 var ErrStart = errors.New("can't start a process to render in")
 
-// HelmError is what Helm says is wrong with a chart, its values or its templates.
-type HelmError struct{ text string }
+// HelmError is what Helm says is wrong with a chart, its values or its templates, or
+// kustomize with a patch.
+type HelmError struct {
+	text string
+	// At is which of several patches is at fault.
+	At int
+}
 
-// Error returns Helm's words.
+// Error returns their words.
 func (e *HelmError) Error() string { return e.text }
 
-func (p *Pool) try(ctx context.Context, r *request, c *Chart, caps *Capabilities, lookup Lookup, pick func(*Chart) *process) (*response, error) {
-	w, err := p.take(ctx, c, pick)
+// picker picks a worker that is there: for a chart, or to read folders.
+type picker func(c *Chart, reads bool) *process
+
+func (p *Pool) try(ctx context.Context, r *request, c *Chart, caps *Capabilities, lookup Lookup, pick picker) (*response, error) {
+	w, err := p.take(ctx, c, r.Do == load, pick)
 	if err != nil {
 		return nil, err
 	}
@@ -188,14 +253,15 @@ func (p *Pool) try(ctx context.Context, r *request, c *Chart, caps *Capabilities
 }
 
 // take waits for a turn and returns a worker.
-func (p *Pool) take(ctx context.Context, c *Chart, pick func(*Chart) *process) (*process, error) {
+func (p *Pool) take(ctx context.Context, c *Chart, reads bool, pick picker) (*process, error) {
 	if err := p.acquire(ctx); err != nil {
 		return nil, err
 	}
-	if w := pick(c); w != nil {
+	if w := pick(c, reads); w != nil {
 		return w, nil
 	}
-	w, err := p.start(ctx)
+	p.makeRoom()
+	w, err := p.start(ctx, reads)
 	if err != nil {
 		p.release(ctx)
 		return nil, fmt.Errorf("%w: %w", ErrStart, err)
@@ -203,26 +269,42 @@ func (p *Pool) take(ctx context.Context, c *Chart, pick func(*Chart) *process) (
 	return w, nil
 }
 
+// makeRoom ends a worker that has nothing to do, of the other kind, if one more would be
+// more than there may be.
+func (p *Pool) makeRoom() {
+	p.mu.Lock()
+	var w *process
+	if len(p.idle) > 0 && len(p.idle)+p.count() > p.limits.Workers {
+		w, p.idle = p.idle[0], p.idle[1:]
+		w.expires.Stop()
+	}
+	p.mu.Unlock()
+	if w != nil {
+		w.end()
+	}
+}
+
 // none picks none of the workers that are there: one of them makes room instead.
-func (p *Pool) none(c *Chart) *process {
-	if w := p.pick(c); w != nil {
+func (p *Pool) none(c *Chart, reads bool) *process {
+	if w := p.pick(c, reads); w != nil {
 		w.end()
 	}
 	return nil
 }
 
 // pick picks a worker, one that knows the chart if there is one.
-func (p *Pool) pick(c *Chart) *process {
+func (p *Pool) pick(c *Chart, reads bool) *process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) == 0 {
-		return nil
-	}
-	at := len(p.idle) - 1
-	if c != nil {
-		if i := slices.IndexFunc(p.idle, func(w *process) bool { return w.sent[c.ID] }); i >= 0 {
+	at := -1
+	for i, w := range p.idle {
+		knows := at >= 0 && c != nil && p.idle[at].sent[c.ID]
+		if w.reads == reads && !knows {
 			at = i
 		}
+	}
+	if at < 0 {
+		return nil
 	}
 	w := p.idle[at]
 	p.idle = slices.Delete(p.idle, at, at+1)

@@ -30,6 +30,7 @@ type process struct {
 	wire    *wire
 	stderr  *head
 	memory  int64
+	reads   bool // files of the folder for charts; it does nothing else
 	ended   sync.Once
 	endErr  error
 	expires *time.Timer
@@ -41,8 +42,19 @@ type process struct {
 	resident int64
 }
 
+// errUser says that a worker can't be started as another user.
+var errUser = errors.New("start it as another user")
+
 // start starts a worker and waits until it is there.
-func (p *Pool) start(ctx context.Context) (*process, error) {
+func (p *Pool) start(ctx context.Context, reads bool) (*process, error) {
+	w, err := p.startOnce(ctx, reads)
+	if errors.Is(err, errUser) {
+		w, err = p.startOnce(ctx, reads)
+	}
+	return w, err
+}
+
+func (p *Pool) startOnce(ctx context.Context, reads bool) (*process, error) {
 	if len(os.Args) > 1 && os.Args[1] == argument {
 		return nil, errors.New("a worker can't start another one")
 	}
@@ -50,8 +62,15 @@ func (p *Pool) start(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &process{stderr: &head{}, memory: p.limits.Memory, sent: map[string]bool{}}
+	w := &process{stderr: &head{}, memory: p.limits.Memory, reads: reads, sent: map[string]bool{}}
 	w.cmd = exec.Command(path, argument, strconv.FormatInt(p.limits.Memory, 10))
+	if reads {
+		folder, err := Folder()
+		if err != nil {
+			return nil, err
+		}
+		w.cmd.Args = append(w.cmd.Args, folder)
+	}
 	w.cmd.Args[0] = os.Args[0]
 	w.cmd.Dir, w.cmd.Stderr, w.cmd.Env = "/", w.stderr, environment()
 	in, err := w.cmd.StdinPipe()
@@ -63,7 +82,7 @@ func (p *Pool) start(ctx context.Context) (*process, error) {
 		return nil, err
 	}
 	w.wire = newWire(out, in)
-	if err := start(w.cmd); err != nil {
+	if err := start(w.cmd, reads); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("it was not there after %s", startTime))
@@ -78,6 +97,9 @@ func (p *Pool) start(ctx context.Context) (*process, error) {
 		return nil, fmt.Errorf("%s does not answer as one, %w: %s", path, w.endErr, w.stderr.line())
 	}
 	w.resident = hello.Resident
+	p.mu.Lock()
+	p.lacks = hello.Lacks
+	p.mu.Unlock()
 	return w, nil
 }
 
@@ -208,8 +230,18 @@ func (o operation) subject() string {
 		return "checking its values"
 	case load, describe:
 		return "reading the chart"
+	case alter:
+		return "applying its patches"
 	}
 	return "running its templates"
+}
+
+// whose is who wrote what does it.
+func (o operation) whose() string {
+	if o == alter {
+		return "kustomize"
+	}
+	return "Helm"
 }
 
 func (o operation) endless(t time.Duration) string {

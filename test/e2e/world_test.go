@@ -118,7 +118,13 @@ func (p *process) text() string {
 // agent starts an agent; replicas that share a folder share nothing else.
 func (w *world) agent(folder string, more ...string) *process {
 	w.t.Helper()
-	args := append([]string{"agent", "--repo", w.bare, "--environment", "prod", "--interval", "200ms", "--listen", "",
+	return w.agentOf("prod", folder, more...)
+}
+
+// agentOf starts an agent of some environments.
+func (w *world) agentOf(environments, folder string, more ...string) *process {
+	w.t.Helper()
+	args := append([]string{"agent", "--repo", w.bare, "--environment", environments, "--interval", "200ms", "--listen", "",
 		"--kubeconfig", w.cluster.Kubeconfig, "--namespace", w.name + "-system", "--data-dir", filepath.Join(w.dir, folder), "--log-format", "text"}, more...)
 	p := &process{cmd: exec.Command(w.tether, args...), done: make(chan struct{})}
 	p.cmd.Stderr = p
@@ -152,9 +158,11 @@ type status struct {
 	}
 }
 
-func (w *world) status() (status, error) {
+func (w *world) status() (status, error) { return w.statusOf("prod") }
+
+func (w *world) statusOf(environment string) (status, error) {
 	var s status
-	cmd := exec.Command(w.tether, "status", "prod", "-o", "json", "--kubeconfig", w.cluster.Kubeconfig, "--namespace", w.name+"-system")
+	cmd := exec.Command(w.tether, "status", environment, "-o", "json", "--kubeconfig", w.cluster.Kubeconfig, "--namespace", w.name+"-system")
 	out, err := cmd.Output()
 	if err != nil {
 		return s, err
@@ -165,8 +173,13 @@ func (w *world) status() (status, error) {
 // await waits until the head is the commit, with the verdict.
 func (w *world) await(commit, verdict string) {
 	w.t.Helper()
+	w.awaitIn("prod", commit, verdict)
+}
+
+func (w *world) awaitIn(environment, commit, verdict string) {
+	w.t.Helper()
 	w.eventually(func() error {
-		s, err := w.status()
+		s, err := w.statusOf(environment)
 		if err != nil {
 			return err
 		}
