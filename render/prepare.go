@@ -70,6 +70,9 @@ func (r *Renderer) With(refs References, keys func(context.Context) (*sops.Keys,
 	return &Renderer{config: c, memory: r.memory}
 }
 
+// weight is what a release's values are: bytes as JSON, how many, and bytes of their files.
+type weight struct{ size, counted, read int }
+
 // Prepared is a release whose inputs are read and checked, and not rendered.
 type Prepared struct {
 	// Digest is the input digest.
@@ -81,9 +84,7 @@ type Prepared struct {
 	spec        ReleaseSpec
 	source      *source
 	values      map[string]any
-	size        int      // of values, as JSON
-	counted     int      // of them
-	read        int      // bytes of files of values
+	weight               // what it took to be read
 	hiding      *hiding  // what must not be shown, and what may
 	files       fs.FS    // where the values were read from
 	blind       []string // what was left out, by its hash

@@ -299,7 +299,7 @@ func (p *Pool) pick(c *Chart, reads bool) *process {
 	at := -1
 	for i, w := range p.idle {
 		knows := at >= 0 && c != nil && p.idle[at].sent[c.ID]
-		if w.reads == reads && !knows {
+		if w.reads() == reads && !knows {
 			at = i
 		}
 	}

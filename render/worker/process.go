@@ -30,7 +30,6 @@ type process struct {
 	wire    *wire
 	stderr  *head
 	memory  int64
-	reads   bool // files of the folder for charts; it does nothing else
 	ended   sync.Once
 	endErr  error
 	expires *time.Timer
@@ -62,7 +61,7 @@ func (p *Pool) startOnce(ctx context.Context, reads bool) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &process{stderr: &head{}, memory: p.limits.Memory, reads: reads, sent: map[string]bool{}}
+	w := &process{stderr: &head{}, memory: p.limits.Memory, sent: map[string]bool{}}
 	w.cmd = exec.Command(path, argument, strconv.FormatInt(p.limits.Memory, 10))
 	if reads {
 		folder, err := Folder()
@@ -169,6 +168,10 @@ func (w *process) converse(r *request, lookup Lookup) (*response, error) {
 		}
 	}
 }
+
+// reads reports whether the worker reads files of the folder for charts, which it was named.
+// It does nothing else.
+func (w *process) reads() bool { return len(w.cmd.Args) == 4 }
 
 // worn reports whether the worker is to be replaced.
 func (w *process) worn() bool {
