@@ -17,6 +17,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/health"
@@ -87,10 +88,16 @@ type Agent struct {
 	envs     []*environment
 	homes    homes
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	fetching
+	leading map[string]bool
+}
+
+// fetching is how the last fetch ended.
+type fetching struct {
 	fetchErr error
-	fetched  bool
-	leading  map[string]bool
+	away     *ledger.Away // why nothing new is heard of git; nil if all is well
+	fetched  bool         // one went well
 }
 
 // New returns an Agent. It sends nothing: Run and Once do.
@@ -105,6 +112,7 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 		opts.HistoryMax = 10
 	}
 	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(opts.Render), poller: source.NewPoller(repo), leading: map[string]bool{}}
+	source.TellSilence(repo, a.silent)
 	pace := apply.NewPace(opts.Concurrency, m.Requested)
 	for _, name := range opts.Environments {
 		e, err := newEnvironment(a, name, config, pace)
@@ -172,6 +180,7 @@ func (a *Agent) heard(heads source.Heads, err error) {
 	a.fetchErr = err
 	a.fetched = a.fetched || err == nil
 	a.mu.Unlock()
+	a.tellAway(err)
 	if err != nil {
 		for _, ref := range a.refs() {
 			a.metrics.FetchFailed(ref)
@@ -270,3 +279,51 @@ func (a *Agent) ready() error {
 
 // timeOf returns a short duration for people.
 func timeOf(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
+
+// silent takes note of a git server that sends nothing in the middle of a fetch. What comes
+// of the fetch is told when it has ended; a server that fell silent before was told of.
+func (a *Agent) silent(host string, since time.Time) {
+	a.mu.Lock()
+	told := a.fetchErr != nil
+	a.mu.Unlock()
+	if told {
+		return
+	}
+	a.log.Warn("the git server sends nothing in the middle of a fetch; the last good commit stays in force", "host", host, "since", since.UTC().Format(time.RFC3339))
+	a.setAway(&ledger.Away{Since: since, Reason: fmt.Sprintf("%s sends nothing in the middle of a fetch", host)})
+}
+
+// tellAway takes note of how a fetch ended.
+func (a *Agent) tellAway(err error) {
+	if err == nil {
+		a.setAway(nil)
+		return
+	}
+	a.setAway(&ledger.Away{Since: a.opts.Now(), Reason: err.Error()})
+}
+
+// setAway keeps since when it is so, and has the environments tell.
+func (a *Agent) setAway(now *ledger.Away) {
+	a.mu.Lock()
+	before := a.away
+	if now != nil {
+		now.Since, now.Reason = now.Since.UTC().Truncate(time.Second), ledger.Shorten(now.Reason)
+		if before != nil {
+			now.Since = before.Since
+		}
+	}
+	a.away = now
+	a.mu.Unlock()
+	if before == nil && now == nil || before != nil && now != nil && *before == *now {
+		return
+	}
+	for _, e := range a.envs {
+		e.inbox.trigger()
+	}
+}
+
+func (a *Agent) awayNow() *ledger.Away {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.away
+}

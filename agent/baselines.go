@@ -15,6 +15,7 @@ type held struct {
 	revision int
 	ids      []manifest.ID
 	lasting  []manifest.ID // without what the cluster deletes by itself
+	ceded    []manifest.ID // what it lists, and another release has
 	drift    []ledger.Drift
 	foreign  []ledger.Drift
 	stale    bool // it is to be surveyed anew
@@ -98,4 +99,29 @@ func (b *baselines) distrust() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.trusting = false
+}
+
+// holder returns the release, besides one, that is held to an object; empty if there is
+// none.
+func (b *baselines) holder(besides string, id manifest.ID) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key, h := range b.of {
+		if key.String() != besides && slices.Contains(h.ids, id) {
+			return key.String()
+		}
+	}
+	return ""
+}
+
+// offer has the releases that left an object to another one surveyed anew: they may have
+// to have it.
+func (b *baselines) offer(id manifest.ID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for key, h := range b.of {
+		if slices.Contains(h.ceded, id) {
+			b.of[key] = h.doubted()
+		}
+	}
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/apply"
@@ -27,6 +28,7 @@ func (e *environment) describeOnce(ctx context.Context, j *job) error {
 	var err error
 	pending := j.state.History.Pending()
 	j.owner.Rollback = j.decision.Act == decide.Rollback || j.decision.Act == decide.Resume && pending != nil && pending.Action == record.Rollback
+	j.owner.Back = j.decision.Behind && (j.owner.Rollback || !j.changes())
 	switch j.decision.Act {
 	case decide.Install, decide.Upgrade:
 		j.release, err = e.next(ctx, j)
@@ -97,9 +99,13 @@ func (e *environment) recorded(ctx context.Context, j *job, r *record.Record) (*
 	}
 	rel, err := e.manifestOf(ctx, r, manifest.Define(crds).Scope(e.cluster.Namespaced))
 	if err == nil {
-		rel.CRDs = crds
+		err = r.Trusted()
 	}
-	return rel, err
+	if err != nil {
+		return nil, err
+	}
+	rel.CRDs = crds
+	return rel, nil
 }
 
 // manifestOf returns what a record itself keeps of its release.
@@ -125,8 +131,8 @@ func (e *environment) definitions(ctx context.Context, j *job, r *record.Record)
 // what of it is not as it was applied is told.
 func (e *environment) current(ctx context.Context, j *job) (*manifest.Release, error) {
 	c := j.state.History.Settled()
-	if c == nil || !c.Ours() {
-		return nil, nil
+	if c == nil || !c.Ours() || c.Environment != e.name {
+		return nil, nil // it is not ours to keep
 	}
 	h := e.baselines.heldOf(j.key)
 	if h != nil && !h.stale && h.revision == c.Revision && !e.inbox.touched(h.ids) && (len(h.drift) == 0 || !j.state.Corrects() || j.state.Paused != "") {
@@ -139,34 +145,146 @@ func (e *environment) current(ctx context.Context, j *job) (*manifest.Release, e
 	return rel, err
 }
 
-// inventory returns every object that the release may have in the cluster.
-func (e *environment) inventory(ctx context.Context, j *job) ([]manifest.Object, error) {
+// inventory returns every object that the release may have in the cluster, and the hooks that
+// may have made more.
+func (e *environment) inventory(ctx context.Context, j *job) (objects []manifest.Object, made []formerHook, err error) {
 	if !j.changes() {
-		return slices.Clone(j.release.Objects), nil // it is held to what it has
+		return slices.Clone(j.release.Objects), nil, nil // it is held to what it has
 	}
 	out := slices.Concat(j.remains, e.undeleted(j))
+	j.owner.Since = nil
 	for _, r := range j.state.History.Intended() {
 		rel, err := e.manifestOf(ctx, r, e.cluster.Namespaced)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out = append(out, rel.Objects...)
+		j.startedBefore(r, rel.Objects)
+		for _, h := range rel.Hooks {
+			made = append(made, formerHook{h, r.Revision})
+		}
 	}
-	return out, nil
+	hooks := hookIDs(j.release.Hooks)
+	return slices.DeleteFunc(out, func(o manifest.Object) bool { return hooks[o.ID()] }), made, nil // a hook's from now on
+}
+
+// startedBefore takes down, for a job that goes back after a failure, when each object was
+// first brought by a rollout after what it goes back to.
+func (j *job) startedBefore(r *record.Record, objects []manifest.Object) {
+	if !j.automatic() || r.Outcome == record.Good || r.Action == record.Rollback {
+		return
+	}
+	if j.owner.Since == nil {
+		j.owner.Since = map[manifest.ID]time.Time{}
+	}
+	for _, o := range objects {
+		if _, known := j.owner.Since[o.ID()]; !known {
+			j.owner.Since[o.ID()] = r.Begun()
+		}
+	}
 }
 
 func (e *environment) render(ctx context.Context, j *job) (*manifest.Release, error) {
-	caps, err := e.cluster.Capabilities()
+	opts, err := renderOptions(e, j)
 	if err != nil {
 		return nil, err
 	}
-	return e.renderer.Render(ctx, j.prepared, render.Options{
+	opts.Lookup, opts.Revision, opts.IsUpgrade = e.cluster.Lookup(ctx), j.state.History.Next(), j.decision.Act == decide.Upgrade
+	return e.renderer.Render(ctx, j.prepared, opts)
+}
+
+func renderOptions(e *environment, j *job) (render.Options, error) {
+	caps, err := e.cluster.Capabilities()
+	if err != nil {
+		return render.Options{}, err
+	}
+	return render.Options{
 		Capabilities: &render.Capabilities{KubeVersion: caps.KubeVersion, APIVersions: caps.APIVersions},
-		Lookup:       e.cluster.Lookup(ctx),
-		Revision:     j.state.History.Next(),
-		IsUpgrade:    j.decision.Act == decide.Upgrade,
 		Namespaced:   e.cluster.Namespaced,
 		Installs:     true,
 		Coming:       j.coming(),
-	})
+	}, nil
+}
+
+// formerHook is a hook of a former rollout of a release, and which revision brought it.
+type formerHook struct {
+	manifest.Hook
+	revision int
+}
+
+// outgoing returns the deletions of what hooks of a release made and what it brings about
+// has no more. What hooks of its uninstall made is the trace of that, and stays.
+func outgoing(ctx context.Context, e *environment, j *job, former []formerHook, coming apply.Coming) ([]apply.Change, error) {
+	if !j.changes() {
+		return nil, nil // it is held to what it has
+	}
+	has := hookIDs(j.release.Hooks)
+	for _, id := range j.ids {
+		has[id] = true
+	}
+	since := j.state.History.First(j.release.Digest)
+	var sure, doubtful []manifest.Hook
+	for _, h := range slices.Backward(former) {
+		uninstalls := slices.Contains(h.Events, apply.PreDelete) || slices.Contains(h.Events, apply.PostDelete)
+		switch {
+		case has[h.ID()]:
+			continue
+		case j.decision.Act == decide.Uninstall && uninstalls:
+			continue
+		case j.decision.Act == decide.Uninstall || apply.RunsToEnd(h.Hook) || since > 0 && h.revision > since:
+			sure = append(sure, h.Hook)
+		default:
+			doubtful = append(doubtful, h.Hook)
+		}
+		has[h.ID()] = true // each once
+	}
+	out, err := apply.Outgoing(ctx, e.cluster, j.owner, sure, coming)
+	if err != nil || len(doubtful) == 0 {
+		return out, err
+	}
+	leaves, err := apply.Outgoing(ctx, e.cluster, j.owner, doubtful, coming)
+	if err != nil || len(leaves) == 0 {
+		return out, err
+	}
+	brings, known, err := wouldBring(ctx, e, j)
+	if err != nil || !known {
+		return out, err
+	}
+	return append(out, slices.DeleteFunc(leaves, func(c apply.Change) bool { return brings[c.ID] })...), nil
+}
+
+// wouldBring returns what hooks a chart has where nothing is there yet, at an install and
+// at an upgrade. Charts make what is to be made once, a password above all, by a hook that
+// they render at the install only, or only while a lookup does not find it: that such a
+// hook is not rendered does not say that it left the chart. It is not known of a release
+// that is not rendered, or can't be so.
+func wouldBring(ctx context.Context, e *environment, j *job) (brings map[manifest.ID]bool, known bool, err error) {
+	if j.prepared == nil || j.prepared.Digest != j.release.Digest {
+		return nil, false, nil
+	}
+	opts, err := renderOptions(e, j)
+	if err != nil {
+		return nil, false, err
+	}
+	opts.Aside, opts.Revision = true, 1
+	brings = map[manifest.ID]bool{}
+	for _, upgrade := range []bool{false, true} {
+		opts.IsUpgrade = upgrade
+		rel, err := e.renderer.Render(ctx, j.prepared, opts)
+		if err != nil {
+			return nil, false, ctx.Err()
+		}
+		for id := range hookIDs(rel.Hooks) {
+			brings[id] = true
+		}
+	}
+	return brings, true, nil
+}
+
+func hookIDs(hooks []manifest.Hook) map[manifest.ID]bool {
+	out := make(map[manifest.ID]bool, len(hooks))
+	for _, h := range hooks {
+		out[h.ID()] = true
+	}
+	return out
 }

@@ -81,7 +81,7 @@ func (e *environment) stay(ctx, waits context.Context, j *job, rec *record.Recor
 	var left map[manifest.ID]string
 	for {
 		bounds := e.bounds(j, rec)
-		err := e.cluster.Wait(waits, apply.Awaited{Objects: j.ids, Bounds: bounds, Strict: j.owner.Strict, Left: left, Progress: e.waiting(j)})
+		err := e.cluster.Wait(waits, apply.Awaited{Objects: j.own(j.ids), Bounds: bounds, Strict: j.owner.Strict, Left: left, Progress: e.waiting(j)})
 		if !errors.Is(err, apply.ErrMissing) && !errors.Is(err, apply.ErrChanged) {
 			return err
 		}

@@ -70,7 +70,7 @@ func (e *environment) handOver(l *loaded, j *job) {
 func (e *environment) formerAtWork(last *record.Record, given bool) string {
 	until := last.Deadline
 	if until.IsZero() {
-		until = last.Updated().Add(helmPatience)
+		until = last.Begun().Add(helmPatience)
 	}
 	now := e.agent.opts.Now()
 	if !given || !last.Status.IsPending() || !now.Before(until) {

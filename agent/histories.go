@@ -17,12 +17,14 @@ type histories struct {
 	read    map[string]bool                  // namespaces whose records were read
 	watched map[string]bool                  // namespaces whose records are watched
 	remains map[releaseKey][]manifest.Object // what is there of releases that have no record of it
+	sealed  bool                             // records are told by their seals
 }
 
 // forget drops all that is known, and which namespaces are watched.
 func (h *histories) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.sealed = false
 	h.of, h.read, h.watched, h.remains = map[releaseKey]record.History{}, map[string]bool{}, map[string]bool{}, map[releaseKey][]manifest.Object{}
 }
 

@@ -159,7 +159,7 @@ func (e *environment) helmAtWork(h record.History, now time.Time) string {
 	if last == nil || last.Ours() || !last.Status.IsPending() {
 		return ""
 	}
-	until := last.Updated().Add(helmPatience)
+	until := last.Begun().Add(helmPatience)
 	if !now.Before(until) {
 		return ""
 	}

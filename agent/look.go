@@ -26,6 +26,9 @@ func (e *environment) look(ctx context.Context) error {
 		if a.ended() {
 			return e.conclude(ctx, a)
 		}
+		if err := tellAway(ctx, e); err != nil {
+			return err
+		}
 		if err := e.heed(ctx, a); err != nil {
 			return err
 		}
@@ -33,9 +36,12 @@ func (e *environment) look(ctx context.Context) error {
 	}
 	head := e.inbox.headNow()
 	if head.SHA == "" {
-		return nil
+		return tellAwayUnread(ctx, e)
 	}
 	if err := e.enter(ctx, head.Commit); err != nil {
+		return err
+	}
+	if err := tellAway(ctx, e); err != nil {
 		return err
 	}
 	seen, err := e.see(ctx, head)

@@ -73,7 +73,7 @@ func (e *environment) preflight(ctx, reading context.Context, l *loaded, jobs []
 	if refusals = append(refusals, e.duplicates(jobs)...); len(refusals) > 0 {
 		return refusals, nil
 	}
-	coming := e.coming(l, jobs)
+	coming := e.coming(ctx, l, jobs)
 	if slices.ContainsFunc(changing, func(j *job) bool { return j.decision.Act == decide.Install }) {
 		if err := e.cluster.FindAbsent(ctx, &coming); err != nil {
 			return nil, err
@@ -189,7 +189,7 @@ func (e *environment) keep(ctx context.Context, l *loaded, j *job) error {
 	}
 	err := e.describe(ctx, j)
 	if err == nil && j.release != nil {
-		err = e.survey(ctx, j, e.coming(l, []*job{j})) // somebody may have deleted a CRD with all that is of its kind
+		err = e.survey(ctx, j, e.coming(ctx, l, []*job{j})) // somebody may have deleted a CRD with all that is of its kind
 	}
 	if err != nil && ctx.Err() != nil {
 		return err
@@ -238,7 +238,7 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 		return nil
 	}
 	j.plan = j.plan.LeaveEnded()
-	found := &held{revision: j.state.History.Settled().Revision, ids: j.ids, lasting: j.lasting, drift: driftOf(j), foreign: foreignOf(j)}
+	found := &held{revision: j.state.History.Settled().Revision, ids: j.own(j.ids), lasting: j.own(j.lasting), ceded: j.plan.Ceded(), drift: driftOf(j), foreign: foreignOf(j)}
 	for _, list := range [][]ledger.Drift{found.drift, found.foreign} {
 		for i := range list {
 			j.veil().MaskDrift(&list[i].Want, &list[i].Have)
@@ -255,11 +255,15 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 
 // replan compares what a job wants with what the release may have and what is live.
 func (e *environment) replan(ctx context.Context, j *job, coming apply.Coming) error {
-	past, err := e.inventory(ctx, j)
+	past, hooks, err := e.inventory(ctx, j)
 	if err != nil {
 		return err
 	}
 	j.had = len(past)
+	outgoing, err := outgoing(ctx, e, j, hooks, coming)
+	if err != nil {
+		return err
+	}
 	coming = coming.Guarded(j.want...).Guarded(past...)
 	want, err := e.cluster.Yield(ctx, j.owner, j.want, past)
 	if err != nil {
@@ -269,7 +273,7 @@ func (e *environment) replan(ctx context.Context, j *job, coming apply.Coming) e
 	if err != nil {
 		return err
 	}
-	j.plan = apply.NewPlan(j.owner, want, past, seen, coming)
+	j.plan = apply.NewPlan(j.owner, want, past, seen, coming).With(outgoing...)
 	return nil
 }
 
@@ -282,7 +286,7 @@ func idsOf(objects []manifest.Object) []manifest.ID {
 }
 
 // coming is what the whole commit brings about.
-func (e *environment) coming(l *loaded, jobs []*job) apply.Coming {
+func (e *environment) coming(ctx context.Context, l *loaded, jobs []*job) apply.Coming {
 	var all []manifest.Object
 	for _, j := range jobs {
 		all = append(all, j.want...)
@@ -292,13 +296,13 @@ func (e *environment) coming(l *loaded, jobs []*job) apply.Coming {
 	}
 	c := apply.Comes(all, l.spaces...)
 	c.Confirmed = e.inbox.controlNow().Confirmed == l.commit
-	c.Moves = e.moves(jobs)
+	c.Moves = e.moves(ctx, jobs)
 	return c
 }
 
 // moves says which objects the commit takes from one release to another.
-func (e *environment) moves(jobs []*job) apply.Moves {
-	m := apply.Moves{Owners: map[manifest.ID]string{}, Changing: map[string]bool{}, Gone: e.isGone}
+func (e *environment) moves(ctx context.Context, jobs []*job) apply.Moves {
+	m := apply.Moves{Owners: map[manifest.ID]string{}, Changing: map[string]bool{}, Gone: e.isGone, Lists: listing(ctx, e), Holder: e.baselines.holder}
 	for _, j := range jobs {
 		if !j.changes() {
 			continue
@@ -308,6 +312,7 @@ func (e *environment) moves(jobs []*job) apply.Moves {
 			m.Owners[id] = j.key.String()
 		}
 	}
+	takenByHooks(m, jobs)
 	return m
 }
 
@@ -316,6 +321,24 @@ func (e *environment) moves(jobs []*job) apply.Moves {
 func (e *environment) isGone(release string) bool {
 	namespace, name, _ := strings.Cut(release, "/")
 	return e.histories.known(namespace) && len(e.histories.history(releaseKey{namespace, name}).Intended()) == 0
+}
+
+// listing returns what reports whether a release, "namespace/name", lists an object by what its
+// records intend. One whose records can't be read may list anything.
+func listing(ctx context.Context, e *environment) func(string, manifest.ID) bool {
+	return func(release string, id manifest.ID) bool {
+		namespace, name, _ := strings.Cut(release, "/")
+		if !e.histories.known(namespace) {
+			return true
+		}
+		for _, r := range e.histories.history(releaseKey{namespace, name}).Intended() {
+			rel, err := e.manifestOf(ctx, r, e.cluster.Namespaced)
+			if err != nil || idSet(rel.Objects)[id] || hookIDs(rel.Hooks)[id] {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 // duplicates finds objects that two releases would both own.
@@ -335,4 +358,21 @@ func (e *environment) duplicates(jobs []*job) []string {
 		}
 	}
 	return out
+}
+
+// takenByHooks enters into moves what a hook of one release alone makes from now on.
+func takenByHooks(m apply.Moves, jobs []*job) {
+	takers := map[manifest.ID][]string{}
+	for _, j := range jobs {
+		if j.changes() && j.release != nil {
+			for id := range hookIDs(j.release.Hooks) {
+				takers[id] = append(takers[id], j.key.String())
+			}
+		}
+	}
+	for id, by := range takers {
+		if m.Owners[id] == "" && len(by) == 1 {
+			m.Owners[id] = by[0]
+		}
+	}
 }

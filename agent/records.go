@@ -10,6 +10,7 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 
 	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -18,6 +19,9 @@ import (
 // to do with, each once, until somebody else writes one there. While a commit is carried
 // out, what is known stays: its rollouts go by that, and what others wrote is read then.
 func (e *environment) readHistories(ctx context.Context, l *loaded) error {
+	if err := seal(ctx, e); err != nil {
+		return err
+	}
 	namespaces := map[string]bool{}
 	for _, t := range l.targets {
 		namespaces[t.spec.Namespace] = true
@@ -46,6 +50,21 @@ func (e *environment) readHistories(ctx context.Context, l *loaded) error {
 		}
 	}
 	return nil
+}
+
+// seal has records sealed, and told by their seals. An agent that may not have the key goes
+// by what records say.
+func seal(ctx context.Context, e *environment) error {
+	if e.histories.sealed {
+		return nil
+	}
+	err := apply.Seal(ctx, e.cluster, e.agent.opts.Namespace)
+	if apply.Forbidden(err) {
+		e.log.Warn("records are not sealed: who may write Secrets beside a release can forge them; give the agent get and create of secrets in its own namespace", "error", err)
+		err = nil
+	}
+	e.histories.sealed = err == nil
+	return err
 }
 
 // findRemains finds what is there of releases whose records were deleted, or can't be read:

@@ -33,7 +33,7 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 		e.putBack(ctx, j, c)
 	}
 	if h := e.baselines.heldOf(j.key); h != nil {
-		e.baselines.hold(j.key, &held{revision: h.revision, ids: h.ids, lasting: h.lasting, foreign: h.foreign, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ledger.Drift) bool {
+		e.baselines.hold(j.key, &held{revision: h.revision, ids: h.ids, lasting: h.lasting, ceded: h.ceded, foreign: h.foreign, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ledger.Drift) bool {
 			return slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.ID.String() == d.Object })
 		})})
 	}
@@ -46,7 +46,7 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 		e.freeStuck(ctx, j, drifted)
 		return nil
 	}
-	return e.cluster.Wait(waits, apply.Awaited{Objects: j.lasting, Bounds: e.bounds(j, nil), Progress: e.waiting(j)})
+	return e.cluster.Wait(waits, apply.Awaited{Objects: j.own(j.lasting), Bounds: e.bounds(j, nil), Progress: e.waiting(j)})
 }
 
 // freeStuck waits for StatefulSets that were put back, beside all else: the pods that

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/render/manifest"
 )
 
 // errNotLive blocks the releases that depend on one that is not what git asks
@@ -117,6 +119,11 @@ func (e *environment) goBack(ctx, waits context.Context, l *loaded, j *job, fail
 	j.outcome = outcome
 	switch {
 	case back == nil:
+		for _, c := range j.plan.Changes { // it was handed over, and that failed
+			if c.Action == apply.Keep && c.Object == nil {
+				e.baselines.offer(c.ID)
+			}
+		}
 		j.outcome.Outcome = string(ledger.RolledBack)
 		j.outcome.Reason = fmt.Sprintf("%s; rolled back (revision %d)", outcome.Reason, revision)
 		return failure
@@ -128,6 +135,15 @@ func (e *environment) goBack(ctx, waits context.Context, l *loaded, j *job, fail
 	return errors.Join(failure, back)
 }
 
+// own is what of some objects the job has not left to another release.
+func (j *job) own(ids []manifest.ID) []manifest.ID {
+	ceded := j.plan.Ceded()
+	if len(ceded) == 0 {
+		return ids
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id manifest.ID) bool { return slices.Contains(ceded, id) })
+}
+
 // goOn plans and carries out what was decided after a failure, unless a newer head or a
 // pause came meanwhile.
 func (e *environment) goOn(ctx, waits context.Context, l *loaded, j *job) error {
@@ -137,7 +153,7 @@ func (e *environment) goOn(ctx, waits context.Context, l *loaded, j *job) error 
 	if err := e.describe(ctx, j); err != nil {
 		return err
 	}
-	if err := e.surveyAll(ctx, j, apply.Coming{}); err != nil {
+	if err := e.surveyAll(ctx, j, apply.Coming{Moves: e.moves(ctx, nil)}); err != nil {
 		return err
 	}
 	if err := j.refused(); err != nil {

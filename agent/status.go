@@ -34,6 +34,12 @@ type Status struct {
 	Windows *Windows `json:"windows,omitempty"`
 	// Agent is who leads the environment.
 	Agent Leader `json:"agent"`
+	// HealthRules are the kinds for which the environment has rules of its own on health.
+	HealthRules []string `json:"healthRules,omitempty"`
+	// RulesUnread says why health was judged without them; left out if it was not.
+	RulesUnread string `json:"rulesUnread,omitempty"`
+	// Away says why nothing new is heard of git; left out if all is well.
+	Away *ledger.Away `json:"away,omitempty"`
 }
 
 // ReleaseStatus is one release of a Status.
@@ -96,6 +102,7 @@ func ReadStatus(ctx context.Context, c *apply.Cluster, namespace string, now tim
 	if err != nil {
 		return nil, err
 	}
+	apply.KnowSeal(ctx, c, namespace)
 	sum, control, err := summary(ctx, c, l, namespace, now)
 	if err != nil {
 		return nil, err
@@ -103,7 +110,7 @@ func ReadStatus(ctx context.Context, c *apply.Cluster, namespace string, now tim
 	s := &Status{
 		Environment: sum.Environment, Repository: sum.Repository, Branch: sum.Branch, Head: sum.Head, Applied: sum.Applied,
 		Verdict: sum.Verdict, Reason: sum.Reason, SecondsBehind: sum.SecondsBehind, Paused: sum.Paused, Releases: []ReleaseStatus{},
-		BehindSince: sum.BehindSince, Windows: sum.Windows, Agent: sum.Agent,
+		BehindSince: sum.BehindSince, Windows: sum.Windows, Agent: sum.Agent, Away: sum.Away, HealthRules: l.HealthRules,
 	}
 	histories := map[string]map[string][]*record.Record{}
 	for _, r := range l.Releases {

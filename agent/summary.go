@@ -32,6 +32,8 @@ type Summary struct {
 	Drifted   int      `json:"drifted"`
 	Windows   *Windows `json:"windows,omitempty"`
 	Agent     Leader   `json:"agent"`
+	// Away says why nothing new is heard of git; left out if all is well.
+	Away *ledger.Away `json:"away,omitempty"`
 }
 
 // Windows says whether deploys are allowed, and when that changes; zero if never.
@@ -46,6 +48,8 @@ type Leader struct {
 	Identity string    `json:"identity,omitempty"`
 	Renewed  time.Time `json:"renewed,omitzero"`
 
+	// doubt says why the holder is not believed to lead; empty if it is.
+	doubt string
 	// Never says that no agent ever led it here.
 	Never bool `json:"-"`
 	// Unknown says that who asks may not read the Lease.
@@ -60,6 +64,8 @@ func (l Leader) Trouble(environment string) string {
 		return ""
 	case l.Never:
 		return fmt.Sprintf("no agent has led %s in this cluster yet", environment)
+	case l.doubt != "":
+		return fmt.Sprintf("no agent leads %s: %s", environment, l.doubt)
 	case l.Identity == "":
 		return fmt.Sprintf("no agent leads %s: what follows is as the last one left it", environment)
 	}
@@ -75,7 +81,7 @@ func ReadLeader(ctx context.Context, c *apply.Cluster, namespace, environment st
 	case err != nil || lease == nil:
 		return Leader{Never: true}, err
 	}
-	return Leader{Alive: lease.Lasts(now), Identity: lease.Holder, Renewed: seconds(lease.Renewed)}, nil
+	return Leader{Alive: lease.Lasts(now) && !lease.Stranger, Identity: lease.Holder, Renewed: seconds(lease.Renewed), doubt: doubt(lease, now)}, nil
 }
 
 // ReadSummaries tells of all environments of a namespace, with the agent up or down.
@@ -107,7 +113,7 @@ func summary(ctx context.Context, c *apply.Cluster, l *ledger.Ledger, namespace 
 // summarise puts together what is said of an environment.
 func summarise(l *ledger.Ledger, control ledger.Control, leader Leader, now time.Time) Summary {
 	s := Summary{Environment: l.Environment, Repository: l.Repository, Branch: l.Branch, Applied: l.Applied,
-		Paused: pausedOf(control.Paused("", now)), Releases: len(l.Releases), Agent: leader}
+		Paused: pausedOf(control.Paused("", now)), Releases: len(l.Releases), Agent: leader, Away: l.Away}
 	if head := l.Head(); head != nil {
 		s.Head, s.Verdict, s.Reason = &head.Commit, head.Verdict, head.Reason
 		s.SecondsBehind, s.BehindSince = l.SecondsBehind(now), seconds(l.BehindSince())

@@ -34,6 +34,7 @@ func TestWhoLeads(t *testing.T) {
 		"": {Alive: true, Identity: "a"},
 		"no agent has led prod in this cluster yet":                                 {Never: true},
 		"no agent leads prod: what follows is as the last one left it":              {},
+		"no agent leads prod: its Lease is odd":                                     {Identity: "evil", Renewed: at, doubt: "its Lease is odd"},
 		"no agent leads prod: pod-1 last renewed its Lease at 2026-11-23T12:00:00Z": {Identity: "pod-1", Renewed: at},
 	} {
 		if have := l.Trouble("prod"); have != want {

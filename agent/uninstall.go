@@ -87,6 +87,9 @@ func (e *environment) remove(ctx, waits context.Context, j *job, last *record.Re
 	if err != nil {
 		return err
 	}
+	if !last.Ours() {
+		rel.Hooks = nil // what somebody else recorded is not run
+	}
 	if last.HookEvent != apply.PostDelete { // else all but some post-delete hooks is done
 		if err := e.runHooks(ctx, waits, j, rel.Hooks, last, apply.PreDelete); err != nil {
 			return err

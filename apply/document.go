@@ -15,7 +15,6 @@ import (
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
 // Document is a piece of text that the agent keeps in the cluster for itself and
@@ -182,56 +181,6 @@ func (c *Cluster) EnsureHome(ctx context.Context, name string) error {
 		return fmt.Errorf("make sure that namespace %s exists: %w", name, err)
 	}
 	return nil
-}
-
-// Lock returns the Lease by which replicas of the agent elect who leads an
-// environment.
-func (c *Cluster) Lock(namespace, name, identity string) resourcelock.Interface {
-	return &resourcelock.LeaseLock{
-		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Client:     c.unfenced.CoordinationV1(),
-		LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
-	}
-}
-
-// Lease is who leads, as a Lease says.
-type Lease struct {
-	Holder  string    // empty if nobody has it: it was given back
-	Renewed time.Time // zero if it never was
-	Until   time.Time // until when it lasts, unless it is renewed
-}
-
-// Lasts reports whether somebody holds the Lease at now.
-func (l *Lease) Lasts(now time.Time) bool { return l != nil && l.Holder != "" && !now.After(l.Until) }
-
-// ReadLease reads a Lease; nil if it does not exist.
-func (c *Cluster) ReadLease(ctx context.Context, namespace, name string) (*Lease, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	lease, err := c.kube.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read Lease %s/%s: %w", namespace, name, err)
-	}
-	s, out := lease.Spec, &Lease{}
-	if s.HolderIdentity == nil || s.RenewTime == nil || s.LeaseDurationSeconds == nil {
-		return out, nil
-	}
-	out.Holder, out.Renewed = *s.HolderIdentity, s.RenewTime.Time
-	out.Until = s.RenewTime.Add(time.Duration(*s.LeaseDurationSeconds) * time.Second)
-	return out, nil
-}
-
-// LeaseHolder returns who holds a Lease that has not run out at now; empty if
-// nobody does.
-func (c *Cluster) LeaseHolder(ctx context.Context, namespace, name string, now time.Time) (string, error) {
-	lease, err := c.ReadLease(ctx, namespace, name)
-	if err != nil || !lease.Lasts(now) {
-		return "", err
-	}
-	return lease.Holder, nil
 }
 
 // ListDocuments reads the documents of a namespace that have a key, whatever environment

@@ -17,6 +17,12 @@ type Moves struct {
 	// Gone reports whether a release is not there any more: what it left behind, a kept
 	// claim perhaps, may be taken. Nil if that is not known.
 	Gone func(release string) bool
+	// Lists reports whether a release lists an object, by what its records intend. Nil if
+	// that is not known.
+	Lists func(release string, id manifest.ID) bool
+	// Holder returns the release, besides one, that the agent holds an object for; empty if
+	// there is none. Nil if that is not known.
+	Holder func(besides string, id manifest.ID) string
 }
 
 // gives reports whether a live object of another release of the environment may become
@@ -30,7 +36,38 @@ func (c Coming) gives(rel Owner, live *unstructured.Unstructured) bool {
 	if c.Moves.Changing[from] && c.Moves.Owners[manifest.IDOf(live)] == rel.key() {
 		return true
 	}
-	return c.Moves.Gone != nil && c.Moves.Gone(from)
+	return c.Moves.Gone != nil && c.Moves.Gone(from) || c.Moves.Lists != nil && !c.Moves.Lists(from, manifest.IDOf(live))
+}
+
+// keeper returns the other release of the environment that has an object which rel lists
+// only because it went back; empty if there is none. It was handed over since.
+func (c Coming) keeper(rel Owner, id manifest.ID, live *unstructured.Unstructured) string {
+	if !rel.Back || live != nil && rel.owns(live) {
+		return ""
+	}
+	if live == nil {
+		if c.Moves.Holder == nil {
+			return ""
+		}
+		return c.Moves.Holder(rel.key(), id)
+	}
+	a := live.GetAnnotations()
+	to := a[annotReleaseSpace] + "/" + a[annotRelease]
+	if c.Moves.Lists == nil || a[annotRelease] == "" || live.GetLabels()[LabelEnvironment] != rel.Environment || !c.Moves.Lists(to, id) {
+		return ""
+	}
+	return to
+}
+
+// Ceded returns what a plan leaves to another release, though its own lists it.
+func (p Plan) Ceded() []manifest.ID {
+	var out []manifest.ID
+	for _, c := range p.Changes {
+		if c.Action == Keep && c.Object != nil {
+			out = append(out, c.ID)
+		}
+	}
+	return out
 }
 
 // takenFrom returns the release that takes an object from rel; empty if none does.

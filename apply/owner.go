@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fluxcd/pkg/ssa"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,6 +25,12 @@ type Owner struct {
 	// Rollback says that the release goes back: what can't be changed in place may be
 	// deleted and created anew.
 	Rollback bool
+	// Back says that the release went back after a failure, and is not what git asks for:
+	// what other releases took over since stays theirs.
+	Back bool
+	// Since says of objects that a rollout brought which is gone back from when that began:
+	// what is older was there before, and stays.
+	Since map[manifest.ID]time.Time
 	// Ignore are fields that are left to others.
 	Ignore []manifest.Ignore
 	// Realm says what the release may touch.

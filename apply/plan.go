@@ -115,14 +115,7 @@ func NewPlan(rel Owner, want, past []manifest.Object, seen map[manifest.ID]Seen,
 		wanted[id] = true // past may list an object more than once
 		// What is on its way out is there until it is gone.
 		if live := seen[id].Live; live != nil {
-			c := pruneChange(id, live, rel.owns(live))
-			if why := rel.beyond(manifest.Object{Unstructured: live}); why != "" && c.Action == Delete {
-				c.Action, c.Why = Keep, why
-			}
-			if to := coming.takenFrom(rel, id); to != "" && c.Action == Delete {
-				c.Action, c.Why = Keep, "it moves to release "+to
-			}
-			p.Changes = append(p.Changes, c)
+			p.Changes = append(p.Changes, pruned(rel, id, live, coming))
 		}
 	}
 	slices.SortStableFunc(p.Changes, func(a, b Change) int { return int(a.Stage) - int(b.Stage) })
@@ -140,6 +133,8 @@ func wantChange(rel Owner, o manifest.Object, s Seen, coming Coming) Change {
 		if s.Guarded {
 			c.Stage = StageWebhooks // what brings the webhook up goes first
 		}
+	case c.Stage != StageDefinitions && coming.keeper(rel, c.ID, s.Live) != "":
+		c.Action, c.Why = Keep, "it moved to release "+coming.keeper(rel, c.ID, s.Live)
 	case s.Live != nil && !rel.owns(s.Live) && c.Stage != StageDefinitions && !coming.gives(rel, s.Live):
 		c.Action, c.Why = Refused, rel.collision(s.Live)
 	case s.Err != nil:
@@ -252,6 +247,21 @@ func (o Owner) mayRecreate(u, live *unstructured.Unstructured) string {
 		return "an immutable field changed, and a rollback goes back over it"
 	}
 	return ""
+}
+
+// pruned is what is done with a live object that a release does not want any more.
+func pruned(rel Owner, id manifest.ID, live *unstructured.Unstructured, coming Coming) Change {
+	c := pruneChange(id, live, rel.owns(live))
+	if why := rel.beyond(manifest.Object{Unstructured: live}); why != "" && c.Action == Delete {
+		c.Action, c.Why = Keep, why
+	}
+	if to := coming.takenFrom(rel, id); to != "" && c.Action == Delete {
+		c.Action, c.Why = Keep, "it moves to release "+to
+	}
+	if since, ok := rel.Since[id]; ok && live.GetCreationTimestamp().Time.Before(since) && c.Action == Delete {
+		c.Action, c.Why = Keep, "it was there before the rollout that failed"
+	}
+	return c
 }
 
 func pruneChange(id manifest.ID, live *unstructured.Unstructured, ours bool) Change {

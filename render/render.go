@@ -53,6 +53,9 @@ type Options struct {
 	Past bool
 	// Coming are the CRDs that come before the release.
 	Coming manifest.Defined
+	// Aside says that what is rendered is to be looked at, and not deployed: it is not
+	// kept for the next time.
+	Aside bool
 }
 
 // RenderError says that a release's templates can't be rendered: its inputs are

@@ -68,7 +68,7 @@ func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *wor
 	r.mu.Lock()
 	known := r.outputs.get(p.Digest, key)
 	r.mu.Unlock()
-	if known != nil {
+	if known != nil && !opts.Aside {
 		return known, nil
 	}
 	raw, err := p.inputs(opts)
@@ -80,7 +80,7 @@ func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *wor
 	if err != nil && seen.trouble != nil {
 		return nil, fmt.Errorf("look up: %w", seen.trouble) // it says nothing about the templates
 	}
-	if err == nil && !seen.any {
+	if err == nil && !seen.any && !opts.Aside {
 		r.mu.Lock()
 		r.outputs.put(p.Digest, key, out)
 		r.mu.Unlock()

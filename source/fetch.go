@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5"
@@ -96,7 +98,8 @@ func (r *Repository) fetch(ctx context.Context) (Heads, error) {
 // receive asks where the refs point, and brings what is not here of it. A server that
 // goes silent is given up.
 func (r *Repository) receive(ctx context.Context) (map[Ref]pointer, error) {
-	ctx, stop := withWatch(ctx, r.opts.Silence)
+	host := cmp.Or(r.remote.host(), "this machine")
+	ctx, stop := withWatch(ctx, r.opts.Silence, func(since time.Time) { r.silent(host, since) })
 	defer stop()
 	at, err := r.exchange(ctx)
 	if err != nil && ctx.Err() != nil {

@@ -59,7 +59,8 @@ type Repository struct {
 	url      string // the form that go-git takes
 	scheme   string // https, http, ssh or file
 	fetching sync.Mutex
-	remote   *remote // how to reach it, with the credentials of now; guarded by fetching
+	remote   *remote                            // how to reach it, with the credentials of now; guarded by fetching
+	silent   func(host string, since time.Time) // told of a server that sends nothing
 
 	mu      sync.RWMutex
 	git     *git.Repository
@@ -74,7 +75,7 @@ var scpForm = regexp.MustCompile(`^[\w.-]+@[\w.-]+:`)
 func New(o Options) (*Repository, error) {
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Minute)
 	o.Silence = cmp.Or(o.Silence, 30*time.Second)
-	r := &Repository{opts: o, url: o.URL, whole: map[Ref]plumbing.Hash{}}
+	r := &Repository{opts: o, url: o.URL, whole: map[Ref]plumbing.Hash{}, silent: func(string, time.Time) {}}
 	if err := r.locate(); err != nil {
 		return nil, err
 	}
@@ -109,6 +110,10 @@ func (r *Repository) locate() error {
 	}
 	return nil
 }
+
+// TellSilence has tell called in the middle of a fetch when the server has sent nothing
+// for some seconds, once in each fetch. It is to be called before the first one.
+func TellSilence(r *Repository, tell func(host string, since time.Time)) { r.silent = tell }
 
 // String returns the repository's URL.
 func (r *Repository) String() string { return r.opts.URL }

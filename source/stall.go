@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,20 +16,28 @@ func (e *stalledError) Error() string {
 	return fmt.Sprintf("the server sent nothing for %s in the middle of a fetch: it was given up, and will be tried again", e.after)
 }
 
-// watch ends a context when nothing comes for a while.
+// watch ends a context when nothing comes for a while, and tells before of the silence.
 type watch struct {
-	timer *time.Timer
-	after time.Duration
+	timer, early *time.Timer
+	after, soon  time.Duration
+	last         atomic.Int64 // when something came last
 }
+
+// soonest is how long a server is silent before that is told.
+const soonest = 5 * time.Second
 
 type watchKey struct{}
 
-// withWatch returns a context that ends when moved is not called for a while. The
-// function ends the watch.
-func withWatch(ctx context.Context, after time.Duration) (context.Context, func()) {
+// withWatch returns a context that ends when moved is not called for a while; silent is
+// called once before that, with the time since when nothing came. The function ends the
+// watch.
+func withWatch(ctx context.Context, after time.Duration, silent func(since time.Time)) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &watch{after: after, timer: time.AfterFunc(after, func() { cancel(&stalledError{after}) })}
-	return context.WithValue(ctx, watchKey{}, w), func() { w.timer.Stop(); cancel(nil) }
+	w := &watch{after: after, soon: min(soonest, after/2)}
+	w.last.Store(time.Now().UnixNano())
+	w.timer = time.AfterFunc(after, func() { cancel(&stalledError{after}) })
+	w.early = time.AfterFunc(w.soon, func() { silent(time.Unix(0, w.last.Load())) })
+	return context.WithValue(ctx, watchKey{}, w), func() { w.rest(); cancel(nil) }
 }
 
 // watchOf returns a context's watch, or nil.
@@ -39,8 +48,13 @@ func watchOf(ctx context.Context) *watch {
 
 // moved has a watch begin anew.
 func (w *watch) moved() {
-	if w != nil && w.timer.Stop() {
-		w.timer.Reset(w.after)
+	if w == nil || !w.timer.Stop() {
+		return
+	}
+	w.last.Store(time.Now().UnixNano())
+	w.timer.Reset(w.after)
+	if w.early.Stop() { // else it was told
+		w.early.Reset(w.soon)
 	}
 }
 
@@ -48,6 +62,7 @@ func (w *watch) moved() {
 func (w *watch) rest() {
 	if w != nil {
 		w.timer.Stop()
+		w.early.Stop()
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/xetys/tether/render"
 )
 
 // The ledger's bounds: a ConfigMap holds 1 MiB, of which metadata and escaping
@@ -20,6 +22,12 @@ const longestReason = 4 << 10
 
 // mostDrift bounds how many drifted fields of one release are kept.
 const mostDrift = 50
+
+// What is kept of the kinds that an environment has rules for.
+const (
+	mostRules   = 20
+	longestKind = 200
+)
 
 // Shorten bounds a text that quotes what comes from outside.
 func Shorten(text string) string { return cut(text, longestReason) }
@@ -109,4 +117,16 @@ func (l *Ledger) bare() *Ledger {
 		out.Entries[i].Releases = nil
 	}
 	return &out
+}
+
+// Follow enters what a commit says of the environment as a whole.
+func (l *Ledger) Follow(env *render.Environment) {
+	l.Namespace, l.Windows, l.HealthRules = env.Namespace, nil, nil
+	for _, w := range env.Windows {
+		l.Windows = append(l.Windows, w.Text)
+	}
+	kinds := env.Health.Kinds()
+	for _, k := range kinds[:min(len(kinds), mostRules)] {
+		l.HealthRules = append(l.HealthRules, cut(k, longestKind))
+	}
 }

@@ -161,6 +161,11 @@ type Ledger struct {
 	Releases []Release `json:"releases,omitempty"`
 	// Windows are when the last good commit allows deploys.
 	Windows []render.WindowText `json:"windows,omitempty"`
+	// HealthRules are the kinds for which the last good commit has rules of its own on
+	// health; who has no checkout judges without them.
+	HealthRules []string `json:"healthRules,omitempty"`
+	// Away is there while git can't be had.
+	Away *Away `json:"away,omitempty"`
 	// Acts are corrections of drift, oldest first; see Control for what people did.
 	Acts []Act `json:"acts,omitempty"`
 	// Untold are events that were not written yet; see package report.
@@ -409,14 +414,6 @@ func (e Entry) Shown() *Entry {
 		e.Finished = &at
 	}
 	return &e
-}
-
-// Follow enters what a commit says of the environment as a whole.
-func (l *Ledger) Follow(env *render.Environment) {
-	l.Namespace, l.Windows = env.Namespace, nil
-	for _, w := range env.Windows {
-		l.Windows = append(l.Windows, w.Text)
-	}
 }
 
 // Parse reads a stored ledger; no text is an empty one.

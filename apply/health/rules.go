@@ -86,6 +86,21 @@ func (r *Rules) Equal(other *Rules) bool {
 	return r == other
 }
 
+// Kinds returns what the rules are for, as they say it: Kind.group, which may be globs.
+func (r *Rules) Kinds() []string {
+	if r == nil {
+		return nil
+	}
+	var out []string
+	for _, rule := range r.rules {
+		kind := strings.TrimRight(rule.spec.Kind+"."+rule.spec.Group, ".*")
+		if !slices.Contains(out, kind) {
+			out = append(out, kind)
+		}
+	}
+	return out
+}
+
 // of returns the first rule for a kind.
 func (r *Rules) of(kind schema.GroupKind) *rule {
 	for ; r != nil; r = r.next {

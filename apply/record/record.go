@@ -7,9 +7,11 @@
 package record
 
 import (
+	"crypto/hmac"
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -37,6 +39,7 @@ const (
 	labelHeld        = labelPrefix + "held-since"
 	labelUntouched   = labelPrefix + "untouched"
 	labelPlain       = labelPrefix + "plain"
+	labelSeal        = labelPrefix + "seal"
 )
 
 // Outcome says what became of a record's rollout.
@@ -109,15 +112,15 @@ type Record struct {
 	labels  map[string]string // the user's own, on the Secret
 	body    []byte            // the encoded release, as it is stored; nil if it was not loaded
 	decoded *release.Release  // what was decoded, or is to be written
-	stamp
-	gone bool // the Secret is not there any more
+	secretPlace
+	sealed
 }
 
-// stamp is when a record's Secret was created, and its version as it was read or written
-// last.
-type stamp struct {
+// secretPlace is what is known of a record's Secret.
+type secretPlace struct {
 	created time.Time
-	version string
+	version string // as it was read or written last
+	gone    bool   // it is not there any more
 }
 
 // about is what is shown of a record, kept when its body is not.
@@ -142,12 +145,42 @@ func (r *Record) Release() (*release.Release, error) {
 		if err == nil {
 			err = r.matches(rel)
 		}
+		if err == nil {
+			err = judge(r, rel)
+		}
 		if err != nil {
 			return nil, r.damaged(err)
 		}
 		r.decoded = rel
 	}
 	return r.decoded, nil
+}
+
+// sealedAbout is what a record's seal is about, besides what is applied.
+func sealedAbout(r *Record) []string {
+	return []string{r.Namespace, r.Name, strconv.Itoa(r.Revision), r.Environment, r.Digest}
+}
+
+// judge says whether a record of the agent's can be believed. What another environment's
+// agent sealed it can't tell: that is never applied again, see Trusted.
+func judge(r *Record, rel *release.Release) error {
+	if !r.Ours() || r.seals.key == nil {
+		return nil
+	}
+	r.strange = !hmac.Equal([]byte(r.seal), []byte(sealOf(r.seals.key, sealedAbout(r), rel)))
+	if r.strange && r.Environment == r.seals.environment {
+		return errUnsealed
+	}
+	return nil
+}
+
+// Trusted returns nil if what a record has applied may be applied again: an agent that has
+// the same key wrote it, or there is no key. Another record is set aside.
+func (r *Record) Trusted() error {
+	if !r.strange {
+		return nil
+	}
+	return r.damaged(errUnsealed)
 }
 
 // matches holds a body to what its Secret says that it is.
@@ -286,6 +319,16 @@ func (r *Record) Description() string { return r.describe().description }
 
 // Updated returns when the record's rollout began.
 func (r *Record) Updated() time.Time { return r.describe().updated }
+
+// Begun returns when the record's rollout began, as far as it can be believed: not after the
+// API server was first told of it.
+func (r *Record) Begun() time.Time {
+	at := r.Updated()
+	if !r.created.IsZero() && r.created.Before(at) {
+		return r.created
+	}
+	return at
+}
 
 // Manifest turns the record back into the release that it was, byte for byte,
 // for a rollback or to compare the cluster with. A Helm record does not keep the

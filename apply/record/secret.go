@@ -19,6 +19,9 @@ func (r *Record) secret(stamp string) (*corev1.Secret, error) {
 	if len(r.Left) > 0 && len(body)+len(r.Left) <= corev1.MaxSecretSize {
 		data[keyLeft] = r.Left // else all is dry-run after a restart
 	}
+	if r.Ours() && r.seals.key != nil && !r.strange {
+		r.seal = sealOf(r.seals.key, sealedAbout(r), r.decoded)
+	}
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: r.key(), Namespace: r.Namespace, Labels: r.allLabels(stamp)},
 		Type:       secretType,
@@ -110,6 +113,9 @@ func (r *Record) allLabels(stamp string) map[string]string {
 	}
 	if r.Plain {
 		labels[labelPlain] = "true"
+	}
+	if r.seal != "" {
+		labels[labelSeal] = r.seal
 	}
 	if r.Request != "" {
 		labels[labelRequest] = r.Request

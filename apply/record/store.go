@@ -25,12 +25,20 @@ type Store struct {
 	meta   metadata.Interface
 	turn   func(context.Context) (end func(), err error)
 	known  known
+	seals  seals
 }
 
 // NewStore returns a Store that works through client, and watches through meta. Before
 // each write it waits for its turn.
 func NewStore(client kubernetes.Interface, meta metadata.Interface, turn func(context.Context) (end func(), err error)) *Store {
 	return &Store{client: client, meta: meta, turn: turn, known: newKnown()}
+}
+
+// Seal has every record that the store writes sealed with a key, and those of the
+// environment believed only with its seal. Without a key there are no seals. It is to be
+// called before the first record is read.
+func (s *Store) Seal(environment string, key []byte) {
+	s.seals = seals{environment: environment, key: key}
 }
 
 // pageSize bounds how many records are read, and held with their bodies, at once.
@@ -56,7 +64,7 @@ func (s *Store) List(ctx context.Context, namespace string) (map[string][]*Recor
 		}
 		for i := range list.Items {
 			versions[list.Items[i].Name] = list.Items[i].ResourceVersion
-			if r, ok := read(&list.Items[i]); ok {
+			if r, ok := s.read(&list.Items[i]); ok {
 				r.check()
 				r.slim()
 				out[r.Name] = append(out[r.Name], r)
@@ -87,7 +95,7 @@ func (s *Store) History(ctx context.Context, namespace, name string) ([]*Record,
 	}
 	out := map[string][]*Record{}
 	for i := range list.Items {
-		if r, ok := read(&list.Items[i]); ok {
+		if r, ok := s.read(&list.Items[i]); ok {
 			r.describe()
 			out[name] = append(out[name], r)
 		}
@@ -143,11 +151,20 @@ func (s *Store) fetch(ctx context.Context, r *Record) (*Record, error) {
 	if err != nil {
 		return nil, failed("read", r, err)
 	}
-	fresh, ok := read(secret)
+	fresh, ok := s.read(secret)
 	if !ok {
 		return nil, r.damaged(errNoRecord)
 	}
 	return fresh, nil
+}
+
+// read takes a record from its Secret, to be judged by the store's seals.
+func (s *Store) read(secret *corev1.Secret) (*Record, bool) {
+	r, ok := read(secret)
+	if ok {
+		r.seals = s.seals
+	}
+	return r, ok
 }
 
 // The keys of a record's Secret. Helm knows nothing of the second, and drops it when
@@ -165,18 +182,21 @@ const (
 // Helm's labels on a record's Secret, besides the user's own.
 var helmLabels = []string{"name", "owner", "status", "version", "createdAt", "modifiedAt"}
 
+// mostRevision is more than any release comes to; beyond, there would be no next one.
+const mostRevision = 1 << 30
+
 // read takes a record from its Secret. Whatever else carries the label owner=helm is
 // passed over, as Helm does: but a Secret that has a record's name keeps it from being
 // given to another, and is a damaged record.
 func read(s *corev1.Secret) (*Record, bool) {
 	version, err := strconv.Atoi(s.Labels["version"])
-	if err != nil || version < 1 || s.Labels["name"] == "" {
+	if err != nil || version < 1 || version > mostRevision || s.Labels["name"] == "" {
 		return nil, false
 	}
 	r := &Record{
 		Name: s.Labels["name"], Namespace: s.Namespace, Revision: version,
 		Status: release.Status(s.Labels["status"]), body: s.Data[keyRelease],
-		Left: s.Data[keyLeft], stamp: stamp{s.CreationTimestamp.Time, s.ResourceVersion},
+		Left: s.Data[keyLeft], secretPlace: secretPlace{created: s.CreationTimestamp.Time, version: s.ResourceVersion},
 	}
 	if s.Name != r.key() {
 		return nil, false
@@ -188,6 +208,7 @@ func read(s *corev1.Secret) (*Record, bool) {
 	if s.Labels[labelRevision] == strconv.Itoa(version) {
 		r.Digest, r.Commit, r.Environment = s.Labels[labelDigest], s.Labels[labelCommit], s.Labels[labelEnvironment]
 		r.Outcome, r.Action = Outcome(s.Labels[labelOutcome]), Action(s.Labels[labelAction])
+		r.seal = s.Labels[labelSeal]
 		event, n, _ := strings.Cut(s.Labels[labelHooks], ".")
 		r.HookEvent, r.Request = event, s.Labels[labelRequest]
 		r.HooksDone, _ = strconv.Atoi(n) // none that can be read is none that was done

@@ -22,6 +22,7 @@ import (
 // and is no record is passed over: the record gets the next number.
 func (s *Store) Create(ctx context.Context, r *Record) error {
 	const mostPassedOver = 20
+	r.seals = s.seals
 	for try := 0; ; try++ {
 		err := s.create(ctx, r)
 		if !apierrors.IsAlreadyExists(err) {
@@ -72,7 +73,7 @@ func (s *Store) send(ctx context.Context, verb string, r *Record, secret *corev1
 		return failed(verb, r, err)
 	}
 	wrote(written.ResourceVersion)
-	r.body, r.Left, r.version = secret.Data[keyRelease], secret.Data[keyLeft], written.ResourceVersion
+	r.body, r.Left, r.version, r.created = secret.Data[keyRelease], secret.Data[keyLeft], written.ResourceVersion, written.CreationTimestamp.Time
 	return nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/render"
@@ -71,7 +72,7 @@ knows; 2 bad usage, or a file that can't be read.`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: s.completeEnvironments,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), args)
+			return f.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args)
 		},
 	}
 	cmd.Flags().StringVar(&f.environment, "environment", "", "judge objects from files by the rules of this environment too")
@@ -79,14 +80,14 @@ knows; 2 bad usage, or a file that can't be read.`,
 	return cmd
 }
 
-func (f *healthFlags) run(ctx context.Context, in io.Reader, w io.Writer, args []string) error {
+func (f *healthFlags) run(ctx context.Context, in io.Reader, w, errs io.Writer, args []string) error {
 	rules, err := healthRules(f.rules)
 	if err != nil {
 		return err
 	}
 	var all []verdict
 	if environment, object, ok := f.live(args); ok {
-		all, err = f.judgeLive(ctx, environment, object, rules)
+		all, err = f.judgeLive(ctx, errs, environment, object, rules)
 	} else {
 		all, err = f.judgeFiles(in, args, rules)
 	}
@@ -197,13 +198,20 @@ func judgeObject(file string, u *unstructured.Unstructured, rules *health.Rules)
 
 // judgeLive judges one object of an environment as the cluster has it, by the rules
 // of the environment as the working tree has them.
-func (f *healthFlags) judgeLive(ctx context.Context, environment, object string, rules *health.Rules) ([]verdict, error) {
-	rules = f.rulesOf(environment).Then(rules)
+func (f *healthFlags) judgeLive(ctx context.Context, errs io.Writer, environment, object string, rules *health.Rules) ([]verdict, error) {
+	own, unread := f.rulesOf(environment)
 	c, err := f.cluster(environment)
 	if err != nil {
 		return nil, err
 	}
-	c.SetHealthRules(rules)
+	if unread != nil {
+		if l, err := ledger.Read(ctx, c, f.namespace); err != nil {
+			fmt.Fprintf(errs, "! rules on health that environment %s may have are not asked: %v\n", environment, unread)
+		} else if text := f.withoutRules(l.HealthRules, unread); text != "" {
+			fmt.Fprintf(errs, "! %s\n", oneLine(text))
+		}
+	}
+	c.SetHealthRules(own.Then(rules))
 	h, err := c.HealthOfNamed(ctx, object)
 	if err != nil {
 		return nil, err
@@ -212,17 +220,27 @@ func (f *healthFlags) judgeLive(ctx context.Context, environment, object string,
 }
 
 // rulesOf are an environment's rules on health as the working tree of --repo has them,
-// if there is one: who asks a cluster may have none.
-func (s *shared) rulesOf(environment string) *health.Rules {
+// or why they can't be read: who asks a cluster may have no working tree.
+func (s *shared) rulesOf(environment string) (*health.Rules, error) {
 	tree, err := s.files("")
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	env, err := render.LoadEnvironment(tree, environment)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	return env.Health
+	return env.Health, nil
+}
+
+// withoutRules says that health is judged without the rules that an environment has for
+// some kinds; nothing if it has none, or they were read.
+func (s *shared) withoutRules(kinds []string, unread error) string {
+	if unread == nil || len(kinds) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the environment's own rules on health, for %s, are not asked: they can't be read in %s (%v); run this in a checkout, or name one with --repo",
+		strings.Join(kinds, ", "), s.repo, unread)
 }
 
 func tableOfHealth(w io.Writer, all []verdict) error {

@@ -123,10 +123,14 @@ func (f *promoteFlags) well(ctx context.Context, progress io.Writer, to *render.
 		return nil, err
 	}
 	defer c.Live.Close()
-	c.SetHealthRules(f.rulesOf(f.from))
+	rules, unread := f.rulesOf(f.from)
+	c.SetHealthRules(rules)
 	st, err := agent.ReadStatus(ctx, c, f.namespace, time.Now())
 	if err != nil {
 		return nil, err
+	}
+	if text := f.withoutRules(st.HealthRules, unread); text != "" {
+		fmt.Fprintf(progress, "! %s\n", oneLine(text))
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(st.Releases, func(r agent.ReleaseStatus) bool { return r.Name == name }) {

@@ -68,6 +68,9 @@ func tableOfSummaries(w io.Writer, all []agent.Summary) error {
 		if trouble := e.Agent.Trouble(e.Environment); trouble != "" {
 			fmt.Fprintf(w, "! %s\n", trouble)
 		}
+		if trouble := e.Away.Trouble(); trouble != "" {
+			fmt.Fprintf(w, "! %s: %s\n", e.Environment, oneLine(trouble))
+		}
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "ENVIRONMENT\tHEAD\tAPPLIED\tVERDICT\tBEHIND SINCE\tPAUSED UNTIL\tDRIFT\tDEPLOYS\tWHY")
@@ -136,11 +139,13 @@ func (s *shared) status(ctx context.Context, w io.Writer, environment string) er
 	if err != nil {
 		return err
 	}
-	c.SetHealthRules(s.rulesOf(environment))
+	rules, unread := s.rulesOf(environment)
+	c.SetHealthRules(rules)
 	st, err := agent.ReadStatus(ctx, c, s.namespace, time.Now())
 	if err != nil {
 		return err
 	}
+	st.RulesUnread = s.withoutRules(st.HealthRules, unread)
 	return s.print(w, st, func(w io.Writer) error { return tableOfStatus(w, st) })
 }
 
@@ -150,6 +155,12 @@ func headOfStatus(st *agent.Status) string {
 	var b strings.Builder
 	if trouble := st.Agent.Trouble(st.Environment); trouble != "" {
 		fmt.Fprintf(&b, "! %s\n", trouble)
+	}
+	if trouble := st.Away.Trouble(); trouble != "" {
+		fmt.Fprintf(&b, "! %s\n", oneLine(trouble))
+	}
+	if st.RulesUnread != "" {
+		fmt.Fprintf(&b, "! %s\n", oneLine(st.RulesUnread))
 	}
 	fmt.Fprintf(&b, "environment %s of %s, branch %s\n", st.Environment, st.Repository, st.Branch)
 	if st.Head != nil {

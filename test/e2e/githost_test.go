@@ -6,7 +6,9 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"time"
@@ -31,7 +33,8 @@ func newSite(ts *testscript.TestScript) *hosts.Site {
 // $SITE/ca.pem, to ann with the password, and to anybody with the token, that the
 // files $SITE/password and $SITE/token now hold, and to the GitHub App 4711 of
 // installation 42 at $API, whose key is $SITE/app.pem; and as $SSH to who has
-// $SITE/id. While $SITE/moved holds an address, https leads there. $ELSEWHERE is another
+// $SITE/id. While $SITE/moved holds an address, https leads there; while $SITE/silent is
+// there, it sends half of each pack, and then nothing. $ELSEWHERE is another
 // server with the same repository, which writes what it is told to $SITE/told.
 // $HTTP_PROXY_URL and $SOCKS_PROXY_URL lead to the one and the other,
 // whatever host they are asked for.
@@ -85,6 +88,10 @@ func overHTTPS(ts *testscript.TestScript, site *hosts.Site) string {
 			http.Redirect(w, req, string(bytes.TrimSpace(to))+req.URL.RequestURI(), http.StatusFound)
 			return
 		}
+		if _, err := os.Stat(site.Path("silent")); err == nil && req.Method == http.MethodPost {
+			fallSilent(git, w, req)
+			return
+		}
 		git.ServeHTTP(w, req)
 	}))
 	elsewhere, stopped := site.Handle(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -111,4 +118,17 @@ func secretIn(site *hosts.Site, name string) string {
 		return "\x00" // nobody's
 	}
 	return string(bytes.TrimSpace(raw))
+}
+
+// fallSilent sends half of what a handler answers, and waits until who asked hangs up.
+func fallSilent(h http.Handler, w http.ResponseWriter, req *http.Request) {
+	answer := httptest.NewRecorder()
+	h.ServeHTTP(answer, req)
+	maps.Copy(w.Header(), answer.Header())
+	w.Header().Del("Content-Length")
+	w.WriteHeader(answer.Code)
+	half := answer.Body.Bytes()
+	_, _ = w.Write(half[:len(half)/2]) // who hung up is seen at the other end
+	w.(http.Flusher).Flush()
+	<-req.Context().Done()
 }

@@ -31,14 +31,16 @@ func deploymentWith(strategy, volume, env, probe, hook string) string {
 
 var plain = deploymentWith("", "emptyDir: {}", "value: a", "httpGet: {port: 80}", "exec: {command: [a]}")
 
-// each is a pair of manifests of which one sets a field that excludes one of the other.
-var each = map[string]struct {
+// excluding is a pair of manifests of which one sets a field that excludes one of the other.
+type excluding struct {
 	before, after string
 	hand          string // what a person does to the latter: kubectl patch, of what, with what
 	what          string
 	path, want    string // what is there in the end
 	gone          string // what is not
-}{
+}
+
+var each = map[string]excluding{
 	"strategy": {before: plain, after: strings.Replace(plain, "replicas: 1", "replicas: 1\n  strategy: {type: Recreate}", 1),
 		hand: `{"spec":{"strategy":{"type":"RollingUpdate","rollingUpdate":{"maxSurge":3}}}}`,
 		what: "deployment/web", path: "{.spec.strategy.type}", want: "Recreate", gone: "{.spec.strategy.rollingUpdate}"},
@@ -209,6 +211,15 @@ spec:
               defaulted: {type: string, default: dd}
               free: {type: object, x-kubernetes-preserve-unknown-fields: true}
               list: {type: array, items: {type: object, properties: {k: {type: string}, v: {type: string}}}}
+              keyed:
+                type: array
+                x-kubernetes-list-type: map
+                x-kubernetes-list-map-keys: [k]
+                items:
+                  type: object
+                  required: [k]
+                  oneOf: [{required: [a]}, {required: [b]}]
+                  properties: {k: {type: string}, a: {type: string}, b: {type: object, properties: {c: {type: string}}}}
               big: {type: integer, format: int64}
               real: {type: number}`
 
@@ -262,4 +273,21 @@ func (w *world) helm(text string) {
 		}
 		w.pipe(string(raw), "create", "--field-manager", "helm", "--filename", "-")
 	}
+}
+
+func TestCustomResourcesExcludeFieldsInElements(t *testing.T) {
+	w := newWorld(t)
+	kind := w.define()
+	gadget := func(list string) string {
+		return "{apiVersion: example.com/v1, kind: " + kind + ", metadata: {name: web}, spec: {keyed: " + list + "}}"
+	}
+	const want, left = `[{k: x, a: a}, {k: y, b: {c: c}}]`, `[{"a":"a","k":"x"},{"b":{"c":"c"},"k":"y"}]`
+	w.helm(gadget("[{k: x, b: {c: d}}, {k: y, a: b}]"))
+	w.deploy(gadget(want))
+	w.holds(kind+"/web", "{.spec.keyed}", left)
+	w.kubectl("patch", kind+"/web", "--type", "json", "--patch", `[{"op":"replace","path":"/spec/keyed/1","value":{"k":"y","a":"hand"}}]`)
+	w.deploy(gadget(want))
+	w.holds(kind+"/web", "{.spec.keyed}", left)
+	w.deploy(gadget("[{k: y, a: b}]"))
+	w.holds(kind+"/web", "{.spec.keyed}", `[{"a":"b","k":"y"}]`)
 }

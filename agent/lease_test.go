@@ -1,0 +1,65 @@
+package agent
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/xetys/tether/agent/report"
+	"github.com/xetys/tether/apply"
+)
+
+// A stranger that has the Lease is told of at once, and given up when it is kept; another
+// replica is no trouble, whatever its clock says.
+func TestWhoElseHasTheLease(t *testing.T) {
+	now := time.Now()
+	a := &Agent{opts: Options{Now: time.Now}, metrics: report.NewMetrics(prometheus.NewRegistry()), fetching: fetching{fetched: true}}
+	e := &environment{agent: a, name: "prod", log: slog.New(slog.DiscardHandler)}
+	e.lease = &troubleSaid{e: e}
+	a.envs = []*environment{e}
+	e.lease.others(&apply.Lease{Holder: "two", Renewed: now.Add(time.Hour)}, true)
+	if err := a.ready(); err != nil {
+		t.Error(err)
+	}
+	e.lease.others(&apply.Lease{Holder: "evil", Renewed: now, Stranger: true}, true)
+	if err := a.ready(); err == nil || !strings.Contains(err.Error(), `environment prod: nobody leads it: its Lease names "evil", which no agent wrote there`) {
+		t.Error(err)
+	}
+	if e.lease.hopeless() {
+		t.Error("it is given up at once")
+	}
+	e.lease.kept = now.Add(-2 * leaseDuration)
+	if !e.lease.hopeless() {
+		t.Error("it is waited for without end")
+	}
+	e.lease.failed(nil)
+	if err := a.ready(); err != nil || e.lease.hopeless() {
+		t.Error(err)
+	}
+}
+
+func TestALeaseThatIsNotBelieved(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for sentence, c := range map[string]struct {
+		lease apply.Lease
+		lasts bool
+		doubt string
+	}{
+		"renewed just now":          {apply.Lease{Holder: "a", Renewed: now, Until: now.Add(apply.LeaseDuration)}, true, ""},
+		"renewed a while ago":       {apply.Lease{Holder: "a", Renewed: now.Add(-time.Minute), Until: now.Add(-50 * time.Second)}, false, ""},
+		"renewed by a clock before": {apply.Lease{Holder: "a", Renewed: now.Add(5 * time.Second), Until: now.Add(15 * time.Second)}, true, ""},
+		"renewed in another year":   {apply.Lease{Holder: "a", Renewed: now.AddDate(9, 0, 0), Until: now.AddDate(9, 0, 1)}, false, "still to come"},
+		"given back":                {apply.Lease{}, false, ""},
+		"named by who is no agent":  {apply.Lease{Holder: "a", Renewed: now, Until: now.Add(apply.LeaseDuration), Stranger: true}, true, "which no agent wrote there"},
+	} {
+		if lasts := c.lease.Lasts(now); lasts != c.lasts {
+			t.Errorf("%s: it lasts: %t", sentence, lasts)
+		}
+		if text := doubt(&c.lease, now); (text == "") != (c.doubt == "") || !strings.Contains(text, c.doubt) {
+			t.Errorf("%s: %q", sentence, text)
+		}
+	}
+}
