@@ -150,7 +150,7 @@ func wantChange(rel Owner, o manifest.Object, s Seen, coming Coming) Change {
 			c.Action = Unchanged
 		}
 	}
-	if c.Action == Update || c.Action == Unchanged {
+	if (c.Action == Update || c.Action == Unchanged) && !c.Adopt { // what is adopted becomes ours
 		c.Foreign = slices.DeleteFunc(rel.foreign(c.ID, s.Live), func(f drift.Field) bool {
 			return slices.ContainsFunc(c.Drift, func(d drift.Field) bool { return d.Path == f.Path }) // it is ours, changed
 		})
