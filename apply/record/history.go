@@ -237,18 +237,22 @@ func (h History) Intended() History {
 	return slices.DeleteFunc(slices.Clone(h[h.begun():]), func(r *Record) bool { return r.Damage != "" })
 }
 
-// begun is where the records begin whose objects may be in the cluster.
+// begun is where the records begin whose objects may be in the cluster. What somebody else
+// recorded as deployed may say anything: it does not hide what the agent deployed before.
 func (h History) begun() int {
+	foreign := -1
 	for i, r := range slices.Backward(h) {
 		switch {
 		case r.Damage != "":
-		case r.Status == release.StatusDeployed:
-			return i
 		case r.Status == release.StatusUninstalled:
-			return i + 1
+			return max(i+1, foreign)
+		case r.Ours() && (r.Status == release.StatusDeployed || foreign >= 0 && r.Outcome == Good):
+			return i
+		case r.Status == release.StatusDeployed && foreign < 0:
+			foreign = i
 		}
 	}
-	return 0
+	return max(foreign, 0)
 }
 
 // Surplus returns the records beyond keep that nothing is lost with, oldest first. The
