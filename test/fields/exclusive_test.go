@@ -281,13 +281,13 @@ func TestCustomResourcesExcludeFieldsInElements(t *testing.T) {
 	gadget := func(list string) string {
 		return "{apiVersion: example.com/v1, kind: " + kind + ", metadata: {name: web}, spec: {keyed: " + list + "}}"
 	}
-	const want, left = `[{k: x, a: a}, {k: y, b: {c: c}}]`, `[{"a":"a","k":"x"},{"b":{"c":"c"},"k":"y"}]`
-	w.helm(gadget("[{k: x, b: {c: d}}, {k: y, a: b}]"))
+	const want, left = `[{k: x, a: a}, {k: z, b: {c: c}}]`, `[{"a":"a","k":"x"},{"b":{"c":"c"},"k":"z"}]`
+	w.helm(gadget("[{k: x, b: {c: d}}, {k: z, a: b}]"))
 	w.deploy(gadget(want))
 	w.holds(kind+"/web", "{.spec.keyed}", left)
-	w.kubectl("patch", kind+"/web", "--type", "json", "--patch", `[{"op":"replace","path":"/spec/keyed/1","value":{"k":"y","a":"hand"}}]`)
+	w.kubectl("patch", kind+"/web", "--type", "json", "--patch", `[{"op":"replace","path":"/spec/keyed/1","value":{"k":"z","a":"hand"}}]`)
 	w.deploy(gadget(want))
 	w.holds(kind+"/web", "{.spec.keyed}", left)
-	w.deploy(gadget("[{k: y, a: b}]"))
-	w.holds(kind+"/web", "{.spec.keyed}", `[{"a":"b","k":"y"}]`)
+	w.deploy(gadget("[{k: z, a: b}]"))
+	w.holds(kind+"/web", "{.spec.keyed}", `[{"a":"b","k":"z"}]`)
 }
