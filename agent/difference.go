@@ -238,6 +238,8 @@ func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files 
 	e := unconnected(a, c.Environment)
 	e.connected(c)
 	e.baselines.distrust()
+	apply.KnowSeal(ctx, c, namespace)
+	e.histories.sealed = true // a preview makes no key
 	var none *ledger.ErrNoLedger
 	var err error
 	if e.ledger, err = ledger.Read(ctx, c, namespace); errors.As(err, &none) {
