@@ -15,8 +15,11 @@ import (
 // on are healthy, and returns at once.
 func (e *environment) start(ctx context.Context, seen *seen) *active {
 	l, jobs := seen.load, seen.jobs
-	a := &active{load: l, jobs: jobs, refusals: seen.refusals, trouble: seen.trouble, under: undertakings(jobs), done: make(chan struct{})}
+	a := &active{load: l, jobs: jobs, refusals: seen.refusals, trouble: seen.trouble, under: undertakings(jobs), acts: map[releaseKey]bool{}, done: make(chan struct{})}
 	a.waits, a.stop = context.WithCancelCause(ctx)
+	for _, j := range jobs {
+		a.acts[j.key] = j.acts()
+	}
 	l.namespaces.forget() // somebody may have deleted one meanwhile
 	if !slices.ContainsFunc(jobs, (*job).acts) {
 		close(a.done)

@@ -88,7 +88,7 @@ func (e *environment) mind(ctx context.Context, a *active) error {
 	news := false
 	for _, j := range a.jobs {
 		h, r := e.baselines.heldOf(j.key), e.ledger.Release(j.key.namespace, j.key.name)
-		if h == nil || r == nil || j.acts() && !j.over.Load() {
+		if h == nil || r == nil || a.acts[j.key] && !j.over.Load() {
 			continue
 		}
 		was := r.Healthy

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -110,6 +111,9 @@ func (e *environment) recorded(ctx context.Context, j *job, r *record.Record) (*
 
 // manifestOf returns what a record itself keeps of its release.
 func (e *environment) manifestOf(ctx context.Context, r *record.Record, scope manifest.Scope) (*manifest.Release, error) {
+	lock := e.histories.readingOf(releaseKey{r.Namespace, r.Name})
+	lock.Lock() // others may ask what the release lists
+	defer lock.Unlock()
 	if err := e.cluster.Records.Load(ctx, r); err != nil {
 		return nil, err
 	}
@@ -155,13 +159,17 @@ func (e *environment) inventory(ctx context.Context, j *job) (objects []manifest
 	j.owner.Since = nil
 	for _, r := range j.state.History.Intended() {
 		rel, err := e.manifestOf(ctx, r, e.cluster.Namespaced)
+		if record.Unreadable(err) {
+			continue // the release goes on without it
+		}
 		if err != nil {
 			return nil, nil, err
 		}
 		out = append(out, rel.Objects...)
 		j.startedBefore(r, rel.Objects)
+		j.startedBefore(r, hookObjects(rel.Hooks))
 		for _, h := range rel.Hooks {
-			made = append(made, formerHook{h, r.Revision})
+			made = append(made, formerHook{h, cmp.Or(r.FirstRevision, r.Revision)})
 		}
 	}
 	hooks := hookIDs(j.release.Hooks)
@@ -206,7 +214,8 @@ func renderOptions(e *environment, j *job) (render.Options, error) {
 	}, nil
 }
 
-// formerHook is a hook of a former rollout of a release, and which revision brought it.
+// formerHook is a hook of a former rollout of a release, and the revision that brought it
+// first: what went back to a content, or forward to it again, made nothing anew.
 type formerHook struct {
 	manifest.Hook
 	revision int
@@ -279,6 +288,14 @@ func wouldBring(ctx context.Context, e *environment, j *job) (brings map[manifes
 		}
 	}
 	return brings, true, nil
+}
+
+func hookObjects(hooks []manifest.Hook) []manifest.Object {
+	out := make([]manifest.Object, len(hooks))
+	for i, h := range hooks {
+		out[i] = h.Object
+	}
+	return out
 }
 
 func hookIDs(hooks []manifest.Hook) map[manifest.ID]bool {

@@ -307,5 +307,12 @@ func (j *job) difference() *ReleaseDifference {
 			veil.MaskDrift(&o.Fields[i].To, &o.Fields[i].From)
 		}
 	}
+	for i := range d.Risks {
+		d.Risks[i].Text = veil.Mask(d.Risks[i].Text)
+	}
+	for i := range d.Images {
+		d.Images[i].Image = veil.Mask(d.Images[i].Image)
+		veil.MaskDrift(&d.Images[i].To, &d.Images[i].From)
+	}
 	return d
 }

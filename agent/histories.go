@@ -17,6 +17,7 @@ type histories struct {
 	read    map[string]bool                  // namespaces whose records were read
 	watched map[string]bool                  // namespaces whose records are watched
 	remains map[releaseKey][]manifest.Object // what is there of releases that have no record of it
+	reading map[releaseKey]*sync.Mutex       // held by who reads the bodies of a release's records
 	sealed  bool                             // records are told by their seals
 }
 
@@ -34,6 +35,22 @@ func (h *histories) readAnew() {
 	defer h.mu.Unlock()
 	clear(h.read)
 	clear(h.of)
+}
+
+// readingOf returns the lock that whoever reads the bodies of a release's records holds:
+// they are let go of afterwards.
+func (h *histories) readingOf(key releaseKey) *sync.Mutex {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.reading == nil {
+		h.reading = map[releaseKey]*sync.Mutex{}
+	}
+	l := h.reading[key]
+	if l == nil {
+		l = &sync.Mutex{}
+		h.reading[key] = l
+	}
+	return l
 }
 
 func (h *histories) history(key releaseKey) record.History {

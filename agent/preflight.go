@@ -328,8 +328,8 @@ func (e *environment) isGone(release string) bool {
 func listing(ctx context.Context, e *environment) func(string, manifest.ID) bool {
 	return func(release string, id manifest.ID) bool {
 		namespace, name, _ := strings.Cut(release, "/")
-		if !e.histories.known(namespace) {
-			return true
+		if key := (releaseKey{namespace, name}); !e.histories.known(namespace) || e.rollouts.rollsOut(key) {
+			return true // what it lists is being written
 		}
 		for _, r := range e.histories.history(releaseKey{namespace, name}).Intended() {
 			rel, err := e.manifestOf(ctx, r, e.cluster.Namespaced)

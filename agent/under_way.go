@@ -25,6 +25,7 @@ type active struct {
 	idle     bool                    // nothing could be done
 	results  map[string]graph.Result
 	under    map[releaseKey]undertaking // the rollouts
+	acts     map[releaseKey]bool        // that something is done about a release: the jobs are their goroutines'
 	heeded   string                     // the newest head that was found not to concern it
 }
 
@@ -96,6 +97,16 @@ func (r *rollouts) stop(why error) {
 	if a := r.underWay(); a != nil {
 		a.stop(why)
 	}
+}
+
+// rollsOut reports whether a release is in the middle of a rollout.
+func (r *rollouts) rollsOut(key releaseKey) bool {
+	a := r.underWay()
+	if a == nil {
+		return false
+	}
+	u, ok := a.under[key]
+	return ok && !u.over.Load()
 }
 
 // settled waits until nothing is being carried out any more: who leads next must

@@ -20,20 +20,25 @@ type veiled struct{ namespace, name string }
 type veil struct {
 	mu       sync.Mutex
 	releases map[veiled]*render.Prepared
-	former   map[veiled]*mask.Mask // what they knew before their values were others
+	former   map[veiled][]*mask.Mask // what they knew before their values were others, the newest last
 	parts    []*mask.Mask
 	union    *mask.Mask // of parts
 }
+
+// mostFormer is how many former sets of a release's secrets are hidden: what runs, what
+// failed since, and what is gone back to.
+const mostFormer = 4
 
 // note has the secrets of a release hidden, beside those that it had before.
 func (v *veil) note(key veiled, p *render.Prepared) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.releases == nil {
-		v.releases, v.former = map[veiled]*render.Prepared{}, map[veiled]*mask.Mask{}
+		v.releases, v.former = map[veiled]*render.Prepared{}, map[veiled][]*mask.Mask{}
 	}
 	if was := v.releases[key]; was != nil && was.Digest != p.Digest {
-		v.former[key] = was.Veil()
+		former := append(v.former[key], was.Veil())
+		v.former[key] = former[max(0, len(former)-mostFormer):]
 	}
 	v.releases[key] = p
 }
@@ -67,7 +72,7 @@ func (v *veil) all() *mask.Mask {
 	defer v.mu.Unlock()
 	parts := make([]*mask.Mask, 0, len(v.parts))
 	for key, p := range v.releases {
-		for _, m := range []*mask.Mask{p.Veil(), v.former[key]} {
+		for _, m := range append(v.former[key][:len(v.former[key]):len(v.former[key])], p.Veil()) {
 			if !m.Empty() {
 				parts = append(parts, m)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -21,6 +22,9 @@ type watch struct {
 	timer, early *time.Timer
 	after, soon  time.Duration
 	last         atomic.Int64 // when something came last
+
+	mu    sync.Mutex
+	ended bool // of the silence nothing is told any more
 }
 
 // soonest is how long a server is silent before that is told.
@@ -36,7 +40,13 @@ func withWatch(ctx context.Context, after time.Duration, silent func(since time.
 	w := &watch{after: after, soon: min(soonest, after/2)}
 	w.last.Store(time.Now().UnixNano())
 	w.timer = time.AfterFunc(after, func() { cancel(&stalledError{after}) })
-	w.early = time.AfterFunc(w.soon, func() { silent(time.Unix(0, w.last.Load())) })
+	w.early = time.AfterFunc(w.soon, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !w.ended {
+			silent(time.Unix(0, w.last.Load()))
+		}
+	})
 	return context.WithValue(ctx, watchKey{}, w), func() { w.rest(); cancel(nil) }
 }
 
@@ -63,6 +73,9 @@ func (w *watch) rest() {
 	if w != nil {
 		w.timer.Stop()
 		w.early.Stop()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.ended = true
 	}
 }
 

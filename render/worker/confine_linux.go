@@ -46,44 +46,54 @@ func confine(memory int64, folder string) (lacks []string, err error) {
 	<-time.After(time.Nanosecond)
 	runtime.LockOSThread() // the filter goes from one thread that has given up privileges to all others
 	defer runtime.UnlockOSThread()
-	if err := limit(memory); err != nil {
+	lacks, err = limit(memory)
+	if err != nil {
 		return nil, err
 	}
 	if err := unprivileged(); err != nil {
 		return nil, err
 	}
-	if lacks, err = landlock(folder); err != nil {
+	more, err := landlock(folder)
+	if err != nil {
 		return nil, err
 	}
+	lacks = append(lacks, more...)
 	if err := mayOpen(folder != ""); err != nil {
 		return nil, err
 	}
-	more, err := seccomp(folder != "")
+	more, err = seccomp(folder != "")
 	return append(lacks, more...), err
 }
 
-// limit sets what the kernel counts. No limit can be raised again.
-func limit(memory int64) error {
+// limit sets what the kernel counts. No limit can be raised again. Memory has to be bounded;
+// a kernel in user space may lack others, which are returned.
+func limit(memory int64) (lacks []string, err error) {
 	space, _, err := memoryNow()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, l := range []struct {
 		resource int
 		max      uint64
+		what     string // empty for what has to be
 	}{
-		{unix.RLIMIT_DATA, uint64(memory + slack)},
-		{unix.RLIMIT_AS, uint64(space + memory + slack + moreSpace)}, // where RLIMIT_DATA does not count mappings
-		{unix.RLIMIT_CORE, 0},
-		{unix.RLIMIT_FSIZE, 0},
-		{unix.RLIMIT_MEMLOCK, 0},
-		{unix.RLIMIT_MSGQUEUE, 0},
+		{unix.RLIMIT_DATA, uint64(memory + slack), ""},
+		{unix.RLIMIT_AS, uint64(space + memory + slack + moreSpace), ""}, // where RLIMIT_DATA does not count mappings
+		{unix.RLIMIT_CORE, 0, "a limit of core dumps"},
+		{unix.RLIMIT_FSIZE, 0, "a limit of what files it may write"},
+		{unix.RLIMIT_MEMLOCK, 0, "a limit of locked memory"},
+		{unix.RLIMIT_MSGQUEUE, 0, "a limit of message queues"},
 	} {
-		if err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.max, Max: l.max}); err != nil {
-			return fmt.Errorf("set limit %d: %w", l.resource, err)
+		err := unix.Setrlimit(l.resource, &unix.Rlimit{Cur: l.max, Max: l.max})
+		switch {
+		case err == nil:
+		case l.what == "":
+			return nil, fmt.Errorf("set limit %d: %w", l.resource, err)
+		default:
+			lacks = append(lacks, l.what)
 		}
 	}
-	return nil
+	return lacks, nil
 }
 
 // mayOpen says whether files may be opened. Sockets count as files: who may open none

@@ -21,8 +21,11 @@ var (
 		3: unix.LANDLOCK_ACCESS_FS_TRUNCATE,
 		5: unix.LANDLOCK_ACCESS_FS_IOCTL_DEV,
 	}
-	landlockNet   = map[int]uint64{4: unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP}
-	landlockScope = map[int]uint64{6: unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | unix.LANDLOCK_SCOPE_SIGNAL}
+	landlockNet = map[int]uint64{4: unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP}
+	// Signals are not scoped: until the erratum of early 2025 (kernel commit 18eb75f3af40) that
+	// kept a process's own threads from each other, which Go needs. The filter of system calls
+	// lets a worker signal itself alone.
+	landlockScope = map[int]uint64{6: unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET}
 )
 
 // upTo is what there is up to a version.
@@ -57,6 +60,9 @@ func landlock(folder string) (lacks []string, err error) {
 	}
 	rules := unix.LandlockRulesetAttr{Handled_access_fs: upTo(version, landlockFiles), Handled_access_net: upTo(version, landlockNet), Scoped: upTo(version, landlockScope)}
 	set, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&rules)), unsafe.Sizeof(rules), 0)
+	if denied(errno) {
+		return []string{"Landlock, which keeps files from it: " + errno.Error()}, nil
+	}
 	if errno != 0 {
 		return nil, fmt.Errorf("begin with Landlock: %w", errno)
 	}
@@ -70,11 +76,18 @@ func landlock(folder string) (lacks []string, err error) {
 	if errors.Is(errno, unix.ENOTSUP) {
 		return []string{"Landlock, since it was built with cgo"}, nil
 	}
+	if denied(errno) {
+		return []string{"Landlock, which keeps files from it: " + errno.Error()}, nil
+	}
 	if errno != 0 {
 		return nil, fmt.Errorf("enter Landlock: %w", errno)
 	}
 	return lacks, nil
 }
+
+// denied reports whether a sandbox around this process has something denied to it, which
+// then does in its place: a container's profile, or a kernel in user space.
+func denied(errno syscall.Errno) bool { return errno == unix.EPERM || errno == unix.EACCES }
 
 // giveBack lets a folder be read.
 func giveBack(set int, folder string) error {

@@ -90,7 +90,7 @@ func seccomp(reads bool) (lacks []string, err error) {
 	program := unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]}
 	thread, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
 	switch {
-	case errno == unix.ENOSYS || errno == unix.EINVAL:
+	case errno == unix.ENOSYS || errno == unix.EINVAL || denied(errno):
 		return []string{"seccomp, which filters its system calls"}, nil
 	case errno != 0:
 		return nil, fmt.Errorf("filter its system calls: %w", errno)
