@@ -31,7 +31,7 @@ bin/helm bin/staticcheck bin/registry bin/local-kms: test/tools/go.mod
 	cd test/tools && go build -o ../../bin/ helm.sh/helm/v3/cmd/helm honnef.co/go/tools/cmd/staticcheck github.com/distribution/distribution/v3/cmd/registry github.com/nsmithuk/local-kms
 
 test: build controlplane tools ## run all tests, on a real control plane
-	go test -p 2 -parallel 3 -timeout 60m ./...
+	go test -p 2 -parallel 3 -timeout 70m ./...
 	cd test/promql && go test ./...
 
 RACE := ./agent/... ./apply/graph ./apply/health ./drift ./render/manifest ./test/faults
@@ -39,7 +39,7 @@ test-race: controlplane ## run the tests of the loop and of pure packages with t
 	CGO_ENABLED=1 go test -race -short -p 2 -timeout 20m $(RACE)
 
 cover: build controlplane tools ## run all tests, and tell by package how much of it they reach
-	go test -p 2 -parallel 3 -timeout 60m -cover ./... | sed -nE 's/^ok[[:space:]]+([^[:space:]]+).*coverage: ([0-9.]+%).*/\2\t\1/p' | sort -n
+	go test -p 2 -parallel 3 -timeout 70m -cover ./... | sed -nE 's/^ok[[:space:]]+([^[:space:]]+).*coverage: ([0-9.]+%).*/\2\t\1/p' | sort -n
 
 lint: tools ## vet, staticcheck, gofmt, tidy modules, import rules
 	@test -z "$$(gofmt -l $(GO_FOLDERS))" || { gofmt -l $(GO_FOLDERS); echo "format these with gofmt -w"; exit 1; }
