@@ -18,7 +18,7 @@ type histories struct {
 	watched map[string]bool                  // namespaces whose records are watched
 	remains map[releaseKey][]manifest.Object // what is there of releases that have no record of it
 	reading map[releaseKey]*sync.Mutex       // held by who reads the bodies of a release's records
-	sealed  bool                             // records are told by their seals
+	sealed  bool                             // records are told by their seals; the loop's
 }
 
 // forget drops all that is known, and which namespaces are watched.
