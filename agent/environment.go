@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/lead"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
@@ -31,7 +32,7 @@ type environment struct {
 	references *apply.References
 	renderer   *render.Renderer
 	reporter   *report.Reporter
-	lease      *troubleSaid
+	candidate  *lead.Candidate
 
 	inbox     *inbox    // what others tell the loop
 	histories histories // the releases, by their records
@@ -56,7 +57,6 @@ func (k releaseKey) String() string { return k.namespace + "/" + k.name }
 func unconnected(a *Agent, name string) *environment {
 	e := &environment{agent: a, name: name, ref: a.opts.Refs[name], inbox: newInbox()}
 	e.log = slog.New(veiledLog{a.log.Handler(), e.bulletin.veil.text}).With("environment", name)
-	e.lease = &troubleSaid{e: e}
 	e.forget()
 	return e
 }
@@ -69,6 +69,9 @@ func newEnvironment(a *Agent, name string, config *rest.Config, pace *apply.Pace
 		return nil, fmt.Errorf("environment %s: %w", name, err)
 	}
 	e.connected(c)
+	o := a.opts
+	e.candidate = &lead.Candidate{Environment: name, Namespace: o.Namespace, Identity: o.Identity, Cluster: c, Log: e.log, Now: o.Now,
+		Failed: func() { a.metrics.LeaseFailed(name) }, Turned: func(leads bool) { a.turned(e, leads) }}
 	return e, nil
 }
 

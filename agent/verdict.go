@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -349,22 +350,13 @@ func (e *environment) describeRelease(j *job) (s ledger.Release, drifted []ledge
 	}
 	if j.decision.Behind || len(j.blocked) > 0 || current == nil {
 		s.Behind = e.behindSince(j)
-		s.Reason = firstOf(s.Reason, j.decision.Reason, j.outcome.Reason)
+		s.Reason = cmp.Or(s.Reason, j.decision.Reason, j.outcome.Reason)
 	}
 	if j.err != nil {
 		s.Healthy, s.Reason = false, j.err.Error()
 	}
 	s.Reason = ledger.Shorten(e.bulletin.veil.text(s.Reason))
 	return s, drifted
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }
 
 func (e *environment) show(j *job, s ledger.Release, drifted []ledger.Drift) {
