@@ -200,6 +200,9 @@ func (d *checkDocument) complete() error {
 		if s.Name == "" || s.Port == "" || s.Scheme != "http" && s.Scheme != "https" {
 			return fmt.Errorf("service of a check: it needs a name and a port, and scheme is http or https")
 		}
+		if err := s.Within(); err != nil {
+			return fmt.Errorf("service of a check: %w", err)
+		}
 	}
 	return nil
 }
