@@ -187,8 +187,8 @@ func (e *environment) looked(ctx context.Context, err error, retry *backoff) tim
 // or there is progress to tell.
 func (e *environment) untilChange() time.Duration {
 	now := e.agent.opts.Now()
-	if e.rollouts.underWay() != nil {
-		if head := e.ledger.Head(); head.Verdict == ledger.Progressing && e.rollouts.waitingFor() != head.Reason {
+	if a := e.rollouts.underWay(); a != nil {
+		if head := e.ledger.Head(); len(a.justEnded()) > 0 || head.Verdict == ledger.Progressing && e.rollouts.soFar(head) != head.Reason {
 			return e.until(sooner(e.rollouts.published.Add(publishEvery), e.nextTelling(now)))
 		}
 	}
