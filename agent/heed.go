@@ -5,7 +5,6 @@ import (
 	"errors"
 	"reflect"
 	"slices"
-	"sync/atomic"
 
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/render"
@@ -61,14 +60,14 @@ type undertaking struct {
 	want   string
 	listed bool
 	paused string
-	over   *atomic.Bool
+	ended  *ending
 }
 
 func undertakings(jobs []*job) map[releaseKey]undertaking {
 	out := map[releaseKey]undertaking{}
 	for _, j := range jobs {
 		if j.changes() {
-			out[j.key] = undertaking{j.spec, j.state.Want, j.state.Listed, j.state.Paused, &j.over}
+			out[j.key] = undertaking{j.spec, j.state.Want, j.state.Listed, j.state.Paused, &j.ended}
 		}
 	}
 	return out
@@ -80,7 +79,7 @@ func concerned(a *active, now []*job) bool {
 	return slices.ContainsFunc(now, func(n *job) bool {
 		u, ok := a.under[n.key]
 		switch {
-		case !ok || u.over.Load():
+		case !ok || u.ended.over():
 			return n.changes()
 		case n.state.Want != u.want || n.state.Listed != u.listed || n.state.Paused != u.paused:
 			return true
