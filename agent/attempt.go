@@ -241,7 +241,7 @@ func (e *environment) recordGood(ctx context.Context, j *job, rec *record.Record
 func (e *environment) holdNew(j *job, revision int) {
 	e.inbox.clean(j.ids)
 	if e.cluster.InPlace(j.plan) {
-		e.baselines.hold(j.key, &held{revision: revision, ids: j.own(j.ids), lasting: j.own(j.lasting), ceded: j.plan.Ceded(), stale: len(j.plan.Ceded()) > 0, foreign: foreignOf(j)})
+		e.baselines.hold(j.key, &held{revision: revision, ids: j.own(j.ids), lasting: j.own(j.lasting), ceded: j.plan.Ceded(), stale: len(j.plan.Ceded()) > 0, foreign: foreignOf(j), by: termsOf(j.owner)})
 	} else {
 		e.baselines.hold(j.key, nil)
 	}

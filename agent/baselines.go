@@ -2,11 +2,13 @@ package agent
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -18,8 +20,21 @@ type held struct {
 	ceded    []manifest.ID // what it lists, and another release has
 	drift    []ledger.Drift
 	foreign  []ledger.Drift
-	stale    bool // it is to be surveyed anew
+	stale    bool  // it is to be surveyed anew
+	by       terms // by which it was found
 }
+
+// terms say what is drift.
+type terms struct {
+	strict bool
+	ignore []manifest.Ignore
+}
+
+func termsOf(o apply.Owner) terms { return terms{o.Strict, o.Ignore} }
+
+// foundBy reports whether it was found by the terms that hold now: the head may have
+// changed them in the middle of a rollout.
+func (h *held) foundBy(now terms) bool { return reflect.DeepEqual(h.by, now) }
 
 // doubted returns the same, to be surveyed anew.
 func (h *held) doubted() *held {
@@ -58,15 +73,6 @@ func (b *baselines) hold(key releaseKey, h *held) {
 		return
 	}
 	b.of[key] = h
-}
-
-// doubtAll has every release surveyed anew.
-func (b *baselines) doubtAll() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for key, h := range b.of {
-		b.of[key] = h.doubted()
-	}
 }
 
 // objects are all that releases are held to.

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -55,8 +56,9 @@ func (e *environment) start(ctx context.Context, seen *seen) *active {
 			}
 			defer e.waiting(j)(nil)
 			defer j.drop()
-			defer j.over.Store(true)
-			return e.carryOutOne(ctx, a.waits, l, j)
+			err := e.carryOutOne(ctx, a.waits, l, j)
+			j.ended.end(err)
+			return err
 		})
 	}()
 	return a
@@ -110,6 +112,9 @@ func blockedAll(g *graph.Graph, byName map[string]*job) map[string]graph.Result 
 // is carried out: what drifts is put back.
 func (e *environment) tend(ctx context.Context, a *active) error {
 	for _, j := range a.jobs {
+		if s := j.ended.at.Load(); s != nil && j.decision.Act == decide.Repair && j.open(s.err) && !errors.Is(s.err, errInterrupted) && j.ended.putOff() {
+			e.postpone(j.key, s.err) // it was tried just now
+		}
 		if e.undisturbed(j.key) {
 			continue
 		}
@@ -183,7 +188,7 @@ func (e *environment) lookAfter(ctx context.Context, a *active, key releaseKey) 
 	if j.changes() {
 		j.keep("its turn has not come")
 	}
-	if j.changes() {
+	if j.changes() || j.waits != nil {
 		return nil
 	}
 	if err := e.keep(ctx, a.load, j); err != nil {

@@ -60,7 +60,7 @@ func (e *environment) mind(ctx context.Context, a *active) error {
 	news := false
 	for _, j := range a.jobs {
 		h, r := e.baselines.heldOf(j.key), e.ledger.Release(j.key.namespace, j.key.name)
-		if h == nil || r == nil || a.acts[j.key] && !j.over.Load() {
+		if h == nil || r == nil || a.acts[j.key] && !j.ended.over() {
 			continue
 		}
 		was := r.Healthy

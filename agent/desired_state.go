@@ -139,7 +139,7 @@ func (e *environment) current(ctx context.Context, j *job) (*manifest.Release, e
 		return nil, nil // it is not ours to keep
 	}
 	h := e.baselines.heldOf(j.key)
-	if h != nil && !h.stale && h.revision == c.Revision && !e.inbox.touched(h.ids) && (len(h.drift) == 0 || !j.state.Corrects() || j.state.Paused != "") {
+	if h != nil && !h.stale && h.foundBy(termsOf(j.owner)) && h.revision == c.Revision && !e.inbox.touched(h.ids) && (len(h.drift) == 0 || !j.state.Corrects() || j.state.Paused != "") {
 		return nil, nil
 	}
 	rel, err := e.recorded(ctx, j, c)

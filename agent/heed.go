@@ -5,7 +5,6 @@ import (
 	"errors"
 	"reflect"
 	"slices"
-	"sync/atomic"
 
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/render"
@@ -61,7 +60,7 @@ type undertaking struct {
 	want   string
 	listed bool
 	paused string
-	over   *atomic.Bool
+	ended  *ending
 	// entered says that the ledger has what became of it; the loop's.
 	entered bool
 }
@@ -70,7 +69,7 @@ func undertakings(jobs []*job) map[releaseKey]*undertaking {
 	out := map[releaseKey]*undertaking{}
 	for _, j := range jobs {
 		if j.changes() {
-			out[j.key] = &undertaking{spec: j.spec, want: j.state.Want, listed: j.state.Listed, paused: j.state.Paused, over: &j.over}
+			out[j.key] = &undertaking{spec: j.spec, want: j.state.Want, listed: j.state.Listed, paused: j.state.Paused, ended: &j.ended}
 		}
 	}
 	return out
@@ -82,7 +81,7 @@ func concerned(a *active, now []*job) bool {
 	return slices.ContainsFunc(now, func(n *job) bool {
 		u, ok := a.under[n.key]
 		switch {
-		case !ok || u.over.Load():
+		case !ok || u.ended.over():
 			return n.changes()
 		case n.state.Want != u.want || n.state.Listed != u.listed || n.state.Paused != u.paused:
 			return true

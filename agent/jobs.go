@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/xetys/tether/agent/decide"
@@ -47,7 +46,7 @@ type job struct {
 	leaving  []ledger.Object // what its former rollouts deleted and was not gone
 	left     []manifest.ID   // what its rollout deleted and is not gone
 	applied  bool            // its rollout came to its objects
-	over     atomic.Bool     // its rollout has ended
+	ended    ending          // how what was done about it ended
 }
 
 // unlistedTimeout bounds what is done about a release that environment.yaml says

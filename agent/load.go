@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"reflect"
 	"slices"
 
 	"github.com/xetys/tether/apply/realm"
@@ -71,9 +70,6 @@ func (e *environment) load(ctx context.Context, head source.Head) (*loaded, erro
 		e.desired.unreported = nil
 	}
 	e.retain(l)
-	if e.desired.loaded == nil || !sameTerms(e.desired.loaded.inForce, l.inForce) {
-		e.baselines.doubtAll()
-	}
 	e.desired.loaded = l
 	e.judgeBy(l.inForce)
 	return l, nil
@@ -100,11 +96,6 @@ func (e *environment) worthReading(l *loaded) bool {
 		return e.retries.refusal.known(e.askedOf(l), now) == nil
 	}
 	return false
-}
-
-// sameTerms reports whether drift is dealt with in the same way.
-func sameTerms(a, b *render.Environment) bool {
-	return a == b || a != nil && b != nil && a.Drift == b.Drift && reflect.DeepEqual(a.Ignore, b.Ignore)
 }
 
 func (e *environment) read(ctx context.Context, head source.Head) (*loaded, error) {

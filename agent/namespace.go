@@ -11,8 +11,9 @@ import (
 // labels remember for which commit the namespace has its labels. They are safe for
 // concurrent use: a watch tells when somebody touched them.
 type labels struct {
-	mu   sync.Mutex
-	done *loaded // the commit whose labels are in place
+	mu    sync.Mutex
+	done  *loaded // the commit whose labels are in place
+	edits int     // how often somebody touched them
 
 	watched string             // the namespace; the loop's
 	end     context.CancelFunc // ends the watch; the loop's
@@ -25,25 +26,30 @@ func (l *labels) forget() {
 	l.done, l.watched, l.end = nil, "", nil
 }
 
-// due reports whether the labels of a commit are to be looked at, and whether they were in
-// place before.
-func (l *labels) due(at *loaded) (due, drifted bool) {
+// due reports whether the labels of a commit are to be looked at, whether they were in
+// place before, and how often they were touched until now.
+func (l *labels) due(at *loaded) (due, drifted bool, edits int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.done != at, l.done != nil && l.done.commit == at.commit
+	return l.done != at, l.done != nil && l.done.commit == at.commit, l.edits
 }
 
-func (l *labels) inPlace(at *loaded) {
+// inPlace takes note that the labels were put in place; false if somebody touched them since
+// they were looked at, so that they are to be looked at again.
+func (l *labels) inPlace(at *loaded, edits int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.done = at
+	if l.done = at; l.edits != edits {
+		l.done = &loaded{commit: at.commit}
+	}
+	return l.edits == edits
 }
 
 // touched has the labels looked at again, and reports whether they ever were.
 func (l *labels) touched() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.done == nil {
+	if l.edits++; l.done == nil {
 		return false
 	}
 	l.done = &loaded{commit: l.done.commit} // as of another look
@@ -63,7 +69,7 @@ func (e *environment) labelNamespace(ctx context.Context, s *seen) error {
 			return err
 		}
 	}
-	due, drifted := e.labels.due(s.load)
+	due, drifted, edits := e.labels.due(s.load)
 	if !due {
 		return nil
 	}
@@ -81,7 +87,9 @@ func (e *environment) labelNamespace(ctx context.Context, s *seen) error {
 			e.reporter.Say(ctx, "Normal", "Namespace", fmt.Sprintf("namespace %s has the labels that environment.yaml gives it", env.Namespace))
 		}
 	}
-	e.labels.inPlace(s.load)
+	if !e.labels.inPlace(s.load, edits) {
+		e.inbox.trigger()
+	}
 	return nil
 }
 

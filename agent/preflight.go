@@ -238,7 +238,7 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 		return nil
 	}
 	j.plan = j.plan.LeaveEnded()
-	found := &held{revision: j.state.History.Settled().Revision, ids: j.own(j.ids), lasting: j.own(j.lasting), ceded: j.plan.Ceded(), drift: driftOf(j), foreign: foreignOf(j)}
+	found := &held{revision: j.state.History.Settled().Revision, ids: j.own(j.ids), lasting: j.own(j.lasting), ceded: j.plan.Ceded(), drift: driftOf(j), foreign: foreignOf(j), by: termsOf(j.owner)}
 	for _, list := range [][]ledger.Drift{found.drift, found.foreign} {
 		for i := range list {
 			j.veil().MaskDrift(&list[i].Want, &list[i].Have)

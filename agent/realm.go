@@ -111,8 +111,9 @@ func (e *environment) othersNamespaces(ctx context.Context, l *loaded) (map[stri
 		}
 		kept := func(string) bool { return true }
 		if l.files != nil && e.sameRef(other.Environment) {
-			if env, err := render.LoadEnvironment(l.files, other.Environment); err == nil {
-				kept = func(ns string) bool { return slices.Contains(namespacesOf(env), ns) }
+			env, err := render.LoadEnvironment(l.files, other.Environment)
+			if err == nil || !render.HasEnvironment(l.files, other.Environment) {
+				kept = func(ns string) bool { return slices.Contains(namespacesOf(env), ns) } // none, if its folder is gone
 			}
 		}
 		for ns := range had(other) {

@@ -33,9 +33,11 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 		e.putBack(ctx, j, c)
 	}
 	if h := e.baselines.heldOf(j.key); h != nil {
-		e.baselines.hold(j.key, &held{revision: h.revision, ids: h.ids, lasting: h.lasting, ceded: h.ceded, foreign: h.foreign, drift: slices.DeleteFunc(slices.Clone(h.drift), func(d ledger.Drift) bool {
+		left := *h
+		left.stale, left.drift = false, slices.DeleteFunc(slices.Clone(h.drift), func(d ledger.Drift) bool {
 			return slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.ID.String() == d.Object })
-		})})
+		})
+		e.baselines.hold(j.key, &left)
 	}
 	j.outcome = ledger.Outcome{Name: j.spec.Name, Action: string(decide.Repair), Outcome: string(ledger.Applied),
 		Revision: j.state.History.Current().Revision, Reason: fmt.Sprintf("%d objects had drifted", len(drifted))}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/xetys/tether/agent/ledger"
@@ -35,7 +36,7 @@ type active struct {
 func (a *active) justEnded() []*job {
 	var out []*job
 	for _, j := range a.jobs {
-		if u := a.under[j.key]; u != nil && !u.entered && j.over.Load() && j.outcome.Name != "" && j.outcome.Tells() {
+		if u := a.under[j.key]; u != nil && !u.entered && j.ended.over() && j.outcome.Name != "" && j.outcome.Tells() {
 			out = append(out, j)
 		}
 	}
@@ -50,6 +51,32 @@ func (a *active) ended() bool {
 	default:
 		return false
 	}
+}
+
+// ending is how what was done about a release ended, as soon as it did: others look at that
+// while a commit is still carried out.
+type ending struct{ at atomic.Pointer[settlement] }
+
+// settlement is what is made of an error that something ended with. Postponed is the loop's.
+type settlement struct {
+	err       error
+	postponed bool
+}
+
+func (e *ending) end(err error) { e.at.Store(&settlement{err: err}) }
+
+func (e *ending) over() bool { return e.at.Load() != nil }
+
+// putOff reports whether trouble that something ended with is yet to be put off, and takes
+// note that it is: who looks at it once more puts it off no further.
+func (e *ending) putOff() bool {
+	s := e.at.Load()
+	if s == nil {
+		return true
+	}
+	first := !s.postponed
+	s.postponed = true
+	return first
 }
 
 // errInterrupted ends the waits of what is carried out, so that it is decided
@@ -119,7 +146,7 @@ func (r *rollouts) rollsOut(key releaseKey) bool {
 		return false
 	}
 	u, ok := a.under[key]
-	return ok && !u.over.Load()
+	return ok && !u.ended.over()
 }
 
 // settled waits until nothing is being carried out any more: who leads next must

@@ -230,7 +230,9 @@ func (e *environment) settle(jobs []*job, results map[string]graph.Result) error
 			e.revise(j, r.Err)
 			delete(e.retries.of, j.key)
 		default:
-			e.postpone(j.key, r.Err)
+			if j.ended.putOff() {
+				e.postpone(j.key, r.Err)
+			}
 			switch {
 			case !j.changes():
 			case denied(r.Err):

@@ -17,6 +17,7 @@ func TestTheEndOfAHookThatIsGone(t *testing.T) {
   status: {conditions: [{type: Complete, status: "True"}]}}`, Healthy},
 		"one that failed has failed":                                    {`{kind: Job, apiVersion: batch/v1, metadata: {name: x, resourceVersion: "7"}, status: {conditions: [{type: Failed, status: "True"}]}}`, Unhealthy},
 		"one that was deleted while it ran is missing":                  {`{kind: Job, apiVersion: batch/v1, metadata: {name: x, resourceVersion: "7"}, status: {active: 1}}`, Missing},
+		"one that was suspended, and did not run, is missing":           {`{kind: Job, apiVersion: batch/v1, metadata: {name: x, resourceVersion: "7"}, spec: {suspend: true}}`, Missing},
 		"a Pod that succeeded has ended":                                {`{kind: Pod, apiVersion: v1, metadata: {name: x, resourceVersion: "7"}, status: {phase: Succeeded}}`, Healthy},
 		"a Pod that was ready and ran when it was deleted is missing":   {`{kind: Pod, apiVersion: v1, metadata: {name: x, resourceVersion: "7"}, status: {phase: Running, conditions: [{type: Ready, status: "True"}]}}`, Missing},
 		"of what is of no such kind nothing is kept, and it is missing": {`{kind: ConfigMap, apiVersion: v1, metadata: {name: x, resourceVersion: "7"}}`, Missing},

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -57,12 +58,30 @@ func judgedBy(id manifest.ID, live *unstructured.Unstructured, o health.Options)
 
 // endOf judges a hook by its health: a Pod has to end, and a Job to complete.
 func endOf(h Health, live *unstructured.Unstructured) Health {
-	if h.GroupKind() == podKind && h.State == Healthy {
+	switch {
+	case h.State != Healthy:
+	case h.GroupKind() == podKind:
 		if phase, _, _ := unstructured.NestedString(live.Object, "status", "phase"); phase != "Succeeded" {
 			h.State, h.Reason = Progressing, "the Pod has not ended"
 		}
+	case h.GroupKind() == jobKind && suspended(live) && !completed(live):
+		h.State, h.Reason = Progressing, "the Job is suspended, and has not run: it does when somebody, or a queue, resumes it"
 	}
 	return h
+}
+
+func suspended(job *unstructured.Unstructured) bool {
+	yes, _, _ := unstructured.NestedBool(job.Object, "spec", "suspend")
+	return yes
+}
+
+// completed reports whether a Job says of itself that it has.
+func completed(job *unstructured.Unstructured) bool {
+	conditions, _, _ := unstructured.NestedSlice(job.Object, "status", "conditions")
+	return slices.ContainsFunc(conditions, func(c any) bool {
+		kind, status := stringMap(c)["type"], stringMap(c)["status"]
+		return status == "True" && (kind == "Complete" || kind == "SuccessCriteriaMet")
+	})
 }
 
 var (

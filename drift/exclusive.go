@@ -26,9 +26,11 @@ type Sibling struct {
 
 // Siblings lists the fields of a live object that may be what the API server
 // complains of when it refuses what is wanted: those that want does not have, at, beside or
-// above a path that a complaint names. A path is the server's own, such as
-// spec.template.spec.volumes[0].configMap; positions in lists are not compared, since
-// they are those of the object that was refused.
+// above a path that a complaint names, and elements of lists that want does not have, if a
+// complaint is about a field in which one of them is as a wanted one: a port whose number
+// somebody changed is another element by its keys, and has the name of the first. A path is
+// the server's own, such as spec.template.spec.volumes[0].configMap; positions in lists are
+// not compared, since they are those of the object that was refused.
 func Siblings(live, want *unstructured.Unstructured, self string, complaints []string) []Sibling {
 	s := siblings{live: live, others: othersOf(live, self)}
 	for _, c := range complaints {
@@ -60,8 +62,11 @@ func (s *siblings) value(path fieldpath.Path, pointer []string, text string, wan
 		w, _ := want.([]any)
 		keys := at.keys()
 		for i, e := range h {
+			p, to := append(slices.Clone(path), keyed(e, keys)), append(slices.Clone(pointer), strconv.Itoa(i))
 			if j := counterpart(w, e, keys); j >= 0 {
-				s.value(append(slices.Clone(path), keyed(e, keys)), append(slices.Clone(pointer), strconv.Itoa(i)), text+"[*]", w[j], e, at.element())
+				s.value(p, to, text+"[*]", w[j], e, at.element())
+			} else if len(keys) > 0 && s.takesPlace(e, w, text+"[*].") {
+				s.find(p, to)
 			}
 		}
 	}
@@ -79,10 +84,28 @@ func (s *siblings) fields(path fieldpath.Path, pointer []string, text string, wa
 		if w, wanted := want[k]; wanted && w != nil {
 			s.value(p, to, next, w, live[k], at.field(k))
 		} else if s.complainedOf(text, next) {
-			s.found = append(s.found, Sibling{Path: pathOf(s.live, pointerText(to)), path: p, pointer: to,
-				Owned: slices.ContainsFunc(s.others, func(o owner) bool { return reaches(o.set, p) })})
+			s.find(p, to)
 		}
 	}
+}
+
+func (s *siblings) find(path fieldpath.Path, pointer []string) {
+	s.found = append(s.found, Sibling{Path: pathOf(s.live, pointerText(pointer)), path: path, pointer: pointer,
+		Owned: slices.ContainsFunc(s.others, func(o owner) bool { return reaches(o.set, path) })})
+}
+
+// takesPlace reports whether an element has, in a field below prefix that a complaint
+// names, the value of one that is wanted.
+func (s *siblings) takesPlace(e any, wanted []any, prefix string) bool {
+	has := presence(e)
+	return slices.ContainsFunc(s.complaints, func(c string) bool {
+		field, below := strings.CutPrefix(c, prefix)
+		v := has.under(step{key: field, index: -1})
+		return below && v.ok && slices.ContainsFunc(wanted, func(w any) bool {
+			x := presence(w).under(step{key: field, index: -1})
+			return x.ok && same(x.value, v.value)
+		})
+	})
 }
 
 func (s *siblings) complainedOf(parent, path string) bool {

@@ -1,6 +1,9 @@
 package fields_test
 
-import "strings"
+import (
+	"strings"
+	"testing"
+)
 
 const elements = `
 apiVersion: apps/v1
@@ -69,4 +72,23 @@ func init() {
 		after:  with(metric, "$METRIC", "type: Pods, pods: {metric: {name: m}, target: {type: AverageValue, averageValue: 100m}}"),
 		hand:   `[{"op":"replace","path":"/spec/metrics/0","value":{"type":"External","external":{"metric":{"name":"e"},"target":{"type":"Value","value":"3"}}}}]`,
 		what:   "hpa/web", path: "{.spec.metrics[0].pods.metric.name}", want: "m", gone: "{.spec.metrics[0]['resource','external']}"}
+	// By its number a port is told from others, and two of one name are refused.
+	const ports = "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{name: other, port: 90}, {name: http, port: $PORT}]}}"
+	each["a Service's port, another one of its name"] = excluding{before: with(ports, "$PORT", "81"), after: with(ports, "$PORT", "80"),
+		hand: `[{"op":"replace","path":"/spec/ports/1/port","value":83}]`,
+		what: "service/web", path: "{.spec.ports[*].port}", want: "90 80", gone: "{.spec.ports[?(@.port==83)].port}"}
+	each["a container's port, another one of its name"] = excluding{
+		before: with(plain, "[{containerPort: 80}]", "[{name: http, containerPort: 81}]"), after: with(plain, "[{containerPort: 80}]", "[{name: http, containerPort: 80}]"),
+		hand: `[{"op":"replace","path":"/spec/template/spec/containers/0/ports/0/containerPort","value":83}]`,
+		what: "deployment/web", path: "{.spec.template.spec.containers[0].ports[*].containerPort}", want: "80", gone: "{.spec.template.spec.containers[0].ports[?(@.containerPort==83)].containerPort}"}
+}
+
+// Of what a person added to a list only the element that is in the way goes.
+func TestOnlyTheElementInTheWayGoes(t *testing.T) {
+	w := newWorld(t)
+	service := "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {selector: {app: web}, ports: [{name: http, port: 80}]}}"
+	w.deploy(service)
+	w.kubectl("patch", "service/web", "--type", "json", "--patch", `[{"op":"replace","path":"/spec/ports/0/port","value":83},{"op":"add","path":"/spec/ports/-","value":{"name":"mine","port":99}}]`)
+	w.deploy(strings.ReplaceAll(service, "name: web}", "name: web, labels: {a: b}}"))
+	w.holds("service/web", "{.spec.ports[?(@.name=='http')].port} {.spec.ports[?(@.name=='mine')].port}", "80 99")
 }

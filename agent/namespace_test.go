@@ -1,0 +1,30 @@
+package agent
+
+import "testing"
+
+// Labels that somebody edits while they are put in place are looked at again.
+func TestLabelsThatAreEditedMeanwhile(t *testing.T) {
+	at := &loaded{commit: "a"}
+	for sentence, c := range map[string]struct {
+		edits func(l *labels)
+		again bool
+	}{
+		"nobody touches them":                      {func(*labels) {}, false},
+		"somebody does before they were ever seen": {func(l *labels) { l.touched() }, true},
+		"somebody does who did before":             {func(l *labels) { l.inPlace(at, 0); l.touched() }, true},
+	} {
+		l := &labels{}
+		_, _, edits := l.due(at)
+		c.edits(l)
+		if settled := l.inPlace(at, edits); settled == c.again {
+			t.Errorf("%s: they are settled: %v", sentence, settled)
+		}
+		due, drifted, edits := l.due(at)
+		if due != c.again || !drifted {
+			t.Errorf("%s: they are looked at again: %v, as an edit: %v", sentence, due, drifted)
+		}
+		if !l.inPlace(at, edits) {
+			t.Errorf("%s: they never settle", sentence)
+		}
+	}
+}
