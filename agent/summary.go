@@ -9,6 +9,7 @@ import (
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/render"
 )
 
@@ -76,7 +77,7 @@ func (l Leader) Trouble(environment string) string {
 func ReadLeader(ctx context.Context, c *apply.Cluster, namespace, environment string, now time.Time) (Leader, error) {
 	lease, err := c.ReadLease(ctx, namespace, ledger.Name(environment))
 	switch {
-	case apply.Forbidden(err):
+	case apierror.Forbidden(err):
 		return Leader{Unknown: true}, nil
 	case err != nil || lease == nil:
 		return Leader{Never: true}, err

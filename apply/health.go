@@ -4,9 +4,10 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/ownership"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -49,7 +50,7 @@ func HealthOf(id manifest.ID, live *unstructured.Unstructured) Health {
 
 // judgedBy is HealthOf with what more is known.
 func judgedBy(id manifest.ID, live *unstructured.Unstructured, o health.Options) Health {
-	o.Manager, o.Now = FieldManager, time.Now()
+	o.Manager, o.Now = ownership.FieldManager, time.Now()
 	v := health.Of(live, o)
 	return Health{ID: id, State: v.State, Reason: v.Reason, Rule: v.Rule, Field: v.Field,
 		Mends: v.State == Unhealthy && !v.Failed, Grace: v.Grace, Held: v.Held, Again: v.Again}
@@ -57,7 +58,7 @@ func judgedBy(id manifest.ID, live *unstructured.Unstructured, o health.Options)
 
 // endOf judges a hook by its health: a Pod has to end, and a Job to complete.
 func endOf(h Health, live *unstructured.Unstructured) Health {
-	if h.GroupKind() == podKind && h.State == Healthy {
+	if h.GroupKind() == plan.PodKind && h.State == Healthy {
 		if phase, _, _ := unstructured.NestedString(live.Object, "status", "phase"); phase != "Succeeded" {
 			h.State, h.Reason = Progressing, "the Pod has not ended"
 		}
@@ -65,7 +66,4 @@ func endOf(h Health, live *unstructured.Unstructured) Health {
 	return h
 }
 
-var (
-	podKind = schema.GroupKind{Kind: "Pod"}
-	jobKind = schema.GroupKind{Group: "batch", Kind: "Job"}
-)
+var ()

@@ -10,10 +10,11 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/ownership"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source/outbound"
 )
@@ -43,7 +44,7 @@ const lastTry = 2 * time.Second
 
 // Verify tries a release's checks, one after the other, each until it passes; all
 // of them together have until the deadline. progress is as in WaitFor.
-func (c *Cluster) Verify(ctx context.Context, rel Owner, hooks []manifest.Hook, checks []manifest.Check, bounds Bounds, progress func([]Health)) error {
+func (c *Cluster) Verify(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, checks []manifest.Check, bounds Bounds, progress func([]Health)) error {
 	for _, check := range checks {
 		if err := c.verify(ctx, rel, hooks, check, bounds, progress); err != nil {
 			return err
@@ -53,7 +54,7 @@ func (c *Cluster) Verify(ctx context.Context, rel Owner, hooks []manifest.Hook, 
 }
 
 // verify tries one check until it passes; the last try is at the deadline.
-func (c *Cluster) verify(ctx context.Context, rel Owner, hooks []manifest.Hook, check manifest.Check, bounds Bounds, progress func([]Health)) error {
+func (c *Cluster) verify(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, check manifest.Check, bounds Bounds, progress func([]Health)) error {
 	var last error
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		over := bounds.over(time.Now())
@@ -89,9 +90,9 @@ func cutShort(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &unhealthy) && unhealthy.TimedOut
 }
 
-func (c *Cluster) check(ctx context.Context, rel Owner, hooks []manifest.Hook, check manifest.Check, bounds Bounds) error {
+func (c *Cluster) check(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, check manifest.Check, bounds Bounds) error {
 	if check.Test {
-		return c.RunHooks(ctx, rel, hooks, HookRun{Event: Test, Bounds: bounds})
+		return c.RunHooks(ctx, rel, hooks, HookRun{Event: plan.Test, Bounds: bounds})
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(requestTimeout, max(bounds.Left(time.Now()), lastTry)))
 	defer cancel()
@@ -114,7 +115,7 @@ func (c *Cluster) askURL(ctx context.Context, _ string, check manifest.Check) (i
 	if err != nil {
 		return 0, nil, err
 	}
-	req.Header.Set("User-Agent", FieldManager)
+	req.Header.Set("User-Agent", ownership.FieldManager)
 	// A commit's author chooses the address: it leads to where the agent's
 	// configuration lets it, and no redirect leads on from there.
 	client := http.Client{
@@ -175,15 +176,8 @@ func (c *Cluster) askService(ctx context.Context, namespace string, check manife
 	if status == 0 && err != nil {
 		return 0, nil, err
 	}
-	if err != nil && status != check.Status && ofServer(err) {
+	if err != nil && status != check.Status && apierror.FromServer(err) {
 		return 0, nil, fmt.Errorf("it answered %d, not %d: %w", status, check.Status, err)
 	}
 	return status, body, nil
-}
-
-// ofServer reports whether an error is the API server's own word, and not what
-// the Service answered.
-func ofServer(err error) bool {
-	var status apierrors.APIStatus
-	return errors.As(err, &status) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
