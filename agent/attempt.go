@@ -14,6 +14,7 @@ import (
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/apply/record"
 )
 
@@ -68,7 +69,7 @@ func (e *environment) attempt(ctx, waits context.Context, l *loaded, j *job) err
 // worthTrying reports whether an error says nothing about the release, so that it is tried
 // again: until its deadline.
 func (e *environment) worthTrying(rec *record.Record, err error) bool {
-	return apply.Transient(err) && (rec.Deadline.IsZero() || !rec.HeldSince.IsZero() || e.agent.opts.Now().Before(rec.Deadline))
+	return apierror.Transient(err) && (rec.Deadline.IsZero() || !rec.HeldSince.IsZero() || e.agent.opts.Now().Before(rec.Deadline))
 }
 
 // deadline returns when what begins now has to have ended, to the second, as a record

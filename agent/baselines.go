@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -30,7 +30,7 @@ type terms struct {
 	ignore []manifest.Ignore
 }
 
-func termsOf(o apply.Owner) terms { return terms{o.Strict, o.Ignore} }
+func termsOf(o plan.Owner) terms { return terms{o.Strict, o.Ignore} }
 
 // foundBy reports whether it was found by the terms that hold now: the head may have
 // changed them in the middle of a rollout.

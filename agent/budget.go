@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 )
 
 // unasked is how many objects a commit may delete whatever share of the
@@ -62,7 +62,7 @@ func (j *job) deletions() int {
 	}
 	n := 0
 	for _, c := range j.plan.Changes {
-		if c.Action == apply.Delete {
+		if c.Action == plan.Delete {
 			n++
 		}
 	}

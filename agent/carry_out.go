@@ -8,8 +8,8 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/graph"
+	"github.com/xetys/tether/apply/plan"
 )
 
 // start carries out what was decided, each release as soon as those it depends
@@ -88,7 +88,7 @@ func (e *environment) tryAgain(jobs []*job) {
 
 // drop lets go of what the job was about once it is done: what a thousand plans hold
 // of the cluster is worth hundreds of megabytes.
-func (j *job) drop() { j.release, j.want, j.ids, j.lasting, j.plan = nil, nil, nil, nil, apply.Plan{} }
+func (j *job) drop() { j.release, j.want, j.ids, j.lasting, j.plan = nil, nil, nil, nil, plan.Plan{} }
 
 // blockedAll returns what becomes of the jobs when none of them can run: all are
 // held, or wait for one that is. It returns nil when some can run.

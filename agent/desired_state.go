@@ -8,6 +8,7 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
@@ -57,7 +58,7 @@ func (e *environment) describeOnce(ctx context.Context, j *job) error {
 func (j *job) mark() {
 	j.want = j.owner.Mark(slices.Concat(j.release.CRDs, j.release.Objects))
 	j.ids = idsOf(j.want)
-	j.lasting = idsOf(slices.DeleteFunc(slices.Clone(j.want), func(o manifest.Object) bool { return apply.Fleeting(o.Unstructured) }))
+	j.lasting = idsOf(slices.DeleteFunc(slices.Clone(j.want), func(o manifest.Object) bool { return plan.Fleeting(o.Unstructured) }))
 }
 
 // slim lets go of the objects of a release that is to change, but for those that its
@@ -223,7 +224,7 @@ type formerHook struct {
 
 // outgoing returns the deletions of what hooks of a release made and what it brings about
 // has no more. What hooks of its uninstall made is the trace of that, and stays.
-func outgoing(ctx context.Context, e *environment, j *job, former []formerHook, coming apply.Coming) ([]apply.Change, error) {
+func outgoing(ctx context.Context, e *environment, j *job, former []formerHook, coming plan.Coming) ([]plan.Change, error) {
 	if !j.changes() {
 		return nil, nil // it is held to what it has
 	}
@@ -234,13 +235,13 @@ func outgoing(ctx context.Context, e *environment, j *job, former []formerHook, 
 	since := j.state.History.First(j.release.Digest)
 	var sure, doubtful []manifest.Hook
 	for _, h := range slices.Backward(former) {
-		uninstalls := slices.Contains(h.Events, apply.PreDelete) || slices.Contains(h.Events, apply.PostDelete)
+		uninstalls := slices.Contains(h.Events, plan.PreDelete) || slices.Contains(h.Events, plan.PostDelete)
 		switch {
 		case has[h.ID()]:
 			continue
 		case j.decision.Act == decide.Uninstall && uninstalls:
 			continue
-		case j.decision.Act == decide.Uninstall || apply.RunsToEnd(h.Hook) || since > 0 && h.revision > since:
+		case j.decision.Act == decide.Uninstall || plan.RunsToEnd(h.ID()) || since > 0 && h.revision > since:
 			sure = append(sure, h.Hook)
 		default:
 			doubtful = append(doubtful, h.Hook)
@@ -259,7 +260,7 @@ func outgoing(ctx context.Context, e *environment, j *job, former []formerHook, 
 	if err != nil || !known {
 		return out, err
 	}
-	return append(out, slices.DeleteFunc(leaves, func(c apply.Change) bool { return brings[c.ID] })...), nil
+	return append(out, slices.DeleteFunc(leaves, func(c plan.Change) bool { return brings[c.ID] })...), nil
 }
 
 // wouldBring returns what hooks a chart has where nothing is there yet, at an install and

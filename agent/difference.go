@@ -16,6 +16,7 @@ import (
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -44,7 +45,7 @@ type ReleaseDifference struct {
 	Action  string             `json:"action"`
 	Reason  string             `json:"reason"`
 	Images  []ImageDifference  `json:"images"`
-	Risks   []apply.Risk       `json:"risks"`
+	Risks   []plan.Risk        `json:"risks"`
 	Objects []ObjectDifference `json:"objects"`
 }
 
@@ -73,11 +74,11 @@ type FieldDifference struct {
 // stay are no difference.
 func (d *Difference) Any() bool {
 	return len(d.Refusals) > 0 || slices.ContainsFunc(d.Releases, func(r ReleaseDifference) bool {
-		return r.Action != string(decide.None) || slices.ContainsFunc(r.Objects, func(o ObjectDifference) bool { return o.Action != string(apply.Unchanged) })
+		return r.Action != string(decide.None) || slices.ContainsFunc(r.Objects, func(o ObjectDifference) bool { return o.Action != string(plan.Unchanged) })
 	})
 }
 
-func objectDifferences(rel apply.Owner, p apply.Plan) []ObjectDifference {
+func objectDifferences(rel plan.Owner, p plan.Plan) []ObjectDifference {
 	out := []ObjectDifference{}
 	for _, c := range p.Changes {
 		o := ObjectDifference{Object: c.ID.String(), Action: string(c.Action), Why: c.Why, Fields: []FieldDifference{}}
@@ -89,7 +90,7 @@ func objectDifferences(rel apply.Owner, p apply.Plan) []ObjectDifference {
 				o.Fields = append(o.Fields, FieldDifference{Path: f.Path, From: f.Have, To: f.Have, Manager: f.Manager, Foreign: true})
 			}
 		}
-		if c.Action != apply.Unchanged || len(o.Fields) > 0 {
+		if c.Action != plan.Unchanged || len(o.Fields) > 0 {
 			out = append(out, o)
 		}
 	}
@@ -197,9 +198,9 @@ func between(ctx context.Context, r *render.Renderer, key releaseKey, before, af
 			return nil, err
 		}
 	}
-	plan := apply.Between(from, to)
-	d.Objects = objectDifferences(apply.Owner{}, plan)
-	d.effects(plan, cmp.Or(to, from).Hooks)
+	p := plan.Between(from, to)
+	d.Objects = objectDifferences(plan.Owner{}, p)
+	d.effects(p, cmp.Or(to, from).Hooks)
 	d.mask(before, after)
 	if len(d.Objects) == 0 {
 		d.Reason += ", its objects did not"

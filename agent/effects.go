@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/xetys/tether/agent/decide"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -21,11 +21,11 @@ type ImageDifference struct {
 }
 
 // imageDifferences lists the images that a plan changes, sorted by name.
-func imageDifferences(p apply.Plan) []ImageDifference {
+func imageDifferences(p plan.Plan) []ImageDifference {
 	before, after := map[string][]string{}, map[string][]string{}
 	for _, c := range p.Changes {
 		from, to := imagesOf(c)
-		if c.Action != apply.Keep && c.Action != apply.Unchanged {
+		if c.Action != plan.Keep && c.Action != plan.Unchanged {
 			versions(before, from)
 			versions(after, to)
 		}
@@ -58,8 +58,8 @@ func versions(by map[string][]string, images []string) {
 
 // imagesOf returns the images of an object before and after a change. A plan that was
 // slimmed has the fields of an update alone.
-func imagesOf(c apply.Change) (from, to []string) {
-	if c.Action == apply.Update && c.Live == nil {
+func imagesOf(c plan.Change) (from, to []string) {
+	if c.Action == plan.Update && c.Live == nil {
 		for _, f := range c.Drift {
 			if strings.HasSuffix(f.Path, "].image") {
 				from, to = append(from, unquoted(f.Have)...), append(to, unquoted(f.Want)...)
@@ -89,22 +89,22 @@ func unquoted(value string) []string {
 func eventsOf(act string) []string {
 	switch decide.Act(act) {
 	case decide.Install:
-		return []string{apply.PreInstall, apply.PostInstall}
+		return []string{plan.PreInstall, plan.PostInstall}
 	case decide.Upgrade:
-		return []string{apply.PreUpgrade, apply.PostUpgrade}
+		return []string{plan.PreUpgrade, plan.PostUpgrade}
 	case decide.Rollback:
-		return []string{apply.PreRollback, apply.PostRollback}
+		return []string{plan.PreRollback, plan.PostRollback}
 	case decide.Uninstall:
-		return []string{apply.PreDelete, apply.PostDelete}
+		return []string{plan.PreDelete, plan.PostDelete}
 	}
 	return nil
 }
 
 // effects enters what a plan changes of images, and what is to be looked at first.
-func (d *ReleaseDifference) effects(p apply.Plan, hooks []manifest.Hook) {
+func (d *ReleaseDifference) effects(p plan.Plan, hooks []manifest.Hook) {
 	d.Images = imageDifferences(p)
-	d.Risks = append([]apply.Risk{}, p.Risks()...)
-	d.Risks = append(d.Risks, apply.HookRisks(hooks, eventsOf(d.Action)...)...)
+	d.Risks = append([]plan.Risk{}, p.Risks()...)
+	d.Risks = append(d.Risks, plan.HookRisks(hooks, eventsOf(d.Action)...)...)
 }
 
 // moves enters which releases are in another namespace than before: what they hold
@@ -116,7 +116,7 @@ func (d *Difference) moves() {
 			if r.Name != other.Name || r.Action != string(decide.Uninstall) || other.Action != string(decide.Install) {
 				continue
 			}
-			r.Risks = append(r.Risks, apply.Risk{Kind: apply.RiskNamespace, Object: r.Name, Text: "moves from namespace " + r.Namespace + " to " + other.Namespace + ": what it keeps there does not come along"})
+			r.Risks = append(r.Risks, plan.Risk{Kind: plan.RiskNamespace, Object: r.Name, Text: "moves from namespace " + r.Namespace + " to " + other.Namespace + ": what it keeps there does not come along"})
 		}
 	}
 }

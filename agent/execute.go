@@ -9,6 +9,7 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -71,7 +72,7 @@ func (e *environment) settleIn(ctx, waits context.Context, j *job, rec *record.R
 func (e *environment) apply(ctx, waits context.Context, j *job, bounds apply.Bounds) error {
 	within, cancel := context.WithDeadline(waits, bounds.End(e.agent.opts.Now()))
 	defer cancel()
-	return e.cluster.Apply(ctx, within, j.owner, j.plan.Telling(e.waiting(j)))
+	return e.cluster.Apply(ctx, within, j.owner, j.plan, e.waiting(j))
 }
 
 // stay waits until what a job applied is healthy, and as it was applied. What somebody
@@ -119,7 +120,7 @@ func (e *environment) tellChanges(ctx context.Context, j *job) map[manifest.ID]s
 	}
 	for _, c := range j.plan.Drifted() {
 		switch {
-		case c.Action == apply.Delete:
+		case c.Action == plan.Delete:
 		case c.Live != nil && len(j.owner.Differences(c)) == 0:
 			out[c.ID] = "" // it is as it was applied, only by somebody else
 		default:
@@ -161,7 +162,7 @@ func (j *job) hookEvents() []string {
 	}
 	pre, post := hookEvents(action)
 	if slices.ContainsFunc(j.spec.Verify, func(c manifest.Check) bool { return c.Test }) {
-		return []string{pre, post, apply.Test}
+		return []string{pre, post, plan.Test}
 	}
 	return []string{pre, post}
 }
@@ -169,11 +170,11 @@ func (j *job) hookEvents() []string {
 func hookEvents(a record.Action) (pre, post string) {
 	switch a {
 	case record.Install:
-		return apply.PreInstall, apply.PostInstall
+		return plan.PreInstall, plan.PostInstall
 	case record.Rollback:
-		return apply.PreRollback, apply.PostRollback
+		return plan.PreRollback, plan.PostRollback
 	default:
-		return apply.PreUpgrade, apply.PostUpgrade
+		return plan.PreUpgrade, plan.PostUpgrade
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -42,10 +42,10 @@ func (f *fights) forget() {
 
 // leave takes out of a plan what is fought over and not to be put back yet.
 // Its drift is reported all the same.
-func (f *fights) leave(p apply.Plan, now time.Time) apply.Plan {
+func (f *fights) leave(p plan.Plan, now time.Time) plan.Plan {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c apply.Change) bool {
+	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c plan.Change) bool {
 		one := f.of[c.ID]
 		return one != nil && now.Before(one.until)
 	})
@@ -72,7 +72,7 @@ func (f *fights) putBack(id manifest.ID, now time.Time) (times int, pause time.D
 }
 
 // putBack notes that an object was put back, and says so if it is fought over.
-func (e *environment) putBack(ctx context.Context, j *job, c apply.Change) {
+func (e *environment) putBack(ctx context.Context, j *job, c plan.Change) {
 	times, pause := e.fights.putBack(c.ID, e.agent.opts.Now())
 	if pause == 0 {
 		return
@@ -86,7 +86,7 @@ func (e *environment) putBack(ctx context.Context, j *job, c apply.Change) {
 	e.reporter.Say(ctx, "Warning", "Fight", text)
 }
 
-func rivalOf(j *job, c apply.Change) string {
+func rivalOf(j *job, c plan.Change) string {
 	for _, f := range j.owner.Differences(c) {
 		if f.Manager != "" {
 			return f.Manager

@@ -9,8 +9,8 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/graph"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
@@ -25,7 +25,7 @@ type job struct {
 	prepared *render.Prepared // nil for a release that is not listed
 	secrets  *render.Prepared // knows which values are secret; that of the last good commit if this one is refused
 	state    decide.State
-	owner    apply.Owner
+	owner    plan.Owner
 	asked    string // the input digest that git asks for, refused or not
 	decision decide.Decision
 	release  *manifest.Release // what the cluster is to be held to; nil when nothing is to be looked at
@@ -35,7 +35,7 @@ type job struct {
 	remains  []manifest.Object // what is there of it, when no record tells
 	had      int               // how many objects the release may have in the cluster
 	needs    []*job            // the releases that it depends on, near ones
-	plan     apply.Plan
+	plan     plan.Plan
 	found    *held // what the plan was made from
 	gate     bool  // releases that change wait for its health
 	waits    error // the trouble for which it waits until it is tried again
@@ -108,7 +108,7 @@ func abortTogether(jobs []*job) {
 func (e *environment) newJob(l *loaded, key releaseKey, spec render.ReleaseSpec, p *render.Prepared) *job {
 	now, control := e.agent.opts.Now(), e.inbox.controlNow()
 	j := &job{key: key, spec: spec, prepared: p, former: e.formerly(key), remains: e.histories.remainsOf(key), leaving: e.ledger.LeavingOf(key.namespace, key.name)}
-	j.owner = apply.Owner{Environment: e.name, Name: key.name, Namespace: key.namespace, Realm: l.realm}
+	j.owner = plan.Owner{Environment: e.name, Name: key.name, Namespace: key.namespace, Realm: l.realm}
 	j.state = decide.State{
 		Environment: e.name, Listed: p != nil, History: e.histories.history(key), OnFailure: spec.OnFailure, Retries: spec.Retries,
 		Retry: e.retryAsked(control, key), Runs: j.remains != nil,

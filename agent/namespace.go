@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/apierror"
 )
 
 // labels remember for which commit the namespace has its labels. They are safe for
@@ -75,7 +75,7 @@ func (e *environment) labelNamespace(ctx context.Context, s *seen) error {
 	}
 	if env.Drift != "report" || !drifted {
 		changed, err := e.cluster.LabelNamespace(ctx, env.Namespace, env.NamespaceLabels)
-		if err != nil && (apply.Transient(err) || ctx.Err() != nil) {
+		if err != nil && (apierror.Transient(err) || ctx.Err() != nil) {
 			return err
 		}
 		if err != nil { // it keeps no release from anything

@@ -3,12 +3,12 @@ package agent
 import (
 	"context"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 )
 
 // overdrawn says which quotas the commit would exceed, though each of its objects fits.
 func (e *environment) overdrawn(ctx context.Context, changing []*job) ([]string, error) {
-	var plans []apply.Plan
+	var plans []plan.Plan
 	records := map[string]int{}
 	for _, j := range changing {
 		if j.automatic() {

@@ -12,6 +12,8 @@ import (
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -26,7 +28,7 @@ func (e *environment) prepare(ctx, reading context.Context, s *seen) error {
 	if s.refusals == nil {
 		refusals, err := e.preflight(ctx, reading, s.load, s.jobs)
 		switch {
-		case err != nil && apply.Transient(err) && ctx.Err() == nil && reading.Err() == nil:
+		case err != nil && apierror.Transient(err) && ctx.Err() == nil && reading.Err() == nil:
 			s.trouble = e.cluster.WithHolders(ctx, err)
 		case err != nil:
 			return err
@@ -91,7 +93,7 @@ func (e *environment) preflight(ctx, reading context.Context, l *loaded, jobs []
 		j := changing[i]
 		wrong := j.refusals()
 		switch {
-		case err != nil && apply.Transient(err):
+		case err != nil && apierror.Transient(err):
 			return nil, err
 		case err != nil:
 			wrong = append(wrong, err.Error())
@@ -205,7 +207,7 @@ func (e *environment) keep(ctx context.Context, l *loaded, j *job) error {
 }
 
 // surveyAll is survey, and judges the hooks that the job's rollout will run.
-func (e *environment) surveyAll(ctx context.Context, j *job, coming apply.Coming) error {
+func (e *environment) surveyAll(ctx context.Context, j *job, coming plan.Coming) error {
 	if err := e.survey(ctx, j, coming); err != nil || j.release == nil || !j.changes() {
 		return err
 	}
@@ -225,7 +227,7 @@ func (e *environment) surveyAll(ctx context.Context, j *job, coming apply.Coming
 }
 
 // survey plans a job, and decides anew if it turns out to have drifted.
-func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) error {
+func (e *environment) survey(ctx context.Context, j *job, coming plan.Coming) error {
 	if j.release == nil {
 		return nil
 	}
@@ -254,7 +256,7 @@ func (e *environment) survey(ctx context.Context, j *job, coming apply.Coming) e
 }
 
 // replan compares what a job wants with what the release may have and what is live.
-func (e *environment) replan(ctx context.Context, j *job, coming apply.Coming) error {
+func (e *environment) replan(ctx context.Context, j *job, coming plan.Coming) error {
 	past, hooks, err := e.inventory(ctx, j)
 	if err != nil {
 		return err
@@ -273,7 +275,7 @@ func (e *environment) replan(ctx context.Context, j *job, coming apply.Coming) e
 	if err != nil {
 		return err
 	}
-	j.plan = apply.NewPlan(j.owner, want, past, seen, coming).With(outgoing...)
+	j.plan = plan.NewPlan(j.owner, want, past, seen, coming).With(outgoing...)
 	return nil
 }
 
@@ -286,23 +288,23 @@ func idsOf(objects []manifest.Object) []manifest.ID {
 }
 
 // coming is what the whole commit brings about.
-func (e *environment) coming(ctx context.Context, l *loaded, jobs []*job) apply.Coming {
+func (e *environment) coming(ctx context.Context, l *loaded, jobs []*job) plan.Coming {
 	var all []manifest.Object
 	for _, j := range jobs {
 		all = append(all, j.want...)
 		if j.release != nil {
-			all = append(all, apply.BroughtBefore(j.release.Hooks)...)
+			all = append(all, plan.BroughtBefore(j.release.Hooks)...)
 		}
 	}
-	c := apply.Comes(all, l.spaces...)
+	c := plan.Comes(all, l.spaces...)
 	c.Confirmed = e.inbox.controlNow().Confirmed == l.commit
 	c.Moves = e.moves(ctx, jobs)
 	return c
 }
 
 // moves says which objects the commit takes from one release to another.
-func (e *environment) moves(ctx context.Context, jobs []*job) apply.Moves {
-	m := apply.Moves{Owners: map[manifest.ID]string{}, Changing: map[string]bool{}, Gone: e.isGone, Lists: listing(ctx, e), Holder: e.baselines.holder}
+func (e *environment) moves(ctx context.Context, jobs []*job) plan.Moves {
+	m := plan.Moves{Owners: map[manifest.ID]string{}, Changing: map[string]bool{}, Gone: e.isGone, Lists: listing(ctx, e), Holder: e.baselines.holder}
 	for _, j := range jobs {
 		if !j.changes() {
 			continue
@@ -351,7 +353,7 @@ func (e *environment) duplicates(jobs []*job) []string {
 			ids = h.ids
 		}
 		for _, id := range ids {
-			if other, taken := owner[id]; taken && apply.StageOf(id.GroupKind()) != apply.StageDefinitions {
+			if other, taken := owner[id]; taken && plan.StageOf(id.GroupKind()) != plan.StageDefinitions {
 				out = append(out, fmt.Sprintf("%s of release %s is also in release %s: take it out of one", id, j.spec.Name, other))
 			}
 			owner[id] = j.spec.Name
@@ -361,7 +363,7 @@ func (e *environment) duplicates(jobs []*job) []string {
 }
 
 // takenByHooks enters into moves what a hook of one release alone makes from now on.
-func takenByHooks(m apply.Moves, jobs []*job) {
+func takenByHooks(m plan.Moves, jobs []*job) {
 	takers := map[manifest.ID][]string{}
 	for _, j := range jobs {
 		if j.changes() && j.release != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -58,7 +59,7 @@ func seal(ctx context.Context, e *environment) error {
 		return nil
 	}
 	err := apply.Seal(ctx, e.cluster, e.agent.opts.Namespace)
-	if apply.Forbidden(err) {
+	if apierror.Forbidden(err) {
 		e.log.Warn("records are not sealed: who may write Secrets beside a release can forge them; give the agent get and create of secrets in its own namespace", "error", err)
 		err = nil
 	}

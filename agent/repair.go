@@ -9,6 +9,7 @@ import (
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -19,7 +20,7 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 	for _, c := range drifted {
 		texts = append(texts, fmt.Sprintf("%s: %s", c.ID, e.reportDrift(ctx, j, c, "putting it back")))
 	}
-	if slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.Action == apply.Deferred }) {
+	if slices.ContainsFunc(drifted, func(c plan.Change) bool { return c.Action == plan.Deferred }) {
 		if err := e.ensureNamespace(ctx, l, j.key.namespace); err != nil {
 			return err
 		}
@@ -35,7 +36,7 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 	if h := e.baselines.heldOf(j.key); h != nil {
 		left := *h
 		left.stale, left.drift = false, slices.DeleteFunc(slices.Clone(h.drift), func(d ledger.Drift) bool {
-			return slices.ContainsFunc(drifted, func(c apply.Change) bool { return c.ID.String() == d.Object })
+			return slices.ContainsFunc(drifted, func(c plan.Change) bool { return c.ID.String() == d.Object })
 		})
 		e.baselines.hold(j.key, &left)
 	}
@@ -54,7 +55,7 @@ func (e *environment) repair(ctx, waits context.Context, l *loaded, j *job) erro
 // freeStuck waits for StatefulSets that were put back, beside all else: the pods that
 // somebody's edit broke are replaced only while something waits for them. What becomes of
 // them shows as the release's health.
-func (e *environment) freeStuck(ctx context.Context, j *job, drifted []apply.Change) {
+func (e *environment) freeStuck(ctx context.Context, j *job, drifted []plan.Change) {
 	var sets []manifest.ID
 	for _, c := range drifted {
 		if c.Kind == "StatefulSet" && c.Group == "apps" {
@@ -75,7 +76,7 @@ func (e *environment) freeStuck(ctx context.Context, j *job, drifted []apply.Cha
 
 // reportDrift says what drifted, who did it and since when, and returns what it says
 // of the object.
-func (e *environment) reportDrift(ctx context.Context, j *job, c apply.Change, doing string) string {
+func (e *environment) reportDrift(ctx context.Context, j *job, c plan.Change, doing string) string {
 	text := "deleted"
 	if c.Live != nil {
 		text = "others own its fields"

@@ -8,7 +8,8 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -120,14 +121,14 @@ func (e *environment) goBack(ctx, waits context.Context, l *loaded, j *job, fail
 	switch {
 	case back == nil:
 		for _, c := range j.plan.Changes { // it was handed over, and that failed
-			if c.Action == apply.Keep && c.Object == nil {
+			if c.Action == plan.Keep && c.Object == nil {
 				e.baselines.offer(c.ID)
 			}
 		}
 		j.outcome.Outcome = string(ledger.RolledBack)
 		j.outcome.Reason = fmt.Sprintf("%s; rolled back (revision %d)", outcome.Reason, revision)
 		return failure
-	case errors.Is(back, errInterrupted) || apply.Transient(back) || ctx.Err() != nil:
+	case errors.Is(back, errInterrupted) || apierror.Transient(back) || ctx.Err() != nil:
 		j.outcome.Outcome = string(ledger.Progressing) // it is gone on with
 	default:
 		j.outcome.Reason = fmt.Sprintf("%s; and going back failed: %v", outcome.Reason, back)
@@ -153,7 +154,7 @@ func (e *environment) goOn(ctx, waits context.Context, l *loaded, j *job) error 
 	if err := e.describe(ctx, j); err != nil {
 		return err
 	}
-	if err := e.surveyAll(ctx, j, apply.Coming{Moves: e.moves(ctx, nil)}); err != nil {
+	if err := e.surveyAll(ctx, j, plan.Coming{Moves: e.moves(ctx, nil)}); err != nil {
 		return err
 	}
 	if err := j.refused(); err != nil {

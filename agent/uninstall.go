@@ -11,6 +11,7 @@ import (
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
 )
 
@@ -90,15 +91,15 @@ func (e *environment) remove(ctx, waits context.Context, j *job, last *record.Re
 	if !last.Ours() {
 		rel.Hooks = nil // what somebody else recorded is not run
 	}
-	if last.HookEvent != apply.PostDelete { // else all but some post-delete hooks is done
-		if err := e.runHooks(ctx, waits, j, rel.Hooks, last, apply.PreDelete); err != nil {
+	if last.HookEvent != plan.PostDelete { // else all but some post-delete hooks is done
+		if err := e.runHooks(ctx, waits, j, rel.Hooks, last, plan.PreDelete); err != nil {
 			return err
 		}
 	}
 	if err := e.cluster.Prune(waits, j.plan, e.bounds(j, last), e.waiting(j)); err != nil {
 		return err
 	}
-	return e.runHooks(ctx, waits, j, rel.Hooks, last, apply.PostDelete)
+	return e.runHooks(ctx, waits, j, rel.Hooks, last, plan.PostDelete)
 }
 
 func (e *environment) recordGone(ctx context.Context, j *job, last *record.Record) error {

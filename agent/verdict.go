@@ -12,6 +12,7 @@ import (
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/apply/graph"
 )
 
@@ -267,7 +268,7 @@ func (j *job) open(err error) bool {
 		return true
 	case j.outcome.Outcome == string(ledger.Failed), j.outcome.Outcome == string(ledger.RolledBack):
 		return false
-	case apply.Transient(err):
+	case apierror.Transient(err):
 		return true
 	}
 	return !errors.Is(err, errNotLive) && !errors.As(err, &unhealthy)

@@ -13,24 +13,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/xetys/tether/apply/ownership"
+	"github.com/xetys/tether/apply/plan"
+	"github.com/xetys/tether/apply/scaling"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
 
-var (
-	autoscalerKind = schema.GroupKind{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}
-	// kedaKind has KEDA make an autoscaler, a while after it is there.
-	kedaKind = schema.GroupKind{Group: "keda.sh", Kind: "ScaledObject"}
-)
-
-// scalable are the kinds whose replicas an autoscaler may own though they are not set.
-var scalable = map[schema.GroupKind]bool{
-	{Group: "apps", Kind: "Deployment"}:     true,
-	{Group: "apps", Kind: "StatefulSet"}:    true,
-	{Group: "apps", Kind: "ReplicaSet"}:     true,
-	{Kind: "ReplicationController"}:         true,
-	{Group: "argoproj.io", Kind: "Rollout"}: true,
-}
+var ()
 
 // Yield returns a release's objects as they are to be applied: without what is to
 // be ignored of them and somebody else holds now (see drift.Yield), without the
@@ -40,8 +30,8 @@ var scalable = map[schema.GroupKind]bool{
 // field that its only owner drops goes back to its default, one replica
 // (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#migrating-deployments-and-statefulsets-to-horizontal-autoscaling).
 // The given objects are not modified.
-func (c *Cluster) Yield(ctx context.Context, rel Owner, want, past []manifest.Object) ([]manifest.Object, error) {
-	scaled := scalingOf(want, past)
+func (c *Cluster) Yield(ctx context.Context, rel plan.Owner, want, past []manifest.Object) ([]manifest.Object, error) {
+	scaled := scaling.IntentOf(want, past)
 	out := make([]manifest.Object, len(want))
 	for i, o := range want {
 		out[i] = o
@@ -50,8 +40,8 @@ func (c *Cluster) Yield(ctx context.Context, rel Owner, want, past []manifest.Ob
 			return nil, err
 		}
 		ignored := manifest.IgnoredPaths(rel.Ignore, o.ID())
-		before := find(past, o.ID())
-		keeps := !replicas && scalable[o.ID().GroupKind()] && !hasReplicas(o.Unstructured) && before != nil && !hasReplicas(before)
+		before := manifest.Find(past, o.ID())
+		keeps := !replicas && scaling.Scalable[o.ID().GroupKind()] && !scaling.HasReplicas(o.Unstructured) && before != nil && !scaling.HasReplicas(before)
 		asked := replicas || keeps || claims(o) || len(ignored) > 0
 		controlled := drift.MayBeControlled(o.Unstructured)
 		if !asked && !controlled {
@@ -66,86 +56,30 @@ func (c *Cluster) Yield(ctx context.Context, rel Owner, want, past []manifest.Ob
 				return nil, err
 			}
 		}
-		live = inherited(live)
+		live = ownership.Inherited(live)
 		switch {
 		case live == nil:
 		case claims(o):
 			out[i].Unstructured = grown(o.Unstructured, live)
-		case replicas, keeps && drift.OwnedBy(live, FieldManager, "spec", "replicas"):
+		case replicas, keeps && drift.OwnedBy(live, ownership.FieldManager, "spec", "replicas"):
 			// What keeps its number was given it by us, while an autoscaler was there.
 			out[i].Unstructured = leftTo(o.Unstructured, live, "spec", "replicas")
 		}
-		ignored = slices.Concat(ignored, drift.Controlled(o.Unstructured, live, FieldManager))
-		out[i].Unstructured = drift.Yield(out[i].Unstructured, live, before, FieldManager, ignored)
+		ignored = slices.Concat(ignored, drift.Controlled(o.Unstructured, live, ownership.FieldManager))
+		out[i].Unstructured = drift.Yield(out[i].Unstructured, live, before, ownership.FieldManager, ignored)
 	}
 	return out, nil
 }
 
-func hasReplicas(u *unstructured.Unstructured) bool {
-	_, has, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "replicas")
-	return has
-}
-
-// scaling is what a release says of its workloads' numbers.
-type scaling struct {
-	targets map[manifest.ID]bool // of its autoscalers
-	leaving map[manifest.ID]bool // autoscalers that go with this change
-}
-
-func scalingOf(want, past []manifest.Object) scaling {
-	s := scaling{targets: map[manifest.ID]bool{}, leaving: map[manifest.ID]bool{}}
-	for _, o := range past {
-		if scales(o.ID()) {
-			s.leaving[o.ID()] = true
-		}
-	}
-	for _, o := range want {
-		if scales(o.ID()) {
-			s.targets[targetOf(o.Unstructured)] = true
-			delete(s.leaving, o.ID())
-		}
-	}
-	return s
-}
-
-func scales(id manifest.ID) bool {
-	return id.GroupKind() == autoscalerKind || id.GroupKind() == kedaKind
-}
-
 // isScaled reports whether an autoscaler says how many replicas an object has.
-func (c *Cluster) isScaled(ctx context.Context, o manifest.Object, s scaling) (bool, error) {
-	if !hasReplicas(o.Unstructured) && !scalable[o.ID().GroupKind()] {
+func (c *Cluster) isScaled(ctx context.Context, o manifest.Object, s scaling.Intent) (bool, error) {
+	if !scaling.HasReplicas(o.Unstructured) && !scaling.Scalable[o.ID().GroupKind()] {
 		return false, nil
 	}
-	if s.targets[o.ID()] {
+	if s.Targets[o.ID()] {
 		return true, nil
 	}
-	return c.scalers.target(ctx, o.ID(), s.leaving)
-}
-
-// find returns the object of an identity; nil if there is none.
-func find(objects []manifest.Object, id manifest.ID) *unstructured.Unstructured {
-	for _, o := range objects {
-		if o.ID() == id {
-			return o.Unstructured
-		}
-	}
-	return nil
-}
-
-func targetOf(autoscaler *unstructured.Unstructured) manifest.ID {
-	version, _, _ := unstructured.NestedString(autoscaler.Object, "spec", "scaleTargetRef", "apiVersion")
-	kind, _, _ := unstructured.NestedString(autoscaler.Object, "spec", "scaleTargetRef", "kind")
-	name, _, _ := unstructured.NestedString(autoscaler.Object, "spec", "scaleTargetRef", "name")
-	if kind == "" { // KEDA's default
-		version, kind = "apps/v1", "Deployment"
-	}
-	u := &unstructured.Unstructured{Object: map[string]any{}}
-	u.SetAPIVersion(version)
-	u.SetKind(kind)
-	u.SetNamespace(autoscaler.GetNamespace())
-	u.SetName(name)
-	return manifest.IDOf(u)
+	return c.scalers.target(ctx, o.ID(), s.Leaving)
 }
 
 // autoscalers follows the HorizontalPodAutoscalers of namespaces, whoever made
@@ -175,7 +109,7 @@ func (a *autoscalers) target(ctx context.Context, id manifest.ID, but map[manife
 	}
 	for _, o := range w.informer.GetStore().List() {
 		h, ok := o.(*unstructured.Unstructured)
-		if ok && targetOf(h) == id && !isLeaving(h, but) {
+		if ok && scaling.TargetOf(h) == id && !isLeaving(h, but) {
 			return true, nil
 		}
 	}
@@ -208,8 +142,8 @@ func (a *autoscalers) follow(namespace string) (*watch, error) {
 	if w := a.spaces[namespace]; w != nil {
 		return w, nil
 	}
-	gvr := schema.GroupVersionResource{Group: autoscalerKind.Group, Version: "v2", Resource: "horizontalpodautoscalers"}
-	w := newWatch(watchKey{autoscalerKind.WithVersion("v2"), namespace}, a.cluster.dyn.Resource(gvr).Namespace(namespace), a.cluster.dyn, "")
+	gvr := schema.GroupVersionResource{Group: scaling.AutoscalerKind.Group, Version: "v2", Resource: "horizontalpodautoscalers"}
+	w := newWatch(watchKey{scaling.AutoscalerKind.WithVersion("v2"), namespace}, a.cluster.dyn.Resource(gvr).Namespace(namespace), a.cluster.dyn, "")
 	w.answered = func(error) {}
 	quiet := func(context.Context, *cache.Reflector, error) {} // Blind tells of it
 	if err := errors.Join(w.informer.SetWatchErrorHandlerWithContext(quiet), w.informer.SetTransform(targeting)); err != nil {
@@ -220,7 +154,7 @@ func (a *autoscalers) follow(namespace string) (*watch, error) {
 			o = t.Obj
 		}
 		if h, ok := o.(*unstructured.Unstructured); ok {
-			a.cluster.Live.touch(targetOf(h))
+			a.cluster.Live.touch(scaling.TargetOf(h))
 		}
 	}
 	_, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: tell, DeleteFunc: tell,
@@ -247,7 +181,7 @@ func targeting(o any) (any, error) {
 	ref, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "scaleTargetRef")
 	meta := map[string]any{}
 	for _, k := range []string{"name", "namespace", "uid", "resourceVersion", "generation", "ownerReferences"} {
-		if v, ok := stringMap(u.Object["metadata"])[k]; ok {
+		if v, ok := manifest.AsMap(u.Object["metadata"])[k]; ok {
 			meta[k] = v
 		}
 	}

@@ -29,22 +29,6 @@ import (
 	"github.com/xetys/tether/source/outbound"
 )
 
-// FieldManager is the name under which every object is applied.
-const FieldManager = "tether"
-
-// Labels and annotations that tie an object to its release. The second and third
-// are Helm's own, so that "helm upgrade" takes over what Tether leaves.
-const (
-	Group            = "tether.stytex.cloud"
-	LabelEnvironment = Group + "/environment"
-	AnnotRecreate    = Group + "/recreate"
-
-	labelManagedBy    = "app.kubernetes.io/managed-by"
-	annotRelease      = "meta.helm.sh/release-name"
-	annotReleaseSpace = "meta.helm.sh/release-namespace"
-	annotKeep         = "helm.sh/resource-policy"
-)
-
 // Cluster is one environment's view of a Kubernetes cluster. It is safe for
 // concurrent use.
 type Cluster struct {

@@ -7,6 +7,8 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -22,10 +24,10 @@ func (e *DeletionError) Unwrap() error { return e.err }
 // TryDeletions asks whether what a plan deletes may be deleted: nothing of a commit is
 // written whose objects could not be taken away in the end. What may not is refused in
 // the plan that it returns.
-func (c *Cluster) TryDeletions(ctx context.Context, plan Plan) (Plan, error) {
-	doomed := plan.with(Delete)
+func (c *Cluster) TryDeletions(ctx context.Context, p plan.Plan) (plan.Plan, error) {
+	doomed := p.Of(plan.Delete)
 	if len(doomed) == 0 || slices.ContainsFunc(doomed, admits) {
-		return plan, nil // what judges deletions goes first itself
+		return p, nil // what judges deletions goes first itself
 	}
 	var mu sync.Mutex
 	denied := map[manifest.ID]string{}
@@ -36,11 +38,11 @@ func (c *Cluster) TryDeletions(ctx context.Context, plan Plan) (Plan, error) {
 		}
 	}
 	err := c.each(ctx, objects, func(ctx context.Context, o manifest.Object) error {
-		err := persist(ctx, func() error { return c.delete(ctx, o.Unstructured, client.DryRunAll) })
+		err := apierror.Retry(ctx, func() error { return c.delete(ctx, o.Unstructured, client.DryRunAll) })
 		switch {
-		case err == nil, webhookDown(err): // which may be up by then
+		case err == nil, apierror.WebhookDown(err): // which may be up by then
 			return nil
-		case transient(err), ctx.Err() != nil:
+		case apierror.Transient(err), ctx.Err() != nil:
 			return err
 		}
 		mu.Lock()
@@ -48,13 +50,13 @@ func (c *Cluster) TryDeletions(ctx context.Context, plan Plan) (Plan, error) {
 		denied[o.ID()] = err.Error()
 		return nil
 	})
-	for i, ch := range plan.Changes {
-		if why := denied[ch.ID]; why != "" && ch.Action == Delete {
-			plan.Changes[i].Action, plan.Changes[i].Why = Refused, "it is no longer wanted, and may not be deleted: "+why
+	for i, ch := range p.Changes {
+		if why := denied[ch.ID]; why != "" && ch.Action == plan.Delete {
+			p.Changes[i].Action, p.Changes[i].Why = plan.Refused, "it is no longer wanted, and may not be deleted: "+why
 		}
 	}
-	return plan, err
+	return p, err
 }
 
 // admits reports whether an object has a say in what may be deleted.
-func admits(c Change) bool { return c.Group == "admissionregistration.k8s.io" }
+func admits(c plan.Change) bool { return c.Group == "admissionregistration.k8s.io" }

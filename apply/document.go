@@ -15,6 +15,9 @@ import (
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/ownership"
 )
 
 // Document is a piece of text that the agent keeps in the cluster for itself and
@@ -74,14 +77,14 @@ func (c *Cluster) WriteDocument(ctx context.Context, d Document) (Document, erro
 	var err error
 	maps := c.documents(d)
 	if d.Version != "" {
-		cm, err = maps.Update(ctx, c.documentMap(d), metav1.UpdateOptions{FieldManager: FieldManager})
+		cm, err = maps.Update(ctx, c.documentMap(d), metav1.UpdateOptions{FieldManager: ownership.FieldManager})
 	}
 	if d.Version == "" || apierrors.IsNotFound(err) {
 		d.Version = ""
-		cm, err = maps.Create(ctx, c.documentMap(d), metav1.CreateOptions{FieldManager: FieldManager})
-		if namespaceMissing(err, d.Namespace) {
+		cm, err = maps.Create(ctx, c.documentMap(d), metav1.CreateOptions{FieldManager: ownership.FieldManager})
+		if apierror.NamespaceMissing(err, d.Namespace) {
 			if err = c.EnsureHome(ctx, d.Namespace); err == nil {
-				cm, err = maps.Create(ctx, c.documentMap(d), metav1.CreateOptions{FieldManager: FieldManager})
+				cm, err = maps.Create(ctx, c.documentMap(d), metav1.CreateOptions{FieldManager: ownership.FieldManager})
 			}
 		}
 	}
@@ -105,7 +108,7 @@ func (c *Cluster) documentMap(d Document) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: d.Namespace, Name: d.Name, ResourceVersion: d.Version,
-			Labels: map[string]string{labelManagedBy: FieldManager, Group + "/ledger": c.Environment},
+			Labels: map[string]string{ownership.LabelManagedBy: ownership.FieldManager, ownership.Group + "/ledger": c.Environment},
 		},
 		Data: map[string]string{d.Key: d.Text},
 	}
@@ -152,7 +155,7 @@ func (c *Cluster) Emit(ctx context.Context, about Document, name, kind, reason, 
 		},
 		Reason: reason, Message: message, Type: kind, Count: 1,
 		FirstTimestamp: metav1.NewTime(now), LastTimestamp: metav1.NewTime(now),
-		Source: corev1.EventSource{Component: FieldManager},
+		Source: corev1.EventSource{Component: ownership.FieldManager},
 	}
 	if name != "" {
 		e.GenerateName, e.Name = "", about.Name+"."+name
@@ -175,7 +178,7 @@ func (c *Cluster) EnsureHome(ctx context.Context, name string) error {
 	spaces := c.unfenced.CoreV1().Namespaces()
 	_, err := spaces.Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		_, err = spaces.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{FieldManager: FieldManager})
+		_, err = spaces.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{FieldManager: ownership.FieldManager})
 	}
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("make sure that namespace %s exists: %w", name, err)
@@ -188,7 +191,7 @@ func (c *Cluster) EnsureHome(ctx context.Context, name string) error {
 func (c *Cluster) ListDocuments(ctx context.Context, namespace, key string) ([]Document, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	maps, err := c.kube.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: Group + "/ledger"})
+	maps, err := c.kube.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: ownership.Group + "/ledger"})
 	if err != nil {
 		return nil, fmt.Errorf("list the ConfigMaps of namespace %s: %w", namespace, err)
 	}
@@ -201,6 +204,3 @@ func (c *Cluster) ListDocuments(ctx context.Context, namespace, key string) ([]D
 	slices.SortFunc(out, func(a, b Document) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
-
-// Forbidden reports whether the server refused a request to who sent it.
-func Forbidden(err error) bool { return apierrors.IsForbidden(err) }

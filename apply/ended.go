@@ -1,33 +1,13 @@
 package apply
 
 import (
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
-
-// Fleeting reports whether the cluster deletes an object by itself once it has ended:
-// a Job with a ttlSecondsAfterFinished. It runs once in each rollout, as with Helm;
-// that it is not there afterwards is no drift.
-func Fleeting(u *unstructured.Unstructured) bool {
-	if u == nil || manifest.IDOf(u).GroupKind() != jobKind {
-		return false
-	}
-	_, set, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "ttlSecondsAfterFinished")
-	return set
-}
-
-// LeaveEnded returns the plan of a release that stays as it is without what has ended
-// and was deleted by the cluster.
-func (p Plan) LeaveEnded() Plan {
-	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool {
-		return c.Action == Create && Fleeting(c.Object)
-	})
-	return p
-}
 
 // orEnded judges as judge does, but for what is gone: that is judged by what it was
 // like when it was deleted, if it had ended by then. The cluster may delete a Job as
@@ -54,7 +34,7 @@ func (c *Cluster) orEnded(judge func(manifest.ID) Health) func(manifest.ID) Heal
 // deletionOf is the deletion of an object that was last seen as k.
 func deletionOf(k *kept) deletion {
 	d := deletion{version: k.ResourceVersion, at: time.Now()}
-	if runsToEnd(k.id()) {
+	if plan.RunsToEnd(k.id()) {
 		d.last = k
 	}
 	return d

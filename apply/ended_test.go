@@ -28,7 +28,7 @@ func TestTheEndOfAHookThatIsGone(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer cluster.Live.Close()
-			o := parse(t, c.gone)[0]
+			o := objectsOf(t, c.gone)[0]
 			text, err := yaml.YAMLToJSON([]byte(c.gone))
 			if err != nil {
 				t.Fatal(err)

@@ -3,19 +3,18 @@ package apply
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 
-	"github.com/fluxcd/pkg/ssa"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -52,11 +51,11 @@ func (c *Cluster) judge(ctx context.Context, u *unstructured.Unstructured) (*uns
 // judgeAdopted judges anew what is adopted, if it then loses what Helm, or who had it,
 // owns.
 func (c *Cluster) judgeAdopted(ctx context.Context, u, judged *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	if judged.GetResourceVersion() == "" || !managed(judged, formerManagers(false)) {
+	if judged.GetResourceVersion() == "" || !ownership.Managed(judged, ownership.FormerManagers(false)) {
 		return judged, nil
 	}
 	live, err := c.look(ctx, u)
-	if err != nil || live == nil || !managedByOthers(live) || len(drift.Dropped(live, u, FieldManager, heirOf(live))) == 0 {
+	if err != nil || live == nil || !ownership.ManagedByOthers(live) || len(drift.Dropped(live, u, ownership.FieldManager, ownership.Heir(live))) == 0 {
 		return judged, err
 	}
 	return c.trial(ctx, live, u, nil)
@@ -65,7 +64,7 @@ func (c *Cluster) judgeAdopted(ctx context.Context, u, judged *unstructured.Unst
 // submit applies an object for real, in the way that judge found.
 func (c *Cluster) submit(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	answer, err := c.send(ctx, u)
-	if err == nil || !unacceptable(err) {
+	if err == nil || !apierror.Unacceptable(err) {
 		return answer, err
 	}
 	w, err := c.around(ctx, u, err)
@@ -74,7 +73,7 @@ func (c *Cluster) submit(ctx context.Context, u *unstructured.Unstructured) (*un
 	}
 	if len(w.gone) > 0 {
 		_, err := c.takeOver(ctx, w.live, func(live *unstructured.Unstructured) ([]metav1.ManagedFieldsEntry, error) {
-			return drift.Claim(live, FieldManager, w.gone)
+			return drift.Claim(live, ownership.FieldManager, w.gone)
 		})
 		if err != nil {
 			return nil, err
@@ -83,17 +82,14 @@ func (c *Cluster) submit(ctx context.Context, u *unstructured.Unstructured) (*un
 	return c.send(ctx, w.object)
 }
 
-// unacceptable reports whether the server refuses an object for its content.
-func unacceptable(err error) bool { return apierrors.IsInvalid(err) }
-
 // around finds a way to apply an object that the server refused. An error is the refusal
 // that stays, or says that the server could not be asked.
 func (c *Cluster) around(ctx context.Context, u *unstructured.Unstructured, refusal error) (way, error) {
 	w := way{object: u}
-	if transient(refusal) || !unacceptable(refusal) && !apierrors.IsForbidden(refusal) {
+	if apierror.Transient(refusal) || !apierror.Unacceptable(refusal) && !apierrors.IsForbidden(refusal) {
 		return w, refusal
 	}
-	if less, some := drift.WithoutNulls(u, complaintsOf(refusal)); some {
+	if less, some := drift.WithoutNulls(u, apierror.Complaints(refusal)); some {
 		var err error
 		if w.judged, err = c.send(ctx, less, client.DryRunAll); err == nil {
 			w.object = less
@@ -113,10 +109,10 @@ func (c *Cluster) around(ctx context.Context, u *unstructured.Unstructured, refu
 
 // makeWay finds the siblings that have to go.
 func (c *Cluster) makeWay(ctx context.Context, w way, refusal error) (way, error) {
-	adopted := managedByOthers(w.live)
+	adopted := ownership.ManagedByOthers(w.live)
 	for round := range mostRounds {
 		known := len(w.gone)
-		w.gone = addSiblings(w.gone, drift.Siblings(w.live, w.object, FieldManager, complaintsOf(refusal)))
+		w.gone = addSiblings(w.gone, drift.Siblings(w.live, w.object, ownership.FieldManager, apierror.Complaints(refusal)))
 		if len(w.gone) == known && (round > 0 || !adopted) {
 			return w, refusal
 		}
@@ -124,7 +120,7 @@ func (c *Cluster) makeWay(ctx context.Context, w way, refusal error) (way, error
 		if w.judged, err = c.trial(ctx, w.live, w.object, w.gone); err == nil {
 			return c.spare(ctx, w)
 		}
-		if !unacceptable(err) {
+		if !apierror.Unacceptable(err) {
 			return w, err
 		}
 		refusal = err
@@ -157,7 +153,7 @@ func (c *Cluster) spare(ctx context.Context, w way) (way, error) {
 		switch {
 		case err == nil:
 			w.gone, w.judged = fewer, judged
-		case unacceptable(err):
+		case apierror.Unacceptable(err):
 			i++
 		default:
 			return w, err
@@ -168,20 +164,14 @@ func (c *Cluster) spare(ctx context.Context, w way) (way, error) {
 
 // trial dry-runs what an object will be like once ownership has moved, as one change.
 func (c *Cluster) trial(ctx context.Context, live, want *unstructured.Unstructured, gone []drift.Sibling) (*unstructured.Unstructured, error) {
-	patch, err := replacing(live, drift.Merged(live, want, FieldManager, heirOf(live), gone))
+	patch, err := replacing(live, drift.Merged(live, want, ownership.FieldManager, ownership.Heir(live), gone))
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	answer := live.DeepCopy()
-	return answer, c.direct.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.DryRunAll, client.FieldOwner(FieldManager))
-}
-
-// heirOf tells whose fields become ours when a live object is written.
-func heirOf(live *unstructured.Unstructured) func(manager, operation string) bool {
-	all := formerManagers(appliedByUs(live))
-	return func(manager, operation string) bool { return isFormer(manager, operation, all) }
+	return answer, c.direct.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.DryRunAll, client.FieldOwner(ownership.FieldManager))
 }
 
 type operation struct {
@@ -195,7 +185,7 @@ type operation struct {
 func replacing(live, after *unstructured.Unstructured) ([]byte, error) {
 	var patch []operation
 	differ := func(path string, before, after map[string]any, skip ...string) {
-		for _, k := range slices.Sorted(maps.Keys(with(before, after))) {
+		for _, k := range slices.Sorted(maps.Keys(manifest.With(before, after))) {
 			v, there := after[k]
 			switch {
 			case slices.Contains(skip, k):
@@ -208,7 +198,7 @@ func replacing(live, after *unstructured.Unstructured) ([]byte, error) {
 	}
 	differ("/", live.Object, after.Object, "apiVersion", "kind", "metadata", "status")
 	meta := func(u *unstructured.Unstructured) map[string]any {
-		all, out := stringMap(u.Object["metadata"]), map[string]any{}
+		all, out := manifest.AsMap(u.Object["metadata"]), map[string]any{}
 		for _, k := range []string{"labels", "annotations", "finalizers", "ownerReferences"} {
 			if v, ok := all[k]; ok {
 				out[k] = v
@@ -220,57 +210,12 @@ func replacing(live, after *unstructured.Unstructured) ([]byte, error) {
 	return json.Marshal(patch)
 }
 
-var excludes = regexp.MustCompile(`^(?:Invalid value: .*?: )?"([^"]*)" must `)
-
-// complaintsOf lists the paths that a refusal is about. Of a custom resource's schema
-// only the message says which part does not hold.
-func complaintsOf(err error) []string {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || status.Status().Details == nil {
-		return nil
-	}
-	var out []string
-	for _, cause := range status.Status().Details.Causes {
-		if m := excludes.FindStringSubmatch(cause.Message); m != nil {
-			out = append(out, m[1])
-		}
-		if cause.Field != "" && cause.Field != "<nil>" {
-			out = append(out, cause.Field)
-		}
-	}
-	return out
-}
-
 // inherit makes ours what Helm, or who had an object until now, owns of it.
 func (c *Cluster) inherit(ctx context.Context, live *unstructured.Unstructured) error {
 	_, err := c.takeOver(ctx, live, func(live *unstructured.Unstructured) ([]metav1.ManagedFieldsEntry, error) {
-		return inheritance(live)
+		return ownership.Inheritance(live)
 	})
 	return err
-}
-
-// inheritance is an object's managed fields once it is adopted; nil if there is nothing
-// to adopt.
-func inheritance(live *unstructured.Unstructured) ([]metav1.ManagedFieldsEntry, error) {
-	patches, err := ssa.PatchReplaceFieldsManagers(live, formerManagers(appliedByUs(live)), FieldManager)
-	if err != nil || len(patches) == 0 {
-		return nil, err
-	}
-	return patches[0].Value, nil
-}
-
-// inherited returns a live object with the ownership that a write will have.
-func inherited(live *unstructured.Unstructured) *unstructured.Unstructured {
-	if live == nil || !managedByOthers(live) {
-		return live
-	}
-	managed, err := inheritance(live)
-	if err != nil || managed == nil {
-		return live
-	}
-	live = live.DeepCopy()
-	live.SetManagedFields(managed)
-	return live
 }
 
 // mostConflicts bounds how often an object may change while its managed fields are.

@@ -11,28 +11,38 @@ import (
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
+
+// errComing says that an object waits for what another release of the same
+// commit brings, and has not brought yet.
+const errComing = apierror.Pending("it is not there yet")
+
+// errBlocked says that a deletion takes its time: nothing is wrong with what was
+// deployed, and it is waited for again.
+const errBlocked = apierror.Pending("it is still there")
 
 // Apply writes what a plan changes, stage by stage, deletions left out: those
 // are Prune's. Objects that were deferred are surveyed on their turn. It returns
 // at the first stage with an error, with what that stage could not write; all of
 // it can be repeated. ctx is for requests; what takes as long as it takes (a deletion, a
 // kind that is to come) ends with waits too: with its cause, or with an UnhealthyError
-// when its deadline has passed.
-func (c *Cluster) Apply(ctx, waits context.Context, rel Owner, plan Plan) error {
-	if err := c.unguard(ctx, waits, plan); err != nil {
+// when its deadline has passed. progress is told of what is waited for, as in WaitFor.
+func (c *Cluster) Apply(ctx, waits context.Context, rel plan.Owner, p plan.Plan, progress func([]Health)) error {
+	if err := c.unguard(ctx, waits, p); err != nil {
 		return err
 	}
-	for stage := range stages {
-		changes := plan.stage(stage)
+	for stage := range plan.Stages {
+		changes := p.Stage(stage)
 		if len(changes) == 0 {
 			continue
 		}
-		if err := c.applyStage(ctx, waits, rel, changes, plan); err != nil {
+		if err := c.applyStage(ctx, waits, rel, changes, p.Coming, progress); err != nil {
 			return err
 		}
-		if stage == StageDefinitions {
+		if stage == plan.StageDefinitions {
 			if err := c.established(ctx, waits, changes); err != nil {
 				return err
 			}
@@ -41,17 +51,7 @@ func (c *Cluster) Apply(ctx, waits context.Context, rel Owner, plan Plan) error 
 	return nil
 }
 
-func (p Plan) stage(s Stage) []Change {
-	var out []Change
-	for _, c := range p.Changes {
-		if c.Stage == s && c.Action.writes() && c.Action != Delete {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
-func (c *Cluster) applyStage(ctx, waits context.Context, rel Owner, changes []Change, plan Plan) error {
+func (c *Cluster) applyStage(ctx, waits context.Context, rel plan.Owner, changes []plan.Change, coming plan.Coming, progress func([]Health)) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(changes))
 	for i, ch := range changes {
@@ -63,23 +63,23 @@ func (c *Cluster) applyStage(ctx, waits context.Context, rel Owner, changes []Ch
 		turn := &turn{queue: c.turns, release: release}
 		wg.Go(func() {
 			defer turn.end()
-			w, done := waitingFor(ctx, waits, turn, plan.progress)
+			w, done := waitingFor(ctx, waits, turn, progress)
 			defer done()
-			errs[i] = c.applyOne(ctx, w, rel, ch, plan.coming)
+			errs[i] = c.applyOne(ctx, w, rel, ch, coming)
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-func (c *Cluster) applyOne(ctx context.Context, w *waiting, rel Owner, ch Change, coming Coming) error {
+func (c *Cluster) applyOne(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, coming plan.Coming) error {
 	switch ch.Action {
-	case Deferred:
+	case plan.Deferred:
 		return c.applyDeferred(ctx, w, rel, ch, coming)
-	case Recreate:
+	case plan.Recreate:
 		return c.recreate(ctx, w, ch, coming)
-	case Update:
-		if ch.differs() {
+	case plan.Update:
+		if ch.Differs() {
 			if err := c.writeAgain(ctx, ch); err != nil {
 				return err
 			}
@@ -94,13 +94,13 @@ func (c *Cluster) applyOne(ctx context.Context, w *waiting, rel Owner, ch Change
 }
 
 // writeAgain is write, repeated when there is trouble on the way.
-func (c *Cluster) writeAgain(ctx context.Context, ch Change) error {
-	return persist(ctx, func() error { return c.write(ctx, ch) })
+func (c *Cluster) writeAgain(ctx context.Context, ch plan.Change) error {
+	return apierror.Retry(ctx, func() error { return c.write(ctx, ch) })
 }
 
 // applyDeferred plans an object anew, now that what it waited for is there.
-func (c *Cluster) applyDeferred(ctx context.Context, w *waiting, rel Owner, ch Change, coming Coming) error {
-	if ch.valid && c.createValid(ctx, ch, coming) == nil {
+func (c *Cluster) applyDeferred(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, coming plan.Coming) error {
+	if ch.Valid && c.createValid(ctx, ch, coming) == nil {
 		return nil
 	}
 	again, seen, err := c.replan(ctx, w, rel, ch, coming)
@@ -111,13 +111,13 @@ func (c *Cluster) applyDeferred(ctx context.Context, w *waiting, rel Owner, ch C
 		return err
 	}
 	switch again.Action {
-	case Refused:
+	case plan.Refused:
 		return &RefusedError{ID: ch.ID, Why: again.Why, err: seen.Err}
-	case Unchanged:
+	case plan.Unchanged:
 		return nil
-	case Deferred:
+	case plan.Deferred:
 		return fmt.Errorf("apply %s: %s: %w", ch.ID, again.Why, errComing)
-	case Recreate:
+	case plan.Recreate:
 		return c.recreate(ctx, w, again, coming)
 	default:
 		return c.writeAgain(ctx, again)
@@ -126,7 +126,7 @@ func (c *Cluster) applyDeferred(ctx context.Context, w *waiting, rel Owner, ch C
 
 // createValid writes an object that only waited for its namespace, if nothing of
 // its name is there: its content needs no second dry-run.
-func (c *Cluster) createValid(ctx context.Context, ch Change, coming Coming) error {
+func (c *Cluster) createValid(ctx context.Context, ch plan.Change, coming plan.Coming) error {
 	there, err := c.exists(ctx, ch.Object, coming)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func (c *Cluster) createValid(ctx context.Context, ch Change, coming Coming) err
 	if err := c.Live.Watch(ctx, []*unstructured.Unstructured{ch.Object}); err != nil {
 		return err
 	}
-	ch.Live, ch.judged = nil, ch.Object
+	ch.Live, ch.Judged = nil, ch.Object
 	return c.write(ctx, ch)
 }
 
@@ -152,17 +152,17 @@ const (
 
 // replan surveys an object until nothing keeps it from being judged, or that takes
 // longer than it should. What a program brings takes as long as the rollout may.
-func (c *Cluster) replan(ctx context.Context, w *waiting, rel Owner, ch Change, coming Coming) (Change, Seen, error) {
-	program, brought := coming.programOf(ch.Object.GroupVersionKind())
+func (c *Cluster) replan(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, coming plan.Coming) (plan.Change, plan.Seen, error) {
+	program, brought := coming.ProgramOf(ch.Object.GroupVersionKind())
 	deadline := time.Now().Add(definitionGrace)
 	for pause := definitionPause; ; pause = min(2*pause, longestDelay) {
 		seen, err := c.surveyOne(ctx, ch.Object, coming)
 		if err != nil {
-			return Change{}, seen, err
+			return plan.Change{}, seen, err
 		}
-		again := wantChange(rel, manifest.Object{Unstructured: ch.Object}, seen, coming)
-		comes := again.Action == Deferred || again.Action == Refused && len(coming.Kinds[ch.GroupKind()]) > 0
-		patient := brought && again.Action == Deferred
+		again := plan.Judge(rel, manifest.Object{Unstructured: ch.Object}, seen, coming)
+		comes := again.Action == plan.Deferred || again.Action == plan.Refused && len(coming.Kinds[ch.GroupKind()]) > 0
+		patient := brought && again.Action == plan.Deferred
 		if !comes || !patient && time.Now().After(deadline) {
 			return again, seen, nil
 		}
@@ -172,7 +172,7 @@ func (c *Cluster) replan(ctx context.Context, w *waiting, rel Owner, ch Change, 
 			w.tell(ch.ID, reason)
 		}
 		if err := w.sleep(pause); err != nil {
-			return Change{}, seen, w.ended(err, ch.ID, reason)
+			return plan.Change{}, seen, w.ended(err, ch.ID, reason)
 		}
 		c.Rediscover()
 	}
@@ -193,7 +193,7 @@ func (e *RefusedError) Unwrap() error { return e.err }
 
 // established waits until the API server serves the CRDs that were written, and
 // has it asked anew what it can do.
-func (c *Cluster) established(ctx, waits context.Context, changes []Change) error {
+func (c *Cluster) established(ctx, waits context.Context, changes []plan.Change) error {
 	w, done := waitingFor(ctx, waits, nil, nil)
 	defer done()
 	ctx, cancel := context.WithTimeoutCause(w.Context, time.Minute, errors.New("the API server did not establish it within a minute"))
@@ -238,7 +238,7 @@ func (c *Cluster) until(ctx context.Context, id manifest.ID, holds func() (bool,
 // object that a finalizer holds beyond the deadline is an error that says so. Bounds without
 // one leave it to ctx. progress is called with each object that is waited for. What the API
 // server would not have deleted keeps nothing else from going, and is the error.
-func (c *Cluster) Prune(ctx context.Context, plan Plan, bounds Bounds, progress func([]Health)) error {
+func (c *Cluster) Prune(ctx context.Context, p plan.Plan, bounds Bounds, progress func([]Health)) error {
 	waits := ctx
 	if !bounds.Deadline.IsZero() {
 		var cancel context.CancelFunc
@@ -246,8 +246,8 @@ func (c *Cluster) Prune(ctx context.Context, plan Plan, bounds Bounds, progress 
 		defer cancel()
 	}
 	var denied []error
-	for doomed := plan.doomed(); len(doomed) > 0; {
-		n := slices.IndexFunc(doomed, func(ch Change) bool { return ch.Stage != doomed[0].Stage })
+	for doomed := p.Doomed(); len(doomed) > 0; {
+		n := slices.IndexFunc(doomed, func(ch plan.Change) bool { return ch.Stage != doomed[0].Stage })
 		if n < 0 {
 			n = len(doomed)
 		}
@@ -268,11 +268,11 @@ func (c *Cluster) Prune(ctx context.Context, plan Plan, bounds Bounds, progress 
 
 // removeAll has objects deleted, and returns those that are going, and why the API server
 // would not have the others deleted. An error is trouble.
-func (c *Cluster) removeAll(ctx context.Context, doomed []Change) (going []Change, denied []error, err error) {
+func (c *Cluster) removeAll(ctx context.Context, doomed []plan.Change) (going []plan.Change, denied []error, err error) {
 	for _, ch := range doomed {
 		if ch.Live.GetDeletionTimestamp() == nil { // else it is under way
-			err := persist(ctx, func() error { return c.remove(ctx, ch.Live) })
-			if err != nil && (transient(err) || ctx.Err() != nil) {
+			err := apierror.Retry(ctx, func() error { return c.remove(ctx, ch.Live) })
+			if err != nil && (apierror.Transient(err) || ctx.Err() != nil) {
 				return nil, nil, err
 			}
 			if err != nil {
@@ -285,30 +285,7 @@ func (c *Cluster) removeAll(ctx context.Context, doomed []Change) (going []Chang
 	return going, denied, nil
 }
 
-// doomed lists what a plan deletes, dependents first. A ClusterRole that gathers the
-// rules of others goes before them: while they go, its controller writes it anew, and
-// that would bring it back.
-func (p Plan) doomed() []Change {
-	doomed := p.with(Delete)
-	slices.Reverse(doomed)
-	slices.SortStableFunc(doomed, func(a, b Change) int {
-		if a.Stage != b.Stage || gathers(a) == gathers(b) {
-			return int(b.Stage) - int(a.Stage)
-		}
-		if gathers(a) {
-			return -1
-		}
-		return 1
-	})
-	return doomed
-}
-
-func gathers(c Change) bool {
-	_, found, _ := unstructured.NestedFieldNoCopy(c.Live.Object, "aggregationRule")
-	return found && c.Kind == "ClusterRole"
-}
-
-func (c *Cluster) awaitGone(ctx context.Context, ch Change, progress func([]Health)) error {
+func (c *Cluster) awaitGone(ctx context.Context, ch plan.Change, progress func([]Health)) error {
 	err := c.until(ctx, ch.ID, func() (bool, error) {
 		live, ok := c.Live.Get(ch.ID)
 		if !ok || live.GetUID() != ch.Live.GetUID() {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -61,7 +62,7 @@ func (w *waiter) clocksOf(id manifest.ID) clocks {
 // once it has none it says so itself; so is it of a Pod that is restarted on failure.
 func (w *waiter) graces(id manifest.ID) func(trouble) time.Duration {
 	return func(t trouble) time.Duration {
-		retried := id.GroupKind() == jobKind || id.GroupKind() == podKind && t.pod.Spec.RestartPolicy == corev1.RestartPolicyOnFailure
+		retried := id.GroupKind() == plan.JobKind || id.GroupKind() == plan.PodKind && t.pod.Spec.RestartPolicy == corev1.RestartPolicyOnFailure
 		if t.kind == crashLoop && retried {
 			return 0
 		}
@@ -71,7 +72,7 @@ func (w *waiter) graces(id manifest.ID) func(trouble) time.Duration {
 
 // podsOf returns an object's pods: those of its newest revision, and the others.
 func (w *waiter) podsOf(id manifest.ID, live *unstructured.Unstructured) (newest, former []*corev1.Pod) {
-	if id.GroupKind() == podKind {
+	if id.GroupKind() == plan.PodKind {
 		p := &corev1.Pod{}
 		if fromMap(live.Object, p) != nil {
 			return nil, nil

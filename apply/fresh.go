@@ -3,44 +3,17 @@ package apply
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/xetys/tether/apply/plan"
 )
 
-// fresh is what the namespaces that a commit brings, and the one where it is tried, had
-// in them when the commit's first object of a kind came: a list of names for each kind, instead of a question
-// for each object. It is safe for concurrent use.
-type fresh struct {
-	mu    sync.Mutex
-	kinds map[watchKey]*names
-}
-
-type names struct {
-	once sync.Once
-	all  map[string]bool
-	err  error
-}
-
-func (f *fresh) of(key watchKey) *names {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.kinds == nil {
-		f.kinds = map[watchKey]*names{}
-	}
-	n := f.kinds[key]
-	if n == nil {
-		n = &names{}
-		f.kinds[key] = n
-	}
-	return n
-}
-
 // exists reports whether there is an object of the same kind and name.
-func (c *Cluster) exists(ctx context.Context, u *unstructured.Unstructured, coming Coming) (bool, error) {
-	if !coming.absent[u.GetNamespace()] {
+func (c *Cluster) exists(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming) (bool, error) {
+	if !coming.Absent[u.GetNamespace()] {
 		live, err := c.read(ctx, u)
 		return live != nil, err
 	}
@@ -49,10 +22,9 @@ func (c *Cluster) exists(ctx context.Context, u *unstructured.Unstructured, comi
 
 // listed reports whether an object's name is among those of its kind, which are listed
 // once for all objects that come.
-func (c *Cluster) listed(ctx context.Context, u *unstructured.Unstructured, coming Coming) (bool, error) {
-	n := coming.fresh.of(watchKey{u.GroupVersionKind(), u.GetNamespace()})
-	n.once.Do(func() { n.all, n.err = c.namesOf(ctx, u) })
-	return n.all[u.GetName()], n.err
+func (c *Cluster) listed(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming) (bool, error) {
+	all, err := coming.Names.Of(u.GroupVersionKind(), u.GetNamespace(), func() (map[string]bool, error) { return c.namesOf(ctx, u) })
+	return all[u.GetName()], err
 }
 
 // namesOf lists the names of a kind's objects in an object's namespace.

@@ -5,9 +5,10 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/ownership"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -50,7 +51,7 @@ func HealthOf(id manifest.ID, live *unstructured.Unstructured) Health {
 
 // judgedBy is HealthOf with what more is known.
 func judgedBy(id manifest.ID, live *unstructured.Unstructured, o health.Options) Health {
-	o.Manager, o.Now = FieldManager, time.Now()
+	o.Manager, o.Now = ownership.FieldManager, time.Now()
 	v := health.Of(live, o)
 	return Health{ID: id, State: v.State, Reason: v.Reason, Rule: v.Rule, Field: v.Field,
 		Mends: v.State == Unhealthy && !v.Failed, Grace: v.Grace, Held: v.Held, Again: v.Again}
@@ -60,11 +61,11 @@ func judgedBy(id manifest.ID, live *unstructured.Unstructured, o health.Options)
 func endOf(h Health, live *unstructured.Unstructured) Health {
 	switch {
 	case h.State != Healthy:
-	case h.GroupKind() == podKind:
+	case h.GroupKind() == plan.PodKind:
 		if phase, _, _ := unstructured.NestedString(live.Object, "status", "phase"); phase != "Succeeded" {
 			h.State, h.Reason = Progressing, "the Pod has not ended"
 		}
-	case h.GroupKind() == jobKind && suspended(live) && !completed(live):
+	case h.GroupKind() == plan.JobKind && suspended(live) && !completed(live):
 		h.State, h.Reason = Progressing, "the Job is suspended, and has not run: it does when somebody, or a queue, resumes it"
 	}
 	return h
@@ -79,12 +80,8 @@ func suspended(job *unstructured.Unstructured) bool {
 func completed(job *unstructured.Unstructured) bool {
 	conditions, _, _ := unstructured.NestedSlice(job.Object, "status", "conditions")
 	return slices.ContainsFunc(conditions, func(c any) bool {
-		kind, status := stringMap(c)["type"], stringMap(c)["status"]
-		return status == "True" && (kind == "Complete" || kind == "SuccessCriteriaMet")
+		m, _ := c.(map[string]any)
+		kind := m["type"]
+		return m["status"] == "True" && (kind == "Complete" || kind == "SuccessCriteriaMet")
 	})
 }
-
-var (
-	podKind = schema.GroupKind{Kind: "Pod"}
-	jobKind = schema.GroupKind{Group: "batch", Kind: "Job"}
-)

@@ -51,13 +51,13 @@ func TestHealthOf(t *testing.T) {
 		"a ConfigMap is healthy":                                  {`{kind: ConfigMap, apiVersion: v1, metadata: {name: x}}`, Healthy},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			o := parse(t, c.object)[0]
+			o := objectsOf(t, c.object)[0]
 			if h := HealthOf(o.ID(), o.Unstructured); h.State != c.want || h.State != Healthy && h.Reason == "" {
 				t.Errorf("%s (%s), want %s", h.State, h.Reason, c.want)
 			}
 		})
 	}
-	if h := HealthOf(parse(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: x}}")[0].ID(), nil); h.State != Missing {
+	if h := HealthOf(objectsOf(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: x}}")[0].ID(), nil); h.State != Missing {
 		t.Errorf("what does not exist is %s", h.State)
 	}
 }
@@ -106,4 +106,14 @@ func TestPodsSayWhyTheyAreNotReady(t *testing.T) {
 			}
 		})
 	}
+}
+
+// objectsOf reads objects as they would be rendered.
+func objectsOf(t *testing.T, text string) []manifest.Object {
+	t.Helper()
+	out, err := manifest.Parse(text, "prod", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

@@ -9,13 +9,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/xetys/tether/apply/ownership"
 )
 
 // Homes lists the namespaces in which agents keep documents of their own; none if they may
 // not be listed. What a chart labelled so in a release's namespace is none.
 func (c *Cluster) Homes(ctx context.Context) ([]string, error) {
 	found := map[string]bool{}
-	opts := metav1.ListOptions{LabelSelector: Group + "/ledger", Limit: 500}
+	opts := metav1.ListOptions{LabelSelector: ownership.Group + "/ledger", Limit: 500}
 	for {
 		list, err := c.meta.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).List(ctx, opts)
 		if apierrors.IsForbidden(err) || apierrors.IsResourceExpired(err) {
@@ -26,7 +28,7 @@ func (c *Cluster) Homes(ctx context.Context) ([]string, error) {
 		}
 		for i := range list.Items {
 			o := &list.Items[i]
-			if o.Labels[labelManagedBy] == FieldManager {
+			if o.Labels[ownership.LabelManagedBy] == ownership.FieldManager {
 				found[o.Namespace] = true
 			}
 		}

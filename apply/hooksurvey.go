@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -14,7 +15,7 @@ import (
 // those that are refused: by the API server, or because they would replace what is not
 // the release's. It writes nothing. What a hook waits for may come with the commit, or
 // with another hook.
-func (c *Cluster) SurveyHooks(ctx context.Context, rel Owner, hooks []manifest.Hook, events []string, coming Coming) ([]Change, error) {
+func (c *Cluster) SurveyHooks(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, events []string, coming plan.Coming) ([]plan.Change, error) {
 	due := map[manifest.ID]manifest.Hook{}
 	var objects []manifest.Object
 	for _, h := range hooks {
@@ -26,53 +27,53 @@ func (c *Cluster) SurveyHooks(ctx context.Context, rel Owner, hooks []manifest.H
 	if len(due) == 0 {
 		return nil, nil
 	}
-	coming = coming.with(objects)
+	coming = coming.With(objects)
 	var mu sync.Mutex
-	var refused []Change
+	var refused []plan.Change
 	err := c.each(ctx, rel.Mark(objects), func(ctx context.Context, o manifest.Object) error {
 		s, err := c.surveyHook(ctx, rel, due[o.ID()], o, coming)
 		if err != nil || s.Err == nil {
 			return err
 		}
-		action, why := rel.refusal(o.Unstructured, Seen{Err: s.Err})
-		ch := Change{ID: o.ID(), Action: action, Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Why: inSource(fmt.Sprintf("%s hook: %s", due[o.ID()].Events[0], why), o)}
+		action, why := rel.Refusal(o.Unstructured, plan.Seen{Err: s.Err})
+		ch := plan.Change{ID: o.ID(), Action: action, Stage: plan.StageOf(o.ID().GroupKind()), Object: o.Unstructured, Why: plan.InSource(fmt.Sprintf("%s hook: %s", due[o.ID()].Events[0], why), o)}
 		mu.Lock()
 		defer mu.Unlock()
 		refused = append(refused, ch)
 		return nil
 	})
-	slices.SortFunc(refused, func(a, b Change) int { return manifest.Compare(a.ID, b.ID) })
+	slices.SortFunc(refused, func(a, b plan.Change) int { return manifest.Compare(a.ID, b.ID) })
 	return refused, err
 }
 
 // surveyHook judges the object of a hook as it will be: anew, if what is in its way is
 // deleted first. Err says why it is refused.
-func (c *Cluster) surveyHook(ctx context.Context, rel Owner, h manifest.Hook, o manifest.Object, coming Coming) (Seen, error) {
+func (c *Cluster) surveyHook(ctx context.Context, rel plan.Owner, h manifest.Hook, o manifest.Object, coming plan.Coming) (plan.Seen, error) {
 	if err := untenable(o); err != nil {
-		return Seen{Err: err}, nil
+		return plan.Seen{Err: err}, nil
 	}
-	if why := rel.beyond(o); why != "" {
-		return Seen{Err: errors.New(why)}, nil
+	if why := rel.Beyond(o); why != "" {
+		return plan.Seen{Err: errors.New(why)}, nil
 	}
-	if coming.absent[o.GetNamespace()] {
-		return c.probe(ctx, o.Unstructured, coming, namespaceComes(o.GetNamespace()))
+	if coming.Absent[o.GetNamespace()] {
+		return c.probe(ctx, o.Unstructured, coming, plan.NamespaceComes(o.GetNamespace()))
 	}
-	if why := coming.unserved(o.GroupVersionKind()); why != "" {
-		return Seen{Err: errors.New(why)}, nil
+	if why := coming.Unserved(o.GroupVersionKind()); why != "" {
+		return plan.Seen{Err: errors.New(why)}, nil
 	}
 	live, err := c.read(ctx, o.Unstructured)
 	if err != nil {
-		return Seen{}, err
+		return plan.Seen{}, err
 	}
-	if live != nil && !rel.ownsHook(h, live) && !coming.givesHook(rel, live) {
-		return Seen{Err: errors.New(rel.hookCollision(live))}, nil
+	if live != nil && !rel.OwnsHook(h, live) && !coming.GivesHook(rel, live) {
+		return plan.Seen{Err: errors.New(rel.HookCollision(live))}, nil
 	}
-	if live != nil && goesFirst(h) {
+	if live != nil && plan.GoesFirst(h) {
 		refusal, err := c.succession(ctx, o.Unstructured, live, coming)
-		return Seen{Err: refusal}, err
+		return plan.Seen{Err: refusal}, err
 	}
 	if _, err = c.dryRun(ctx, o.Unstructured); err == nil {
-		return Seen{}, nil
+		return plan.Seen{}, nil
 	}
 	return c.refusedBy(ctx, o.Unstructured, nil, err, coming)
 }

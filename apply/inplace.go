@@ -6,6 +6,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/xetys/tether/apply/ownership"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -30,14 +32,14 @@ func fingerprint(u *unstructured.Unstructured) uint64 {
 
 // leave remembers that live is how want looks in the cluster.
 func (c *Cluster) leave(id manifest.ID, want, live *unstructured.Unstructured) {
-	hash, err := drift.Projection(live, FieldManager)
+	hash, err := drift.Projection(live, ownership.FieldManager)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
 		delete(c.inPlace, id)
 		return
 	}
-	c.inPlace[id] = placed{want: fingerprint(want), live: hash, foreign: drift.ForeignHash(live, FieldManager, tools)}
+	c.inPlace[id] = placed{want: fingerprint(want), live: hash, foreign: drift.ForeignHash(live, ownership.FieldManager, ownership.Tools)}
 }
 
 // Left returns how objects were left, one hash after the other, for Trust in
@@ -114,10 +116,10 @@ func (c *Cluster) stillInPlace(id manifest.ID) bool {
 
 // InPlace reports whether every object that a plan applies is in the cluster as it
 // was left, so that nothing has to be asked about it.
-func (c *Cluster) InPlace(p Plan) bool {
+func (c *Cluster) InPlace(p plan.Plan) bool {
 	for _, ch := range p.Changes {
 		switch {
-		case ch.Action == Delete || ch.Action == Keep:
+		case ch.Action == plan.Delete || ch.Action == plan.Keep:
 		case ch.Object == nil && !c.stillInPlace(ch.ID), ch.Object != nil && !c.knownInPlace(ch.Object):
 			return false
 		}

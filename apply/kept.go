@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -34,8 +35,8 @@ type marks struct {
 }
 
 func marksOf(u *unstructured.Unstructured) marks {
-	hash, err := drift.Projection(u, FieldManager)
-	return marks{ours: err == nil, live: hash, foreign: drift.ForeignHash(u, FieldManager, tools)}
+	hash, err := drift.Projection(u, ownership.FieldManager)
+	return marks{ours: err == nil, live: hash, foreign: drift.ForeignHash(u, ownership.FieldManager, ownership.Tools)}
 }
 
 func (k *kept) id() manifest.ID {
@@ -57,10 +58,10 @@ func (k *kept) object() (*unstructured.Unstructured, error) {
 }
 
 func managersOf(u *unstructured.Unstructured) []map[string]any {
-	list, _ := stringMap(u.Object["metadata"])["managedFields"].([]any)
+	list, _ := manifest.AsMap(u.Object["metadata"])["managedFields"].([]any)
 	out := make([]map[string]any, len(list))
 	for i, e := range list {
-		out[i] = stringMap(e)
+		out[i] = manifest.AsMap(e)
 	}
 	return out
 }

@@ -10,6 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"github.com/xetys/tether/apply/ownership"
 )
 
 // LeaseDuration is how long a Lease lasts after it was renewed, whatever it says itself.
@@ -17,7 +19,7 @@ const LeaseDuration = 10 * time.Second
 
 // labelHolder is on every Lease that an agent wrote, and goes with the holder: one that
 // somebody else overwrote does not have the label of the holder that it names.
-const labelHolder = Group + "/holder"
+const labelHolder = ownership.Group + "/holder"
 
 func holderLabel(identity string) string {
 	sum := sha256.Sum256([]byte(identity))

@@ -6,13 +6,14 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
 // Doomed returns what a plan deletes and is not gone yet.
-func (c *Cluster) Doomed(plan Plan) []manifest.ID {
+func (c *Cluster) Doomed(plan plan.Plan) []manifest.ID {
 	var out []manifest.ID
-	for _, ch := range plan.doomed() {
+	for _, ch := range plan.Doomed() {
 		if live, ok := c.Live.Get(ch.ID); ok && live.GetUID() == ch.Live.GetUID() {
 			out = append(out, ch.ID)
 		}

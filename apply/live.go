@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -161,7 +162,7 @@ func (l *Live) start(key watchKey) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := newWatch(key, l.cluster.dyn.Resource(mapping.Resource).Namespace(key.namespace), l.cluster.dyn, LabelEnvironment+"="+l.cluster.Environment)
+	w := newWatch(key, l.cluster.dyn.Resource(mapping.Resource).Namespace(key.namespace), l.cluster.dyn, ownership.LabelEnvironment+"="+l.cluster.Environment)
 	w.answered = func(err error) { l.answered(w, err) }
 	quiet := func(_ context.Context, _ *cache.Reflector, err error) { _ = w.broke(err) } // answered is told, and we don't log
 	if err := errors.Join(w.informer.SetWatchErrorHandlerWithContext(quiet), w.informer.SetTransform(l.fields.keep(key.GroupVersionKind, key.namespace))); err != nil {
@@ -435,12 +436,5 @@ func (l *Live) unsubscribe(ids []manifest.ID, ch chan struct{}) {
 		if len(l.waiters[id]) == 0 {
 			delete(l.waiters, id)
 		}
-	}
-}
-
-func wake(ch chan struct{}) {
-	select {
-	case ch <- struct{}{}:
-	default:
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/restmapper"
 
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -36,7 +37,7 @@ func (c *Cluster) HealthOfNamed(ctx context.Context, name string) (Health, error
 	if namespace != "" && m.Scope.Name() == meta.RESTScopeNameNamespace {
 		of = c.dyn.Resource(m.Resource).Namespace(namespace)
 	}
-	list, err := of.List(ctx, metav1.ListOptions{LabelSelector: LabelEnvironment + "=" + c.Environment, FieldSelector: "metadata.name=" + object})
+	list, err := of.List(ctx, metav1.ListOptions{LabelSelector: ownership.LabelEnvironment + "=" + c.Environment, FieldSelector: "metadata.name=" + object})
 	if err != nil {
 		return Health{}, fmt.Errorf("look for %s: %w", id, err)
 	}

@@ -13,12 +13,14 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/render/manifest"
 )
 
 // namespaceManager owns the labels that an environment gives its namespace. A release that
 // brings the namespace as an object of its own owns others, as FieldManager.
-const namespaceManager = FieldManager + "-namespace"
+const namespaceManager = ownership.FieldManager + "-namespace"
 
 // EnsureNamespace makes a namespace exist and carry the given labels. It owns
 // nothing else of it, and never deletes it.
@@ -41,7 +43,7 @@ func (c *Cluster) LabelNamespace(ctx context.Context, name string, labels map[st
 	if err != nil || live == nil {
 		return false, err
 	}
-	given := maps.Clone(stringMap(stringMap(drift.Applied(live, namespaceManager)["f:metadata"])["f:labels"]))
+	given := maps.Clone(manifest.AsMap(manifest.AsMap(drift.Applied(live, namespaceManager)["f:metadata"])["f:labels"]))
 	for label := range labels {
 		delete(given, "f:"+label)
 	}

@@ -20,6 +20,7 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -180,7 +181,7 @@ var workloads = map[schema.GroupKind]bool{
 }
 
 // hasPods reports whether pods say of an object why it is not healthy.
-func hasPods(id manifest.ID) bool { return workloads[id.GroupKind()] || id.GroupKind() == podKind }
+func hasPods(id manifest.ID) bool { return workloads[id.GroupKind()] || id.GroupKind() == plan.PodKind }
 
 // of returns a workload's pods that are not on their way out: those of its newest
 // revision, and those that are to be replaced.

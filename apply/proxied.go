@@ -14,6 +14,7 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/client-go/rest"
 
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source/outbound"
 )
@@ -73,7 +74,7 @@ func get(ctx context.Context, client *http.Client, address string) (int, []byte,
 	if err != nil {
 		return 0, nil, err
 	}
-	req.Header.Set("User-Agent", FieldManager)
+	req.Header.Set("User-Agent", ownership.FieldManager)
 	res, err := client.Do(req)
 	if err != nil {
 		var ue *url.Error

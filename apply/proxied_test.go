@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/test/hosts"
 )
@@ -79,7 +80,7 @@ func TestWhereAServicesPathLeads(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			check := manifest.Check{Service: &manifest.ServiceRef{Name: "web", Port: "80", Path: c.path, Scheme: "http"}, Status: c.status}
-			err := cluster.Verify(context.Background(), Owner{Namespace: "alpha"}, nil, []manifest.Check{check}, Within(0, time.Now()), nil)
+			err := cluster.Verify(context.Background(), plan.Owner{Namespace: "alpha"}, nil, []manifest.Check{check}, Within(0, time.Now()), nil)
 			var failed *VerifyError
 			if c.why == "" && err != nil || c.why != "" && (!errors.As(err, &failed) || !strings.Contains(failed.Reason, c.why)) {
 				t.Errorf("%v; want %q", err, c.why)

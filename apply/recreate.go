@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/plan"
+	"github.com/xetys/tether/apply/quota"
 	"github.com/xetys/tether/render/manifest"
 )
 
 // recreate deletes an object and creates it again once it is gone, if the API server
 // would have a new one now: what it says may have changed since the plan was made.
-func (c *Cluster) recreate(ctx context.Context, w *waiting, ch Change, coming Coming) error {
+func (c *Cluster) recreate(ctx context.Context, w *waiting, ch plan.Change, coming plan.Coming) error {
 	refusal, err := c.succession(ctx, ch.Object, ch.Live, coming)
-	switch why := coming.deferral(ch.Object, refusal); {
+	switch why := coming.Deferral(ch.Object, refusal); {
 	case err != nil:
 		return fmt.Errorf("create %s anew: %w", ch.ID, err)
 	case why != "":
@@ -25,7 +28,7 @@ func (c *Cluster) recreate(ctx context.Context, w *waiting, ch Change, coming Co
 		return w.ended(context.Cause(w), ch.ID, "it has to be deleted, to be created anew, and there is no time left")
 	}
 	if ch.Live.GetDeletionTimestamp() == nil {
-		if err := persist(ctx, func() error { return c.remove(ctx, ch.Live) }); err != nil {
+		if err := apierror.Retry(ctx, func() error { return c.remove(ctx, ch.Live) }); err != nil {
 			return err
 		}
 	}
@@ -37,12 +40,12 @@ func (c *Cluster) recreate(ctx context.Context, w *waiting, ch Change, coming Co
 
 // follow creates an object in the place of one that is gone. A quota counts that one for
 // some seconds more.
-func (c *Cluster) follow(ctx context.Context, w *waiting, ch Change) error {
+func (c *Cluster) follow(ctx context.Context, w *waiting, ch plan.Change) error {
 	gone := ch.Live
-	ch.Live, ch.judged = nil, nil
+	ch.Live, ch.Judged = nil, nil
 	for pause := definitionPause; ; pause = min(2*pause, longestDelay) {
 		err := c.writeAgain(ctx, ch)
-		if q := excessOf(err); q == nil || !q.fits(freedBy(gone, q.requested), nil) {
+		if q := quota.ExcessOf(err); q == nil || !q.Fits(quota.FreedBy(gone, q.Requested), nil) {
 			return err
 		}
 		if ended := w.sleep(pause); ended != nil {
@@ -52,7 +55,7 @@ func (c *Cluster) follow(ctx context.Context, w *waiting, ch Change) error {
 }
 
 // replaceable waits until an object that was deleted is gone.
-func (c *Cluster) replaceable(w *waiting, ch Change) error {
+func (c *Cluster) replaceable(w *waiting, ch plan.Change) error {
 	uid, reason := ch.Live.GetUID(), "it is being deleted, to be created anew"
 	err := c.until(w.Context, ch.ID, func() (bool, error) {
 		live, ok := c.Live.Get(ch.ID)

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -36,7 +37,7 @@ var lasting = []struct {
 func (c *Cluster) Remains(ctx context.Context, namespace string) (map[string][]manifest.Object, error) {
 	out := map[string][]manifest.Object{}
 	for _, kind := range lasting {
-		opts := metav1.ListOptions{LabelSelector: LabelEnvironment + "=" + c.Environment, Limit: 500}
+		opts := metav1.ListOptions{LabelSelector: ownership.LabelEnvironment + "=" + c.Environment, Limit: 500}
 		for {
 			list, err := c.meta.Resource(kind.GroupVersion().WithResource(kind.resource)).Namespace(namespace).List(ctx, opts)
 			if apierrors.IsForbidden(err) || apierrors.IsResourceExpired(err) {
@@ -47,7 +48,7 @@ func (c *Cluster) Remains(ctx context.Context, namespace string) (map[string][]m
 			}
 			for i := range list.Items {
 				if o := &list.Items[i]; remains(o, namespace) {
-					name := o.Annotations[annotRelease]
+					name := o.Annotations[ownership.AnnotRelease]
 					out[name] = append(out[name], named(o, kind.GroupVersionKind))
 				}
 			}
@@ -63,9 +64,9 @@ func (c *Cluster) Remains(ctx context.Context, namespace string) (map[string][]m
 // A copy that a controller made of one bears the same annotations, and was not applied.
 func remains(o *metav1.PartialObjectMetadata, namespace string) bool {
 	a := o.Annotations
-	return a[annotReleaseSpace] == namespace && a[annotKeep] == "" && a[annotHook] == "" && o.DeletionTimestamp == nil &&
+	return a[ownership.AnnotReleaseSpace] == namespace && a[ownership.AnnotKeep] == "" && a[ownership.AnnotHook] == "" && o.DeletionTimestamp == nil &&
 		slices.ContainsFunc(o.ManagedFields, func(m metav1.ManagedFieldsEntry) bool {
-			return m.Manager == FieldManager && m.Operation == metav1.ManagedFieldsOperationApply && m.Subresource == ""
+			return m.Manager == ownership.FieldManager && m.Operation == metav1.ManagedFieldsOperationApply && m.Subresource == ""
 		})
 }
 

@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/xetys/tether/apply/ownership"
 )
 
 // The Secret in the agent's namespace with the key by which the agent knows its own records.
@@ -25,9 +27,9 @@ func Seal(ctx context.Context, c *Cluster, namespace string) error {
 		fresh := make([]byte, sealSize)
 		_, _ = rand.Read(fresh) // never fails
 		_, err = c.kube.CoreV1().Secrets(namespace).Create(ctx, &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: sealName, Labels: map[string]string{labelManagedBy: FieldManager}},
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: sealName, Labels: map[string]string{ownership.LabelManagedBy: ownership.FieldManager}},
 			Data:       map[string][]byte{sealKey: fresh},
-		}, metav1.CreateOptions{FieldManager: FieldManager})
+		}, metav1.CreateOptions{FieldManager: ownership.FieldManager})
 		if err == nil || apierrors.IsAlreadyExists(err) { // another environment's leader was faster
 			key, err = readSeal(ctx, c, namespace)
 		}

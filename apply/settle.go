@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -40,14 +41,6 @@ type Awaited struct {
 func (c *Cluster) Wait(ctx context.Context, a Awaited) error {
 	w := waiter{cluster: c, objects: a.Objects, judge: c.orEnded(c.healthOf), applied: c.appliedAs(a), bounds: a.Bounds, progress: a.Progress}
 	return w.wait(ctx)
-}
-
-// Again returns what comes with the plan's commit, for a plan that is made anew while
-// the first one is carried out: what was not there yet may be there by now.
-func (p Plan) Again() Coming {
-	c := p.coming
-	c.absent, c.fresh = nil, nil
-	return c
 }
 
 // applied is how objects were left by who waits for them.
@@ -132,7 +125,7 @@ func (c *Cluster) content(id manifest.ID) uint64 {
 	if !ok {
 		return 0
 	}
-	body, meta := maps.Clone(live.Object), maps.Clone(stringMap(live.Object["metadata"]))
+	body, meta := maps.Clone(live.Object), maps.Clone(manifest.AsMap(live.Object["metadata"]))
 	delete(body, "status")
 	delete(meta, "resourceVersion")
 	delete(meta, "managedFields")
@@ -144,7 +137,7 @@ func (c *Cluster) content(id manifest.ID) uint64 {
 func writerOf(live *unstructured.Unstructured) string {
 	name, newest := "", int64(0)
 	for _, m := range live.GetManagedFields() {
-		if m.Manager == FieldManager || m.Subresource == "status" || m.Time == nil || m.Time.Unix() < newest {
+		if m.Manager == ownership.FieldManager || m.Subresource == "status" || m.Time == nil || m.Time.Unix() < newest {
 			continue
 		}
 		name, newest = m.Manager, m.Time.Unix()

@@ -7,9 +7,13 @@ import (
 	"errors"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/plan"
+	"github.com/xetys/tether/apply/quota"
+	"github.com/xetys/tether/render/manifest"
 )
 
 // probeSpace is a namespace that always exists: what is invalid there is invalid
@@ -20,9 +24,9 @@ const probeSpace = "default"
 // apply, the verb that will write it, in namespace "default". All refusals that are not
 // about its content (a quota, a policy, a permission) are about that namespace and say
 // nothing.
-func (c *Cluster) probe(ctx context.Context, u *unstructured.Unstructured, coming Coming, why string) (Seen, error) {
-	if unserved := coming.unserved(u.GroupVersionKind()); unserved != "" {
-		return Seen{Err: errors.New(unserved)}, nil
+func (c *Cluster) probe(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming, why string) (plan.Seen, error) {
+	if unserved := coming.Unserved(u.GroupVersionKind()); unserved != "" {
+		return plan.Seen{Err: errors.New(unserved)}, nil
 	}
 	probe := u.DeepCopy()
 	probe.SetNamespace(probeSpace)
@@ -32,28 +36,28 @@ func (c *Cluster) probe(ctx context.Context, u *unstructured.Unstructured, comin
 	err := asIf(c.tryNew(ctx, probe), probe, u)
 	switch {
 	case err == nil:
-		return Seen{Deferred: why, Valid: true}, nil
-	case kindMissing(err):
-		if comes := coming.kindComes(u.GroupVersionKind()); comes != "" {
-			return Seen{Deferred: comes}, nil
+		return plan.Seen{Deferred: why, Valid: true}, nil
+	case apierror.KindMissing(err):
+		if comes := coming.KindComes(u.GroupVersionKind()); comes != "" {
+			return plan.Seen{Deferred: comes}, nil
 		}
-		return Seen{Err: err}, nil
-	case aboutContent(err):
+		return plan.Seen{Err: err}, nil
+	case apierror.AboutContent(err):
 		changes, err2 := c.redefined(ctx, u, coming)
 		if changes || err2 != nil {
-			return Seen{Deferred: redefinedText}, err2
+			return plan.Seen{Deferred: redefinedText}, err2
 		}
-		return Seen{Err: err}, nil
-	case transient(err) && !webhookDown(err):
-		return Seen{}, err
+		return plan.Seen{Err: err}, nil
+	case apierror.Transient(err) && !apierror.WebhookDown(err):
+		return plan.Seen{}, err
 	}
-	return Seen{Deferred: why}, nil
+	return plan.Seen{Deferred: why}, nil
 }
 
 // nameTaken reports whether an object of the probe's name is in the probe's namespace: a
 // dry-run would be of a change of that. Who may not look takes it that there is none.
-func (c *Cluster) nameTaken(ctx context.Context, probe *unstructured.Unstructured, coming Coming) bool {
-	if coming.fresh == nil {
+func (c *Cluster) nameTaken(ctx context.Context, probe *unstructured.Unstructured, coming plan.Coming) bool {
+	if coming.Names == nil {
 		live, err := c.read(ctx, probe)
 		return err == nil && live != nil
 	}
@@ -63,7 +67,7 @@ func (c *Cluster) nameTaken(ctx context.Context, probe *unstructured.Unstructure
 
 // dryRun asks what the API server would make of an object.
 func (c *Cluster) dryRun(ctx context.Context, u *unstructured.Unstructured) (answer *unstructured.Unstructured, err error) {
-	err = persist(ctx, func() error {
+	err = apierror.Retry(ctx, func() error {
 		answer, err = c.judge(ctx, u)
 		return err
 	})
@@ -72,7 +76,7 @@ func (c *Cluster) dryRun(ctx context.Context, u *unstructured.Unstructured) (ans
 
 // tryNew asks what the API server says of an object that is not there.
 func (c *Cluster) tryNew(ctx context.Context, u *unstructured.Unstructured) error {
-	return persist(ctx, func() error {
+	return apierror.Retry(ctx, func() error {
 		_, err := c.send(ctx, u, client.DryRunAll)
 		return err
 	})
@@ -82,42 +86,26 @@ func (c *Cluster) tryNew(ctx context.Context, u *unstructured.Unstructured) erro
 // gone: nothing is deleted for what validation, admission or a quota would refuse. It is
 // asked under another name, beside the live one, with what that one holds alone left
 // out. refusal is the API server's answer, nil if it would take it; err is trouble.
-func (c *Cluster) succession(ctx context.Context, u, live *unstructured.Unstructured, coming Coming) (refusal, err error) {
+func (c *Cluster) succession(ctx context.Context, u, live *unstructured.Unstructured, coming plan.Coming) (refusal, err error) {
 	probe := u.DeepCopy()
 	probe.SetName(otherName(u.GetName()))
 	leaveToLive(probe, live)
 	answer := asIf(c.tryNew(ctx, probe), probe, u)
-	if answer != nil && aboutNameOnly(answer) && u.GetNamespace() != "" {
+	if answer != nil && apierror.AboutNameOnly(answer) && u.GetNamespace() != "" {
 		probe.SetName(u.GetName())
 		probe.SetNamespace(probeSpace)
 		answer = asIf(c.tryNew(ctx, probe), probe, u)
 	}
 	switch {
-	case answer == nil, coming.deferral(u, answer) != "":
+	case answer == nil, coming.Deferral(u, answer) != "":
 		return nil, nil
-	case transient(answer):
+	case apierror.Transient(answer):
 		return nil, answer
 	}
-	if q := excessOf(answer); q != nil && q.fits(freedBy(live, q.requested), nil) {
+	if q := quota.ExcessOf(answer); q != nil && q.Fits(quota.FreedBy(live, q.Requested), nil) {
 		return nil, nil
 	}
 	return answer, nil
-}
-
-// aboutNameOnly reports whether an object is refused for its name alone: some kinds have
-// one that may be had.
-func aboutNameOnly(err error) bool {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || !apierrors.IsInvalid(err) || status.Status().Details == nil {
-		return false
-	}
-	named := false
-	for _, cause := range status.Status().Details.Causes {
-		if named = cause.Field == "metadata.name" || cause.Field == "metadata"; !named {
-			return false
-		}
-	}
-	return named
 }
 
 // nameTail is how much of a name is replaced: the length stays, since kinds have bounds
@@ -140,33 +128,22 @@ func leaveToLive(u, live *unstructured.Unstructured) {
 	if u.GetKind() != "Service" || u.GetAPIVersion() != "v1" {
 		return
 	}
-	spec := stringMap(u.Object["spec"])
+	spec := manifest.AsMap(u.Object["spec"])
 	if ip, _, _ := unstructured.NestedString(live.Object, "spec", "clusterIP"); ip != "None" && spec["clusterIP"] == ip {
 		delete(spec, "clusterIP")
 		delete(spec, "clusterIPs")
 	}
-	held := nodePorts(live)
+	held := quota.NodePorts(live)
 	if port, _, _ := unstructured.NestedInt64(live.Object, "spec", "healthCheckNodePort"); port != 0 && spec["healthCheckNodePort"] == port {
 		delete(spec, "healthCheckNodePort")
 	}
 	ports, _ := spec["ports"].([]any)
 	for _, p := range ports {
-		port := stringMap(p)
+		port := manifest.AsMap(p)
 		if n, ok := port["nodePort"].(int64); ok && held[n] {
 			delete(port, "nodePort")
 		}
 	}
-}
-
-func nodePorts(service *unstructured.Unstructured) map[int64]bool {
-	out := map[int64]bool{}
-	ports, _, _ := unstructured.NestedSlice(service.Object, "spec", "ports")
-	for _, p := range ports {
-		if n, ok := stringMap(p)["nodePort"].(int64); ok && n != 0 {
-			out[n] = true
-		}
-	}
-	return out
 }
 
 // probeError is the API server's answer about a probe, told as being about the object

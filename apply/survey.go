@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -20,7 +22,7 @@ import (
 // known to be in place, what the API server would make of it. It sends dry-runs
 // only and writes nothing. An error means that the server could not be asked;
 // what it refuses is in Seen.
-func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, coming Coming) (map[manifest.ID]Seen, error) {
+func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, coming plan.Coming) (map[manifest.ID]plan.Seen, error) {
 	var watched []*unstructured.Unstructured
 	for i, o := range past {
 		past[i].Unstructured = c.served(o.Unstructured)
@@ -32,13 +34,13 @@ func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, comi
 	if err := c.Live.Watch(ctx, watched); err != nil {
 		return nil, err
 	}
-	seen := make(map[manifest.ID]Seen, len(want)+len(past))
+	seen := make(map[manifest.ID]plan.Seen, len(want)+len(past))
 	for _, o := range past {
 		live, err := c.look(ctx, o.Unstructured)
 		if err != nil {
 			return nil, err
 		}
-		seen[o.ID()] = Seen{Live: live}
+		seen[o.ID()] = plan.Seen{Live: live}
 	}
 	var mu sync.Mutex
 	err := c.each(ctx, want, func(ctx context.Context, o manifest.Object) error {
@@ -51,13 +53,13 @@ func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, comi
 	return seen, err
 }
 
-func (c *Cluster) surveyWanted(ctx context.Context, o manifest.Object, coming Coming) (Seen, error) {
+func (c *Cluster) surveyWanted(ctx context.Context, o manifest.Object, coming plan.Coming) (plan.Seen, error) {
 	if err := untenable(o); err != nil {
 		live, _ := c.Live.Get(o.ID())
-		return Seen{Live: live, Err: err}, nil
+		return plan.Seen{Live: live, Err: err}, nil
 	}
-	if coming.absent[o.GetNamespace()] {
-		return c.probe(ctx, o.Unstructured, coming, namespaceComes(o.GetNamespace()))
+	if coming.Absent[o.GetNamespace()] {
+		return c.probe(ctx, o.Unstructured, coming, plan.NamespaceComes(o.GetNamespace()))
 	}
 	return c.surveyOne(ctx, o.Unstructured, coming)
 }
@@ -69,7 +71,7 @@ var serversOwn = []string{"uid", "resourceVersion", "managedFields", "deletionTi
 
 // untenable refuses an object that says what the API server alone may say.
 func untenable(o manifest.Object) error {
-	meta := stringMap(o.Object["metadata"])
+	meta := manifest.AsMap(o.Object["metadata"])
 	for _, field := range serversOwn {
 		if v, set := meta[field]; set && v != nil && v != "" {
 			return fmt.Errorf("metadata.%s is set, which is the API server's alone: take it out of the template", field)
@@ -80,8 +82,8 @@ func untenable(o manifest.Object) error {
 
 // FindAbsent asks which of the coming namespaces do not exist yet: what goes there
 // need not be dry-run to know it.
-func (c *Cluster) FindAbsent(ctx context.Context, coming *Coming) error {
-	coming.absent, coming.fresh = map[string]bool{}, &fresh{}
+func (c *Cluster) FindAbsent(ctx context.Context, coming *plan.Coming) error {
+	coming.Absent, coming.Names = map[string]bool{}, &plan.Names{}
 	for ns := range coming.Namespaces {
 		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace"}}
 		u.SetName(ns)
@@ -89,7 +91,7 @@ func (c *Cluster) FindAbsent(ctx context.Context, coming *Coming) error {
 		if err != nil {
 			return err
 		}
-		coming.absent[ns] = live == nil
+		coming.Absent[ns] = live == nil
 	}
 	return nil
 }
@@ -154,14 +156,14 @@ func (c *Cluster) read(ctx context.Context, u *unstructured.Unstructured) (*unst
 // looks is how often an object is looked at that changes while it is judged.
 const looks = 5
 
-func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, coming Coming) (Seen, error) {
+func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming) (plan.Seen, error) {
 	id := manifest.IDOf(u)
 	live, _ := c.Live.Get(id)
-	if why := coming.unserved(u.GroupVersionKind()); why != "" {
-		return Seen{Live: live, Err: errors.New(why)}, nil
+	if why := coming.Unserved(u.GroupVersionKind()); why != "" {
+		return plan.Seen{Live: live, Err: errors.New(why)}, nil
 	}
 	if live != nil && c.knownInPlace(u) {
-		return Seen{Live: live, InPlace: true}, nil
+		return plan.Seen{Live: live, InPlace: true}, nil
 	}
 	for range looks {
 		judged, err := c.dryRun(ctx, u)
@@ -172,46 +174,49 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 			// The watch is behind what was dry-run, or the object exists without our
 			// label: a comparison would call others' writes our drift.
 			if live, err = c.read(ctx, u); err != nil {
-				return Seen{}, err
+				return plan.Seen{}, err
 			}
 		}
 		if sameVersion(live, judged) {
-			if live != nil && settled(live, judged, drift.Compare(live, judged)) {
+			if live != nil && plan.Settled(live, judged, drift.Compare(live, judged)) {
 				c.leave(id, u, live)
 			}
-			return Seen{Live: live, Judged: judged}, nil
+			return plan.Seen{Live: live, Judged: judged}, nil
 		}
 	}
-	return Seen{}, fmt.Errorf("dry-run %s: %w", id, errRestless)
+	return plan.Seen{}, fmt.Errorf("dry-run %s: %w", id, errRestless)
 }
+
+// errRestless says that an object changes faster than it can be compared.
+const errRestless = apierror.Pending("it changes faster than it can be compared")
 
 const redefinedText = "its kind's definition changes with this commit"
 
 // refusedBy looks into what the API server says against an object: whether it will say
 // so when all that comes with the commit is there, and whether a new object of the name
 // could be had instead.
-func (c *Cluster) refusedBy(ctx context.Context, u, live *unstructured.Unstructured, refusal error, coming Coming) (Seen, error) {
-	if why := coming.deferral(u, refusal); why != "" {
-		if namespaceMissing(refusal, u.GetNamespace()) {
+func (c *Cluster) refusedBy(ctx context.Context, u, live *unstructured.Unstructured, refusal error, coming plan.Coming) (plan.Seen, error) {
+	if why := coming.Deferral(u, refusal); why != "" {
+		if apierror.NamespaceMissing(refusal, u.GetNamespace()) {
 			return c.probe(ctx, u, coming, why)
 		}
-		return Seen{Live: live, Deferred: why}, nil
+		return plan.Seen{Live: live, Deferred: why}, nil
 	}
-	if why := coming.guard(refusal); why != "" {
-		return Seen{Live: live, Deferred: why, Guarded: true}, nil
+	if why := coming.Guard(refusal); why != "" {
+		return plan.Seen{Live: live, Deferred: why, Guarded: true}, nil
 	}
-	if transient(refusal) {
-		return Seen{}, fmt.Errorf("dry-run %s: %w", manifest.IDOf(u), refusal)
+	if apierror.Transient(refusal) {
+		return plan.Seen{}, fmt.Errorf("dry-run %s: %w", manifest.IDOf(u), refusal)
 	}
 	changes, err := c.redefined(ctx, u, coming)
 	if changes || err != nil {
-		return Seen{Deferred: redefinedText}, err
+		return plan.Seen{Deferred: redefinedText}, err
 	}
-	s := Seen{Err: refusal}
+	s := plan.Seen{Err: refusal}
 	if s.Live, err = c.read(ctx, u); err != nil || s.Live == nil { // the refusal may be about what exists without our label
 		return s, err
 	}
-	if immutable(refusal) && manifest.IDOf(u).GroupKind() != definitionKind {
+	if apierror.Immutable(refusal) && manifest.IDOf(u).GroupKind() != plan.DefinitionKind {
 		s.Successor, err = c.succession(ctx, u, s.Live, coming)
 	}
 	return s, err
@@ -219,9 +224,9 @@ func (c *Cluster) refusedBy(ctx context.Context, u, live *unstructured.Unstructu
 
 // redefined reports whether the same commit changes the definition of an object's
 // kind, so that what the server says of the object now may not hold then.
-func (c *Cluster) redefined(ctx context.Context, u *unstructured.Unstructured, coming Coming) (bool, error) {
+func (c *Cluster) redefined(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming) (bool, error) {
 	for _, definition := range coming.Kinds[u.GroupVersionKind().GroupKind()] {
-		s, err := c.surveyOne(ctx, definition, Coming{})
+		s, err := c.surveyOne(ctx, definition, plan.Coming{})
 		changes := !s.InPlace && s.Judged != nil && (s.Live == nil || len(drift.Compare(s.Live, s.Judged)) > 0)
 		if changes || err != nil {
 			return changes, err

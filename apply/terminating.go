@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/render/manifest"
 )
 
 var terminated = regexp.MustCompile(`namespace (\S+) is being terminated`)
@@ -41,7 +43,7 @@ func holdersOf(namespace *unstructured.Unstructured) []string {
 	var out []string
 	conditions, _, _ := unstructured.NestedSlice(namespace.Object, "status", "conditions")
 	for _, raw := range conditions {
-		cond := stringMap(raw)
+		cond := manifest.AsMap(raw)
 		if text, ok := cond["message"].(string); ok && cond["status"] == string(corev1.ConditionTrue) {
 			out = append(out, text)
 		}

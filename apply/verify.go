@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source/outbound"
 )
@@ -36,7 +37,7 @@ const lastTry = 2 * time.Second
 
 // Verify tries a release's checks, one after the other, each until it passes; all
 // of them together have until the deadline. progress is as in WaitFor.
-func (c *Cluster) Verify(ctx context.Context, rel Owner, hooks []manifest.Hook, checks []manifest.Check, bounds Bounds, progress func([]Health)) error {
+func (c *Cluster) Verify(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, checks []manifest.Check, bounds Bounds, progress func([]Health)) error {
 	for _, check := range checks {
 		if err := c.verify(ctx, rel, hooks, check, bounds, progress); err != nil {
 			return err
@@ -46,7 +47,7 @@ func (c *Cluster) Verify(ctx context.Context, rel Owner, hooks []manifest.Hook, 
 }
 
 // verify tries one check until it passes; the last try is at the deadline.
-func (c *Cluster) verify(ctx context.Context, rel Owner, hooks []manifest.Hook, check manifest.Check, bounds Bounds, progress func([]Health)) error {
+func (c *Cluster) verify(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, check manifest.Check, bounds Bounds, progress func([]Health)) error {
 	var last error
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		over := bounds.over(time.Now())
@@ -82,9 +83,9 @@ func cutShort(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &unhealthy) && unhealthy.TimedOut
 }
 
-func (c *Cluster) check(ctx context.Context, rel Owner, hooks []manifest.Hook, check manifest.Check, bounds Bounds) error {
+func (c *Cluster) check(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, check manifest.Check, bounds Bounds) error {
 	if check.Test {
-		return c.RunHooks(ctx, rel, hooks, HookRun{Event: Test, Bounds: bounds})
+		return c.RunHooks(ctx, rel, hooks, HookRun{Event: plan.Test, Bounds: bounds})
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(requestTimeout, max(bounds.Left(time.Now()), lastTry)))
 	defer cancel()

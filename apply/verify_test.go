@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source/outbound"
 	"github.com/xetys/tether/test/hosts"
@@ -54,7 +55,7 @@ func TestWhereAChecksAddressLeads(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			cluster := &Cluster{Reach: c.reach}
 			check := manifest.Check{URL: c.url, Status: c.status}
-			err := cluster.Verify(context.Background(), Owner{}, nil, []manifest.Check{check}, Within(0, time.Now()), nil)
+			err := cluster.Verify(context.Background(), plan.Owner{}, nil, []manifest.Check{check}, Within(0, time.Now()), nil)
 			var failed *VerifyError
 			if c.why == "" && err != nil || c.why != "" && (!errors.As(err, &failed) || !strings.Contains(failed.Reason, c.why) || strings.Contains(failed.Reason, "hidden")) {
 				t.Errorf("%v; want %q", err, c.why)

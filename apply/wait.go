@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -19,6 +20,9 @@ type UnhealthyError struct {
 	TimedOut bool
 	Timeout  time.Duration
 }
+
+// Transient says that another try has the same inputs and the same end.
+func (e *UnhealthyError) Transient() bool { return false }
 
 // Error names every object that is not healthy, and why.
 func (e *UnhealthyError) Error() string {
@@ -255,7 +259,7 @@ func (c *Cluster) HealthNow(ctx context.Context, objects []manifest.Object) ([]H
 			return err
 		}
 		h := c.healthBy(o.ID(), live)
-		if live == nil && Fleeting(o.Unstructured) {
+		if live == nil && plan.Fleeting(o.Unstructured) {
 			h = Health{ID: o.ID(), State: Healthy}
 		}
 		out[index[o.ID()]] = h

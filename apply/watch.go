@@ -180,3 +180,10 @@ func (w *watch) get(id manifest.ID) *kept {
 
 // errGone is returned while waiting for an object that somebody deletes.
 var errGone = errors.New("the object was deleted by somebody else")
+
+func wake(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}

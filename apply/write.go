@@ -12,6 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/ownership"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -21,7 +24,7 @@ import (
 const requestTimeout = 30 * time.Second
 
 // write applies one object by server-side apply and remembers how it was left.
-func (c *Cluster) write(ctx context.Context, ch Change) error {
+func (c *Cluster) write(ctx context.Context, ch plan.Change) error {
 	if ch.Adopt {
 		if err := c.inherit(ctx, ch.Live); err != nil {
 			return err
@@ -31,9 +34,9 @@ func (c *Cluster) write(ctx context.Context, ch Change) error {
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", ch.ID, err)
 	}
-	if want := ch.Object.GetLabels()[LabelEnvironment]; answer.GetLabels()[LabelEnvironment] != want {
+	if want := ch.Object.GetLabels()[ownership.LabelEnvironment]; answer.GetLabels()[ownership.LabelEnvironment] != want {
 		return fmt.Errorf("apply %s: the API server took away its label %s=%s, by which it is watched: exempt the label from what mutates such objects",
-			ch.ID, LabelEnvironment, want)
+			ch.ID, ownership.LabelEnvironment, want)
 	}
 	if answer, err = c.disown(ctx, answer); err != nil {
 		return err
@@ -46,7 +49,7 @@ func (c *Cluster) write(ctx context.Context, ch Change) error {
 // disown takes from people's tools what we own too, and returns the object as it is then.
 func (c *Cluster) disown(ctx context.Context, answer *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	return c.takeOver(ctx, answer, func(live *unstructured.Unstructured) ([]metav1.ManagedFieldsEntry, error) {
-		managed, shared := drift.Disown(live, FieldManager, tools)
+		managed, shared := drift.Disown(live, ownership.FieldManager, ownership.Tools)
 		if !shared {
 			return nil, nil
 		}
@@ -55,19 +58,19 @@ func (c *Cluster) disown(ctx context.Context, answer *unstructured.Unstructured)
 }
 
 // strip removes what people's tools added to an object, as it was last left.
-func (c *Cluster) strip(ctx context.Context, rel Owner, ch Change) error {
+func (c *Cluster) strip(ctx context.Context, rel plan.Owner, ch plan.Change) error {
 	live, ok := c.Live.Get(ch.ID)
 	if !ok {
 		return nil
 	}
-	patch, err := drift.Strip(live, FieldManager, tools, rel.leaves(ch.ID, live))
+	patch, err := drift.Strip(live, ownership.FieldManager, ownership.Tools, rel.Leaves(ch.ID, live))
 	if err != nil || patch == nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	answer := live.DeepCopy()
-	if err := c.direct.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(FieldManager)); err != nil {
+	if err := c.direct.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(ownership.FieldManager)); err != nil {
 		return fmt.Errorf("remove foreign fields of %s: %w", ch.ID, err)
 	}
 	c.Live.wrote(answer)
@@ -85,7 +88,7 @@ func (c *Cluster) manage(ctx context.Context, live *unstructured.Unstructured, m
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	answer := live.DeepCopy()
-	return answer, c.direct.Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(FieldManager))
+	return answer, c.direct.Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(ownership.FieldManager))
 }
 
 // send applies an object as it stands and returns the server's answer.
@@ -93,9 +96,9 @@ func (c *Cluster) send(ctx context.Context, u *unstructured.Unstructured, more .
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	answer := u.DeepCopy()
-	opts := append([]client.ApplyOption{client.ForceOwnership, client.FieldOwner(FieldManager)}, more...)
+	opts := append([]client.ApplyOption{client.ForceOwnership, client.FieldOwner(ownership.FieldManager)}, more...)
 	if err := c.direct.Apply(ctx, client.ApplyConfigurationFromUnstructured(answer), opts...); err != nil {
-		return nil, discreet(u, err)
+		return nil, apierror.Redact(u, err)
 	}
 	return answer, nil
 }
@@ -119,7 +122,7 @@ func (c *Cluster) delete(ctx context.Context, live *unstructured.Unstructured, o
 	defer cancel()
 	opts = append(opts, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &uid})
 	err := c.direct.Delete(ctx, live, opts...)
-	if apierrors.IsNotFound(err) || replaced(err) {
+	if apierrors.IsNotFound(err) || apierror.Replaced(err) {
 		return nil // gone, or another object of the same name: not ours to delete
 	}
 	if err != nil {

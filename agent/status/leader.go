@@ -8,6 +8,7 @@ import (
 	"github.com/xetys/tether/agent/lead"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/apierror"
 )
 
 // Leader is the agent that leads an environment, by its Lease.
@@ -44,7 +45,7 @@ func (l Leader) Trouble(environment string) string {
 func ReadLeader(ctx context.Context, c *apply.Cluster, namespace, environment string, now time.Time) (Leader, error) {
 	lease, err := c.ReadLease(ctx, namespace, ledger.Name(environment))
 	switch {
-	case apply.Forbidden(err):
+	case apierror.Forbidden(err):
 		return Leader{Unknown: true}, nil
 	case err != nil || lease == nil:
 		return Leader{Never: true}, err

@@ -7,12 +7,12 @@ import (
 	"strings"
 
 	"github.com/xetys/tether/agent"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 )
 
 // signs are how an action is shown in text.
-var signs = map[apply.Action]string{
-	apply.Create: "+", apply.Delete: "-", apply.Update: "~", apply.Recreate: "±", apply.Deferred: "?", apply.Refused: "!", apply.Keep: "=", apply.Unchanged: " ",
+var signs = map[plan.Action]string{
+	plan.Create: "+", plan.Delete: "-", plan.Update: "~", plan.Recreate: "±", plan.Deferred: "?", plan.Refused: "!", plan.Keep: "=", plan.Unchanged: " ",
 }
 
 func textOfDiff(d *agent.Difference) string {
@@ -27,7 +27,7 @@ func textOfDiff(d *agent.Difference) string {
 			fmt.Fprintf(&b, "  ⚠ %s %s\n", risk.Object, risk.Text)
 		}
 		for _, o := range r.Objects {
-			fmt.Fprintf(&b, "  %s %s\n", signs[apply.Action(o.Action)], objectText(o))
+			fmt.Fprintf(&b, "  %s %s\n", signs[plan.Action(o.Action)], objectText(o))
 			for _, f := range o.Fields {
 				fmt.Fprintf(&b, "      %s\n", fieldText(f))
 			}
@@ -69,7 +69,7 @@ func actionText(r agent.ReleaseDifference) string {
 
 func objectText(o agent.ObjectDifference) string {
 	text := o.Object
-	if o.Action != string(apply.Create) && o.Action != string(apply.Update) && o.Action != string(apply.Delete) && o.Action != string(apply.Unchanged) {
+	if o.Action != string(plan.Create) && o.Action != string(plan.Update) && o.Action != string(plan.Delete) && o.Action != string(plan.Unchanged) {
 		text += ": " + o.Action
 	}
 	if o.Why != "" {

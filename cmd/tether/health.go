@@ -17,6 +17,7 @@ import (
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source/printable"
 )
@@ -192,7 +193,7 @@ func judgeObject(file string, u *unstructured.Unstructured, rules *health.Rules)
 	if u.GetKind() == "" || u.GetAPIVersion() == "" {
 		return verdict{File: file, Object: u.GetName(), State: string(health.Unknown), Rule: "none", Reason: "it is no object: it has no apiVersion and kind"}
 	}
-	v := health.Of(u, health.Options{Rules: rules, Manager: apply.FieldManager})
+	v := health.Of(u, health.Options{Rules: rules, Manager: ownership.FieldManager})
 	return verdict{File: file, Object: apply.Name(u), State: string(v.State), Rule: v.Rule, Field: v.Field, Reason: v.Reason, Failed: v.Failed, Held: v.Held}
 }
 

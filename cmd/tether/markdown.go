@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/xetys/tether/agent"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/source/printable"
 )
 
@@ -184,18 +184,18 @@ func versionText(version string) string {
 func countsOf(r agent.ReleaseDifference) string {
 	n := map[string]int{}
 	for _, o := range r.Objects {
-		switch apply.Action(o.Action) {
-		case apply.Create, apply.Deferred:
+		switch plan.Action(o.Action) {
+		case plan.Create, plan.Deferred:
 			n["created"]++
-		case apply.Update:
+		case plan.Update:
 			n["changed"]++
-		case apply.Recreate:
+		case plan.Recreate:
 			n["recreated"]++
-		case apply.Delete:
+		case plan.Delete:
 			n["deleted"]++
-		case apply.Keep:
+		case plan.Keep:
 			n["kept"]++
-		case apply.Refused:
+		case plan.Refused:
 			n["refused"]++
 		}
 	}
@@ -270,12 +270,12 @@ func diffLines(r agent.ReleaseDifference) string {
 	var b strings.Builder
 	for _, o := range r.Objects {
 		sign := "!"
-		switch apply.Action(o.Action) {
-		case apply.Create, apply.Deferred:
+		switch plan.Action(o.Action) {
+		case plan.Create, plan.Deferred:
 			sign = "+"
-		case apply.Delete:
+		case plan.Delete:
 			sign = "-"
-		case apply.Keep, apply.Unchanged:
+		case plan.Keep, plan.Unchanged:
 			sign = "#"
 		}
 		fmt.Fprintf(&b, "%s %s\n", sign, printable.Line(objectText(o), maxField))

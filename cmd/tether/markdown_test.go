@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/xetys/tether/agent"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 )
 
 var update = flag.Bool("update", false, "rewrite the goldens")
@@ -36,7 +36,7 @@ func pull() []*agent.Difference {
 	from, to := strings.Repeat("a", 40), strings.Repeat("b", 40)
 	web := agent.ReleaseDifference{Name: "web", Namespace: "prod", Action: "upgrade", Reason: "its inputs changed",
 		Images: []agent.ImageDifference{{Image: "example.com/shop/web", From: "v1", To: "v2"}},
-		Risks:  []apply.Risk{{Kind: apply.RiskHook, Object: "Job.batch prod/migrate", Text: "runs as pre-upgrade hook"}, {Kind: apply.RiskDelete, Object: "ConfigMap prod/old", Text: "is deleted"}},
+		Risks:  []plan.Risk{{Kind: plan.RiskHook, Object: "Job.batch prod/migrate", Text: "runs as pre-upgrade hook"}, {Kind: plan.RiskDelete, Object: "ConfigMap prod/old", Text: "is deleted"}},
 		Objects: []agent.ObjectDifference{
 			{Object: "Deployment.apps prod/web", Action: "update", Fields: []agent.FieldDifference{{Path: "spec.template.spec.containers[name=web].image", From: `"example.com/shop/web:v1"`, To: `"example.com/shop/web:v2"`}}},
 			{Object: "ConfigMap prod/new", Action: "create"},
@@ -74,7 +74,7 @@ func TestWhatChartsSayIsTextInAComment(t *testing.T) {
 	const evil = "</summary></details><script>alert(1)</script> @team #1 [a](http://b) `x` ```\n# b\n</code>"
 	d := &agent.Difference{Environment: "prod", From: evil, To: "``", Unread: []string{evil}, Refusals: []string{evil}, Releases: []agent.ReleaseDifference{{
 		Name: evil, Action: "upgrade", Reason: evil, Images: []agent.ImageDifference{{Image: evil, From: evil, To: evil}},
-		Risks:   []apply.Risk{{Kind: "hook", Object: evil, Text: evil}},
+		Risks:   []plan.Risk{{Kind: "hook", Object: evil, Text: evil}},
 		Objects: []agent.ObjectDifference{{Object: evil, Action: "refused", Why: evil, Fields: []agent.FieldDifference{{Path: evil, From: evil, To: evil}, {Path: evil, Foreign: true, Manager: evil}}}},
 	}}}
 	have := markdownOf([]*agent.Difference{d})

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/test/cluster"
 )
@@ -30,7 +31,7 @@ type world struct {
 	space   string
 	server  *cluster.Cluster
 	cluster *apply.Cluster
-	owner   apply.Owner
+	owner   plan.Owner
 	past    []manifest.Object
 }
 
@@ -50,7 +51,7 @@ func newWorldAs(t *testing.T, user string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.cluster.Live.Close)
-	w.owner = apply.Owner{Environment: w.space, Name: "web", Namespace: w.space}
+	w.owner = plan.Owner{Environment: w.space, Name: "web", Namespace: w.space}
 	w.kubectl("create", "namespace", w.space)
 	return w
 }
@@ -66,19 +67,19 @@ func (w *world) parse(text string) []manifest.Object {
 }
 
 // plan surveys what is wanted, and what was applied before, as the preflight does.
-func (w *world) plan(want []manifest.Object) (apply.Plan, error) {
+func (w *world) plan(want []manifest.Object) (plan.Plan, error) {
 	w.t.Helper()
 	ctx := context.Background()
 	want, err := w.cluster.Yield(ctx, w.owner, want, w.past)
 	if err != nil {
-		return apply.Plan{}, err
+		return plan.Plan{}, err
 	}
-	coming := apply.Comes(want)
+	coming := plan.Comes(want)
 	seen, err := w.cluster.Survey(ctx, want, w.past, coming)
 	if err != nil {
-		return apply.Plan{}, err
+		return plan.Plan{}, err
 	}
-	return apply.NewPlan(w.owner, want, w.past, seen, coming), nil
+	return plan.NewPlan(w.owner, want, w.past, seen, coming), nil
 }
 
 // try carries a manifest out; an error is the preflight's, or of the writes.
@@ -92,7 +93,7 @@ func (w *world) try(text string) error {
 	for _, r := range plan.Refusals() {
 		return fmt.Errorf("%s is refused: %s", r.ID, r.Why)
 	}
-	if err := w.cluster.Apply(context.Background(), context.Background(), w.owner, plan); err != nil {
+	if err := w.cluster.Apply(context.Background(), context.Background(), w.owner, plan, nil); err != nil {
 		return err
 	}
 	if err := w.cluster.Prune(context.Background(), plan, apply.Within(time.Minute, time.Now()), nil); err != nil {
@@ -112,7 +113,7 @@ func (w *world) deploy(text string) {
 	w.inPlace(text)
 }
 
-func (w *world) inPlace(text string) apply.Plan {
+func (w *world) inPlace(text string) plan.Plan {
 	w.t.Helper()
 	want := w.parse(text)
 	var ids []manifest.ID

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -97,7 +98,7 @@ func (w *world) many(n int) []*unstructured.Unstructured {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			if _, err := w.api(u).Apply(context.Background(), u.GetName(), u, metav1.ApplyOptions{FieldManager: apply.FieldManager}); err != nil {
+			if _, err := w.api(u).Apply(context.Background(), u.GetName(), u, metav1.ApplyOptions{FieldManager: ownership.FieldManager}); err != nil {
 				w.t.Error(err)
 			}
 		})

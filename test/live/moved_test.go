@@ -8,6 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/ownership"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -31,24 +33,24 @@ func TestAnObjectWhoseAPIIsGone(t *testing.T) {
 			is := w.parse(c.is)
 			resource := map[string]string{"Ingress": "ingresses", "NetworkPolicy": "networkpolicies", "Deployment": "deployments", "PodDisruptionBudget": "poddisruptionbudgets"}[is.GetKind()]
 			api := w.dyn.Resource(is.GroupVersionKind().GroupVersion().WithResource(resource)).Namespace(w.space)
-			if _, err := api.Apply(context.Background(), is.GetName(), is, metav1.ApplyOptions{FieldManager: apply.FieldManager}); err != nil {
+			if _, err := api.Apply(context.Background(), is.GetName(), is, metav1.ApplyOptions{FieldManager: ownership.FieldManager}); err != nil {
 				t.Fatal(err)
 			}
-			owner := apply.Owner{Environment: w.space, Name: "web", Namespace: w.space}
-			plan := func(want ...manifest.Object) apply.Plan {
+			owner := plan.Owner{Environment: w.space, Name: "web", Namespace: w.space}
+			p := func(want ...manifest.Object) plan.Plan {
 				past := []manifest.Object{{Unstructured: was.DeepCopy()}}
-				seen, err := w.cluster.Survey(t.Context(), want, past, apply.Coming{})
+				seen, err := w.cluster.Survey(t.Context(), want, past, plan.Coming{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				return apply.NewPlan(owner, want, past, seen, apply.Coming{})
+				return plan.NewPlan(owner, want, past, seen, plan.Coming{})
 			}
-			kept := plan(owner.Mark([]manifest.Object{{Unstructured: is}})...)
-			if len(kept.Changes) != 1 || kept.Changes[0].Action == apply.Delete {
+			kept := p(owner.Mark([]manifest.Object{{Unstructured: is}})...)
+			if len(kept.Changes) != 1 || kept.Changes[0].Action == plan.Delete {
 				t.Errorf("while it is wanted: %s", kept)
 			}
-			gone := plan()
-			if len(gone.Changes) != 1 || gone.Changes[0].Action != apply.Delete {
+			gone := p()
+			if len(gone.Changes) != 1 || gone.Changes[0].Action != plan.Delete {
 				t.Fatalf("when it is not: %s", gone)
 			}
 			if err := w.cluster.Prune(t.Context(), gone, apply.Within(time.Minute, time.Now()), nil); err != nil {

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/test/cluster"
 )
@@ -100,7 +101,7 @@ func (w *world) parse(text string) *unstructured.Unstructured {
 	if u.GetKind() != "Namespace" && u.GetKind() != "CustomResourceDefinition" {
 		u.SetNamespace(w.space)
 	}
-	u.SetLabels(map[string]string{apply.LabelEnvironment: w.space})
+	u.SetLabels(map[string]string{ownership.LabelEnvironment: w.space})
 	return u
 }
 
@@ -110,7 +111,7 @@ func (w *world) create(text string) *unstructured.Unstructured {
 	w.t.Helper()
 	u := w.parse(text)
 	w.until("create "+u.GetName(), func() bool {
-		_, err := w.api(u).Apply(context.Background(), u.GetName(), u, metav1.ApplyOptions{FieldManager: apply.FieldManager, Force: true})
+		_, err := w.api(u).Apply(context.Background(), u.GetName(), u, metav1.ApplyOptions{FieldManager: ownership.FieldManager, Force: true})
 		if err != nil && !strings.Contains(err.Error(), "could not find the requested resource") && !unreachable(err) {
 			w.t.Fatal(err)
 		}

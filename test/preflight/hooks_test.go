@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -26,13 +28,13 @@ func (w *world) hooks(text string, events ...string) []manifest.Hook {
 	return out
 }
 
-func (w *world) surveyHooks(hooks []manifest.Hook, coming apply.Coming, events ...string) string {
+func (w *world) surveyHooks(hooks []manifest.Hook, coming plan.Coming, events ...string) string {
 	w.t.Helper()
 	changes, err := w.cluster.SurveyHooks(w.t.Context(), w.owner, hooks, events, coming)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return apply.Plan{Changes: changes}.String()
+	return plan.Plan{Changes: changes}.String()
 }
 
 func (w *world) run(ctx context.Context, hooks []manifest.Hook, run apply.HookRun) error {
@@ -57,7 +59,7 @@ func TestHooksAreJudgedBeforeAnythingIsWritten(t *testing.T) {
 	w := newWorld(t, "")
 	w.person("{kind: Job, apiVersion: batch/v1, metadata: {name: there, labels: {tether.stytex.cloud/environment: $NS}, annotations: {meta.helm.sh/release-name: web}}, spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: 'example.com/a:1'}]}}}}")
 	const account = "{kind: Pod, apiVersion: v1, metadata: {name: p}, spec: {serviceAccountName: account, containers: [{name: a, image: example.com/a}]}}"
-	coming := apply.Comes(w.parse("{kind: ServiceAccount, apiVersion: v1, metadata: {name: account}}\n---\n{kind: Namespace, apiVersion: v1, metadata: {name: $NS-new}}\n---\n" + gadgets))
+	coming := plan.Comes(w.parse("{kind: ServiceAccount, apiVersion: v1, metadata: {name: account}}\n---\n{kind: Namespace, apiVersion: v1, metadata: {name: $NS-new}}\n---\n" + gadgets))
 	if err := w.cluster.FindAbsent(t.Context(), &coming); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +111,7 @@ func TestAHookReplacesWhatIsTheReleasesOnly(t *testing.T) {
 			}
 			before := w.uid("ConfigMap", "v1", name)
 			hooks := w.hooks("{kind: ConfigMap, apiVersion: v1, metadata: {name: "+name+"}, data: {a: made}}", "pre-install")
-			survey := w.surveyHooks(hooks, apply.Coming{}, "pre-install")
+			survey := w.surveyHooks(hooks, plan.Coming{}, "pre-install")
 			err := w.run(t.Context(), hooks, apply.HookRun{Event: "pre-install", Revision: 1})
 			if c.reason == "" {
 				if err != nil || strings.Contains(survey, "refused") || w.uid("ConfigMap", "v1", name) == before {
@@ -259,13 +261,13 @@ func TestTroubleOfTheServerIsNobodysFailure(t *testing.T) {
 
 			// A hook is dry-run by its survey alone.
 			if sentence == "of a dry-run" {
-				if _, err := w.cluster.SurveyHooks(t.Context(), w.owner, w.hooks(migration("Never"), "pre-upgrade"), []string{"pre-upgrade"}, apply.Coming{}); !apply.Transient(err) {
+				if _, err := w.cluster.SurveyHooks(t.Context(), w.owner, w.hooks(migration("Never"), "pre-upgrade"), []string{"pre-upgrade"}, plan.Coming{}); !apierror.Transient(err) {
 					t.Errorf("trouble that stays: %v", err)
 				}
 				return
 			}
 			run.Revision++
-			if err := w.run(t.Context(), hooks, run); !apply.Transient(err) || told != 2 {
+			if err := w.run(t.Context(), hooks, run); !apierror.Transient(err) || told != 2 {
 				t.Errorf("trouble that stays: %v, told %d times", err, told)
 			}
 		})

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/test/cluster"
 )
@@ -35,7 +36,7 @@ type world struct {
 	server  *cluster.Cluster
 	dyn     dynamic.Interface // the person's
 	cluster *apply.Cluster
-	owner   apply.Owner
+	owner   plan.Owner
 	sent    atomic.Int64 // requests of the cluster
 	fault   atomic.Pointer[func(*http.Request) *http.Response]
 }
@@ -47,7 +48,7 @@ func newWorld(t *testing.T, user string) *world { return newWorldOn(t, cluster.S
 
 func newWorldOn(t *testing.T, server *cluster.Cluster, user string) *world {
 	w := &world{t: t, server: server, space: fmt.Sprintf("preflight-%d-%d", os.Getpid(), worlds.Add(1))}
-	w.owner = apply.Owner{Environment: w.space, Name: "web", Namespace: w.space}
+	w.owner = plan.Owner{Environment: w.space, Name: "web", Namespace: w.space}
 	config := rest.CopyConfig(w.server.Config)
 	config.WarningHandler = rest.NoWarnings{}
 	var err error
@@ -102,10 +103,10 @@ func (w *world) parse(text string) []manifest.Object {
 	return objects
 }
 
-func (w *world) plan(text, past string, more ...string) apply.Plan {
+func (w *world) plan(text, past string, more ...string) plan.Plan {
 	w.t.Helper()
 	want, had := w.owner.Mark(w.parse(text)), w.parse(past)
-	coming := apply.Comes(append(w.parse(strings.Join(more, "\n---\n")), want...), w.space)
+	coming := plan.Comes(append(w.parse(strings.Join(more, "\n---\n")), want...), w.space)
 	if err := w.cluster.FindAbsent(w.t.Context(), &coming); err != nil {
 		w.t.Fatal(err)
 	}
@@ -113,7 +114,7 @@ func (w *world) plan(text, past string, more ...string) apply.Plan {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return apply.NewPlan(w.owner, want, had, seen, coming)
+	return plan.NewPlan(w.owner, want, had, seen, coming)
 }
 
 // refused holds a plan to be refused for a reason.
@@ -132,7 +133,7 @@ func (w *world) apply(text string) {
 	if len(plan.Refusals()) > 0 {
 		w.t.Fatalf("it is refused:\n%s", plan)
 	}
-	if err := w.cluster.Apply(w.t.Context(), w.t.Context(), w.owner, plan); err != nil {
+	if err := w.cluster.Apply(w.t.Context(), w.t.Context(), w.owner, plan, nil); err != nil {
 		w.t.Fatal(err)
 	}
 }

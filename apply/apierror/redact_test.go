@@ -1,4 +1,4 @@
-package apply
+package apierror
 
 import (
 	"errors"
@@ -25,7 +25,7 @@ func TestARefusalDoesNotQuoteValues(t *testing.T) {
 		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": c.kind,
 			"data": map[string]any{"pin": "c3dvcmRmaXNo"}, "stringData": map[string]any{"a": "hunter2", "b": int64(4711), "c": map[string]any{"d": "hunter2"}}}}
 		status := apierrors.NewBadRequest(strings.ReplaceAll(c.message, "%", c.value))
-		err := discreet(u, status)
+		err := Redact(u, status)
 		if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v; want %q", c.name, err, c.want)
 		}
@@ -33,7 +33,7 @@ func TestARefusalDoesNotQuoteValues(t *testing.T) {
 			t.Errorf("%s: the refusal is not known any more", c.name)
 		}
 	}
-	if err := apierrors.NewBadRequest("no value in it"); discreet(&unstructured.Unstructured{Object: map[string]any{}}, err) != error(err) {
+	if err := apierrors.NewBadRequest("no value in it"); Redact(&unstructured.Unstructured{Object: map[string]any{}}, err) != error(err) {
 		t.Error("what quotes nothing is another error")
 	}
 }

@@ -1,9 +1,10 @@
-package apply
+package plan
 
 import (
 	"strings"
 	"testing"
 
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -38,7 +39,7 @@ func TestWhatOfAChangeIsMoreThanFields(t *testing.T) {
 		"fewer pods":                          {deployment("replicas: 3"), deployment("replicas: 0"), "replicas Deployment.apps prod/web replicas: 3 -> 0"},
 		"a number that is not said any more":  {deployment("replicas: 3"), deployment("paused: false"), "replicas Deployment.apps prod/web replicas: 3 -> (absent)"},
 		"a selector can't be changed":         {deployment("selector: {matchLabels: {a: b}}"), deployment("selector: {matchLabels: {a: c}}"), "immutable Deployment.apps prod/web can't be changed in spec.selector.matchLabels.a"},
-		"but with leave to recreate it":       {deployment("selector: {matchLabels: {a: b}}"), strings.Replace(deployment("selector: {matchLabels: {a: c}}"), "{name: web}", "{name: web, annotations: {"+AnnotRecreate+": \"true\"}}", 1), "recreate Deployment.apps prod/web is deleted and created anew, for spec.selector.matchLabels.a"},
+		"but with leave to recreate it":       {deployment("selector: {matchLabels: {a: b}}"), strings.Replace(deployment("selector: {matchLabels: {a: c}}"), "{name: web}", "{name: web, annotations: {"+ownership.AnnotRecreate+": \"true\"}}", 1), "recreate Deployment.apps prod/web is deleted and created anew, for spec.selector.matchLabels.a"},
 		"a StatefulSet's template may change": {stateful("template: {a: b}"), stateful("template: {a: c}"), ""},
 		"and its service may not":             {stateful("serviceName: a"), stateful("serviceName: b"), "immutable StatefulSet.apps prod/db can't be changed in spec.serviceName"},
 		"a Job is created anew":               {job("a:1"), job("a:2"), "recreate Job.batch prod/migrate is deleted and created anew"},

@@ -1,4 +1,4 @@
-package apply
+package apierror
 
 import (
 	"encoding/json"
@@ -10,11 +10,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// immutable reports whether the server refuses an object because of a field that can't
+// Immutable reports whether the server refuses an object because of a field that can't
 // be changed in place. It goes by the causes, each of which has its field and the rule
 // that it breaks; values and names in them say nothing. Metadata that can't be changed
 // is no reason: a new object would not have it either.
-func immutable(err error) bool {
+func Immutable(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return false

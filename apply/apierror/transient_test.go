@@ -1,4 +1,4 @@
-package apply
+package apierror
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"os"
 	"syscall"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,7 +61,6 @@ func TestTroubleIsToldFromARefusal(t *testing.T) {
 		"the deadline of one request is trouble":                   {fmt.Errorf("read: %w", context.DeadlineExceeded), true},
 		"a name that can't be resolved is trouble":                 {&net.DNSError{Name: "x"}, true},
 		"several troubles are trouble":                             {errors.Join(modified, io.EOF), true},
-		"what waits for another release is trouble":                {fmt.Errorf("apply: %w", errComing), true},
 		"no error is no trouble":                                   {nil, false},
 		"an error of our own is final":                             {errors.New("it is refused"), false},
 		"a body that etcd would not have is final":                 {answer(500, "", "etcdserver: request is too large"), false},
@@ -86,9 +84,7 @@ func TestTroubleIsToldFromARefusal(t *testing.T) {
 		"a verb that is not served is final":                       {apierrors.NewMethodNotSupported(gr, "patch"), false},
 		"a refusal beside trouble is final":                        {errors.Join(io.EOF, invalid), false},
 		"trouble beside a refusal is final":                        {fmt.Errorf("%w (and %w)", invalid, io.EOF), false},
-		"what did not become healthy is final":                     {fmt.Errorf("hook: %w", &UnhealthyError{TimedOut: true, Timeout: time.Second}), false},
-		"what is refused on its turn is as final as what it wraps": {&RefusedError{Why: "x", err: invalid}, false},
-		"a collision, which is nobody's answer, is final":          {&RefusedError{Why: "x"}, false},
+		"what is not so yet is trouble":                            {fmt.Errorf("apply: %w", Pending("it is not there yet")), true},
 		"what is cancelled says nothing":                           {context.Canceled, false},
 		"what a request wraps is looked for however deep it is":    {fmt.Errorf("a: %w", fmt.Errorf("b: %w", answer(500, "", "etcdserver: leader changed"))), true},
 		"a status without a code is taken by its reason":           {answer(0, metav1.StatusReasonServiceUnavailable, ""), true},
@@ -120,7 +116,7 @@ func TestWhatSpeaksOfContentAndWhatOfTheNamespace(t *testing.T) {
 		"nothing":                         {nil, false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if have := aboutContent(c.err); have != c.want {
+			if have := AboutContent(c.err); have != c.want {
 				t.Errorf("it is about the content: %v", have)
 			}
 		})
@@ -141,7 +137,7 @@ func TestADeletionOfAnotherObjectIsToldFromTrouble(t *testing.T) {
 		"nothing":                 {nil, false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if have := replaced(c.err); have != c.want {
+			if have := Replaced(c.err); have != c.want {
 				t.Errorf("replaced is %v", have)
 			}
 		})
@@ -162,7 +158,7 @@ func TestARequestIsSentAgainAFewTimes(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			sent := 0
-			err := persist(t.Context(), func() error {
+			err := Retry(t.Context(), func() error {
 				sent++
 				return c.answers[sent-1]
 			})

@@ -1,4 +1,4 @@
-package apply
+package plan
 
 import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -22,10 +22,10 @@ const (
 	StageWorkloads                // what runs
 	StageRoutes                   // what leads to what runs, and custom resources
 	StageWebhooks                 // what could refuse all the others
-	stages                        // how many there are
+	Stages                        // how many there are
 )
 
-var stageNames = [stages]string{"definitions", "namespaces", "needs", "bindings", "workloads", "routes", "webhooks"}
+var stageNames = [Stages]string{"definitions", "namespaces", "needs", "bindings", "workloads", "routes", "webhooks"}
 
 // String returns the stage's name.
 func (s Stage) String() string { return stageNames[s] }
@@ -82,12 +82,4 @@ func StageOf(gk schema.GroupKind) Stage {
 		return s
 	}
 	return StageRoutes
-}
-
-// neverPruned are the kinds whose deletion loses what no apply brings back.
-var neverPruned = map[schema.GroupKind]string{
-	{Kind: "Namespace"}:             "namespaces are never pruned",
-	{Kind: "PersistentVolume"}:      "persistent volumes are never pruned",
-	{Kind: "PersistentVolumeClaim"}: "persistent volume claims are never pruned",
-	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: "custom resource definitions are never pruned",
 }

@@ -1,4 +1,4 @@
-package apply
+package plan
 
 import (
 	"maps"
@@ -6,12 +6,10 @@ import (
 	"strconv"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/xetys/tether/drift"
-	"github.com/xetys/tether/render/manifest"
 )
 
 // concession is a field of a kind that is filled in by a controller, by the API server or
@@ -33,7 +31,7 @@ var concessions = []concession{
 	{GroupKind: schema.GroupKind{Kind: "Secret"}, at: []string{"data", "token"}, always: isToken},
 	{GroupKind: schema.GroupKind{Kind: "Secret"}, at: []string{"data", "ca.crt"}, always: isToken},
 	{GroupKind: schema.GroupKind{Kind: "Secret"}, at: []string{"data", "namespace"}, always: isToken},
-	{GroupKind: claimKind, at: []string{"spec", "volumeName"}},
+	{GroupKind: ClaimKind, at: []string{"spec", "volumeName"}},
 	{GroupKind: serviceKind, at: []string{"spec", "clusterIP"}},
 	{GroupKind: serviceKind, at: []string{"spec", "clusterIPs"}},
 	{GroupKind: serviceKind, at: []string{"spec", "healthCheckNodePort"}},
@@ -41,10 +39,7 @@ var concessions = []concession{
 	{GroupKind: serviceKind, at: []string{"spec", "ports", "*", "nodePort"}},
 }
 
-var (
-	serviceKind = schema.GroupKind{Kind: "Service"}
-	claimKind   = schema.GroupKind{Kind: "PersistentVolumeClaim"}
-)
+var ()
 
 // gathersRules reports whether a ClusterRole is filled in by its controller
 // (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles).
@@ -55,9 +50,9 @@ func isToken(u *unstructured.Unstructured) bool {
 	return u.Object["type"] == "kubernetes.io/service-account-token"
 }
 
-// cede takes from an object what belongs to its controllers: they fill it in, and what is
+// concede takes from an object what belongs to its controllers: they fill it in, and what is
 // applied as empty would be emptied again. Only what is changed of u is copied.
-func cede(u *unstructured.Unstructured) {
+func concede(u *unstructured.Unstructured) {
 	for _, c := range concessionsOf(u) {
 		v, _ := without(u.Object, c.at, c.always != nil && c.always(u))
 		u.Object, _ = v.(map[string]any)
@@ -142,8 +137,8 @@ func conceded(u *unstructured.Unstructured) []string {
 	for _, c := range concessionsOf(u) {
 		out = append(out, pointersTo(u.Object, c.at, "")...)
 	}
-	if u.GroupVersionKind().GroupKind() == claimKind {
-		out = append(out, pointersTo(u.Object, sizeOfClaim, "")...)
+	if u.GroupVersionKind().GroupKind() == ClaimKind {
+		out = append(out, pointersTo(u.Object, SizeOfClaim, "")...)
 	}
 	return out
 }
@@ -169,62 +164,5 @@ func pointersTo(v any, at []string, pointer string) []string {
 	return nil
 }
 
-var sizeOfClaim = []string{"spec", "resources", "requests", "storage"}
-
-// claims reports whether an object asks for a volume of some size.
-func claims(o manifest.Object) bool {
-	_, has, _ := unstructured.NestedFieldNoCopy(o.Object, sizeOfClaim...)
-	return has && o.ID().GroupKind() == claimKind
-}
-
-// grown returns a claim as it is applied to one that is larger: a volume grows by hand,
-// by an operator or by a later commit, and never shrinks
-// (https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims).
-func grown(want, live *unstructured.Unstructured) *unstructured.Unstructured {
-	size := func(u *unstructured.Unstructured) (resource.Quantity, bool) {
-		text, _, _ := unstructured.NestedString(u.Object, sizeOfClaim...)
-		q, err := resource.ParseQuantity(text)
-		return q, err == nil
-	}
-	asked, ok := size(want)
-	there, known := size(live)
-	if !ok || !known || asked.Cmp(there) >= 0 {
-		return want
-	}
-	return leftTo(want, live, sizeOfClaim...)
-}
-
-// leftTo returns an object without a field that somebody else owns; as long as nobody
-// does the field is what it is in the cluster, since one that its only owner drops goes
-// back to its default.
-func leftTo(want, live *unstructured.Unstructured, at ...string) *unstructured.Unstructured {
-	now, there, _ := unstructured.NestedFieldNoCopy(live.Object, at...)
-	_, asked, _ := unstructured.NestedFieldNoCopy(want.Object, at...)
-	keys := make([]any, len(at))
-	for i, k := range at {
-		keys[i] = k
-	}
-	out := want.DeepCopy()
-	switch {
-	case drift.OwnedByOthers(live, FieldManager, keys...):
-		out.Object, _ = removed(out.Object, at)
-	case there && (asked || drift.OwnedBy(live, FieldManager, keys...)):
-		if unstructured.SetNestedField(out.Object, now, at...) != nil {
-			return want // what is in its way is no map: the server says what is wrong with it
-		}
-	}
-	return out
-}
-
-// removed takes a field out of a map, and what is empty for it; it reports whether the
-// map is empty then.
-func removed(m map[string]any, at []string) (map[string]any, bool) {
-	if len(at) == 1 {
-		delete(m, at[0])
-	} else if below, ok := m[at[0]].(map[string]any); ok {
-		if _, empty := removed(below, at[1:]); empty {
-			delete(m, at[0])
-		}
-	}
-	return m, len(m) == 0
-}
+// SizeOfClaim leads to the size that a claim asks for.
+var SizeOfClaim = []string{"spec", "resources", "requests", "storage"}

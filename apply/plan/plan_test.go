@@ -1,4 +1,4 @@
-package apply
+package plan
 
 import (
 	"errors"
@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -37,7 +38,7 @@ func live(t *testing.T, text string) manifest.Object {
 	o := web.Mark(parse(t, text))[0]
 	o.SetUID("uid-1")
 	o.SetResourceVersion("7")
-	o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: FieldManager, Operation: metav1.ManagedFieldsOperationApply}})
+	o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: ownership.FieldManager, Operation: metav1.ManagedFieldsOperationApply}})
 	return o
 }
 
@@ -108,7 +109,7 @@ metadata: {name: handed-over}
 `)
 	kept := live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: kept, annotations: {helm.sh/resource-policy: keep}}}")
 	theirs := live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: theirs}}")
-	theirs.SetAnnotations(map[string]string{annotRelease: "other", annotReleaseSpace: "elsewhere"})
+	theirs.SetAnnotations(map[string]string{ownership.AnnotRelease: "other", ownership.AnnotReleaseSpace: "elsewhere"})
 	handed := live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: handed-over}}")
 	handed.SetAnnotations(theirs.GetAnnotations())
 	immutableField := apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "x", field.ErrorList{field.Invalid(field.NewPath("spec", "clusterIP"), "10.0.0.1", "field is immutable")})
@@ -164,7 +165,7 @@ func TestNoiseIsNoDrift(t *testing.T) {
 		"a UID":              func(o manifest.Object) { o.SetUID("other") },
 		"a manager's time": func(o manifest.Object) {
 			now := metav1.Now()
-			o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: FieldManager, Operation: metav1.ManagedFieldsOperationApply, Time: &now}})
+			o.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: ownership.FieldManager, Operation: metav1.ManagedFieldsOperationApply, Time: &now}})
 		},
 		"a number of another type": func(o manifest.Object) { o.Object["spec"] = map[string]any{"replicas": float64(2)} },
 	} {
@@ -225,7 +226,7 @@ func TestWhatIsBeingDeletedIsWaitedFor(t *testing.T) {
 	now := metav1.Now()
 	going.SetDeletionTimestamp(&now)
 	plan := NewPlan(web, nil, []manifest.Object{going}, map[manifest.ID]Seen{going.ID(): {Live: going.Unstructured}}, Coming{})
-	if doomed := plan.doomed(); len(doomed) != 1 || !plan.Pending() {
+	if doomed := plan.Doomed(); len(doomed) != 1 || !plan.Pending() {
 		t.Errorf("it is not waited for:\n%s", plan)
 	}
 }
@@ -243,7 +244,7 @@ func TestWhatGathersIsDeletedBeforeWhatItGathers(t *testing.T) {
 		seen[o.ID()] = Seen{Live: o.Unstructured}
 	}
 	var names []string
-	for _, c := range NewPlan(web, nil, past, seen, Coming{}).doomed() {
+	for _, c := range NewPlan(web, nil, past, seen, Coming{}).Doomed() {
 		names = append(names, c.Name)
 	}
 	if got := strings.Join(names, " "); got != "first all part" {

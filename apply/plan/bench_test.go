@@ -1,4 +1,4 @@
-package apply
+package plan
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -37,7 +38,7 @@ spec:
 		live := &manifest.Object{Unstructured: o.DeepCopy()}
 		live.SetUID("u")
 		live.SetResourceVersion("7")
-		live.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: FieldManager, Operation: metav1.ManagedFieldsOperationApply, APIVersion: "apps/v1",
+		live.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: ownership.FieldManager, Operation: metav1.ManagedFieldsOperationApply, APIVersion: "apps/v1",
 			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(ownedFields)}})
 		live.Object["status"] = map[string]any{"replicas": int64(2), "observedGeneration": int64(1)}
 		want, seen[o.ID()] = append(want, o), Seen{Live: live.Unstructured, Judged: live.DeepCopy()}
@@ -69,20 +70,8 @@ func BenchmarkProjection(b *testing.B) {
 	live := seen[want[0].ID()].Live
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := drift.Projection(live, FieldManager); err != nil {
+		if _, err := drift.Projection(live, ownership.FieldManager); err != nil {
 			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkFingerprint is what it costs to know that a wanted object is the one that
-// was applied.
-func BenchmarkFingerprint(b *testing.B) {
-	want, _ := deployments(b, 1)
-	b.ReportAllocs()
-	for b.Loop() {
-		if fingerprint(want[0].Unstructured) == 0 {
-			b.Fatal("no fingerprint")
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package apply
+package plan
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ func Between(from, to *manifest.Release) Plan {
 		}
 	}
 	for _, o := range after.objects {
-		c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: find(before.objects, o.ID()), Why: after.why[o.ID()], hook: after.why[o.ID()] != ""}
+		c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: manifest.Find(before.objects, o.ID()), Why: after.why[o.ID()], hook: after.why[o.ID()] != ""}
 		c.Action = Create
 		if c.Live != nil {
 			c.Action, c.Drift = Update, drift.Compare(c.Live, c.Object)
@@ -31,7 +31,7 @@ func Between(from, to *manifest.Release) Plan {
 		}
 	}
 	for _, o := range before.objects {
-		if find(after.objects, o.ID()) == nil {
+		if manifest.Find(after.objects, o.ID()) == nil {
 			c := pruneChange(o.ID(), o.Unstructured, true)
 			if hook := before.why[o.ID()]; hook != "" {
 				c.Why, c.hook = hook, true

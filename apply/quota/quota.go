@@ -1,4 +1,8 @@
-package apply
+// Package quota computes with the amounts of ResourceQuotas: what a refusal asked for, what
+// objects take and free, and whether there is room.
+//
+// It is pure, and does not know plans: objects and refusals are all that it reads.
+package quota
 
 import (
 	"regexp"
@@ -9,20 +13,20 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// amounts are quantities by the names that quotas give them
+// Amounts are quantities by the names that quotas give them
 // (https://kubernetes.io/docs/concepts/policy/resource-quotas/).
-type amounts map[string]resource.Quantity
+type Amounts map[string]resource.Quantity
 
-// excess is what a quota says of an object that it has no room for.
-type excess struct {
-	quota                    string
-	requested, used, limited amounts
+// Excess is what a quota says of an object that it has no room for.
+type Excess struct {
+	Quota                    string
+	Requested, used, limited Amounts
 }
 
 var exceeded = regexp.MustCompile(`exceeded quota: (\S+), requested: (\S+), used: (\S+), limited: (\S+)`)
 
-// excessOf reads a quota's refusal; nil if err is none.
-func excessOf(err error) *excess {
+// ExcessOf reads a quota's refusal; nil if err is none.
+func ExcessOf(err error) *Excess {
 	if !apierrors.IsForbidden(err) {
 		return nil
 	}
@@ -30,11 +34,11 @@ func excessOf(err error) *excess {
 	if m == nil {
 		return nil
 	}
-	return &excess{quota: m[1], requested: amountsOf(m[2]), used: amountsOf(m[3]), limited: amountsOf(m[4])}
+	return &Excess{Quota: m[1], Requested: amountsOf(m[2]), used: amountsOf(m[3]), limited: amountsOf(m[4])}
 }
 
-func amountsOf(text string) amounts {
-	out := amounts{}
+func amountsOf(text string) Amounts {
+	out := Amounts{}
 	for part := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(part, "=")
 		if q, err := resource.ParseQuantity(value); err == nil {
@@ -44,13 +48,13 @@ func amountsOf(text string) amounts {
 	return out
 }
 
-// fits reports whether there is room once something is freed, or the quota has other
+// Fits reports whether there is room once something is freed, or the quota has other
 // limits; nil for those that it has.
-func (e *excess) fits(freed, limits amounts) bool {
+func (e *Excess) Fits(freed, limits Amounts) bool {
 	if limits == nil {
 		limits = e.limited
 	}
-	for name, requested := range e.requested {
+	for name, requested := range e.Requested {
 		limit, limited := limits[name]
 		if !limited {
 			continue
@@ -62,13 +66,13 @@ func (e *excess) fits(freed, limits amounts) bool {
 			return false
 		}
 	}
-	return len(e.requested) > 0
+	return len(e.Requested) > 0
 }
 
-// hardOf are the limits that a ResourceQuota sets.
-func hardOf(quota *unstructured.Unstructured) amounts {
+// LimitsOf are the limits that a ResourceQuota sets.
+func LimitsOf(quota *unstructured.Unstructured) Amounts {
 	hard, _, _ := unstructured.NestedMap(quota.Object, "spec", "hard")
-	out := amounts{}
+	out := Amounts{}
 	for name, value := range hard {
 		switch v := value.(type) {
 		case string:
@@ -82,11 +86,11 @@ func hardOf(quota *unstructured.Unstructured) amounts {
 	return out
 }
 
-// freedBy returns what the deletion of a live object frees of what a quota counts: the
+// FreedBy returns what the deletion of a live object frees of what a quota counts: the
 // object itself, a claim's storage, a Service's ports. What a Pod takes is freed when it
 // ends, not when it is deleted.
-func freedBy(live *unstructured.Unstructured, of amounts) amounts {
-	out := amounts{}
+func FreedBy(live *unstructured.Unstructured, of Amounts) Amounts {
+	out := Amounts{}
 	if live.GetKind() == "Pod" {
 		return out
 	}
@@ -105,7 +109,7 @@ func freedBy(live *unstructured.Unstructured, of amounts) amounts {
 				out[name] = q
 			}
 		case what == "services.nodeports":
-			out[name] = *resource.NewQuantity(int64(len(nodePorts(live))), resource.DecimalSI)
+			out[name] = *resource.NewQuantity(int64(len(NodePorts(live))), resource.DecimalSI)
 		case what == "services.loadbalancers":
 			if kind, _, _ := unstructured.NestedString(live.Object, "spec", "type"); kind == "LoadBalancer" {
 				out[name] = one

@@ -1,4 +1,4 @@
-package apply
+package plan
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/xetys/tether/apply/ownership"
+	"github.com/xetys/tether/apply/scaling"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -51,7 +53,7 @@ func (p Plan) Risks() []Risk {
 func HookRisks(hooks []manifest.Hook, events ...string) []Risk {
 	var out []Risk
 	for _, event := range events {
-		for _, h := range hooksOf(hooks, event) {
+		for _, h := range HooksOf(hooks, event) {
 			out = append(out, Risk{RiskHook, h.ID().String(), fmt.Sprintf("runs as %s hook", event)})
 		}
 	}
@@ -80,7 +82,7 @@ var fixedFields = map[schema.GroupKind][]string{
 	{Group: "apps", Kind: "Deployment"}: {"spec.selector"},
 	{Group: "apps", Kind: "DaemonSet"}:  {"spec.selector"},
 	{Group: "apps", Kind: "ReplicaSet"}: {"spec.selector"},
-	jobKind:                             {"spec.selector", "spec.template", "spec.completionMode", "spec.podFailurePolicy", "spec.successPolicy", "spec.managedBy"},
+	JobKind:                             {"spec.selector", "spec.template", "spec.completionMode", "spec.podFailurePolicy", "spec.successPolicy", "spec.managedBy"},
 	{Kind: "Secret"}:                    {"type"},
 	{Kind: "Service"}:                   {"spec.clusterIP", "spec.clusterIPs"},
 	{Kind: "PersistentVolumeClaim"}:     {"spec.accessModes", "spec.storageClassName", "spec.volumeName", "spec.volumeMode", "spec.selector", "spec.dataSource", "spec.dataSourceRef"},
@@ -89,7 +91,7 @@ var fixedFields = map[schema.GroupKind][]string{
 	{Group: "storage.k8s.io", Kind: "StorageClass"}:                  {"provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"},
 	{Group: "networking.k8s.io", Kind: "IngressClass"}:               {"spec.controller"},
 	{Group: "scheduling.k8s.io", Kind: "PriorityClass"}:              {"value", "preemptionPolicy"},
-	definitionKind: {"spec.group", "spec.scope", "spec.names.kind", "spec.names.plural"},
+	DefinitionKind: {"spec.group", "spec.scope", "spec.names.kind", "spec.names.plural"},
 }
 
 // freeFields are the fields of a StatefulSet's spec that may change; all others may not.
@@ -98,7 +100,7 @@ var freeFields = []string{"spec.replicas", "spec.ordinals", "spec.template", "sp
 
 // fixed tells of fields that can't be changed in place, where no server was asked.
 func fixed(c Change) []Risk {
-	if c.Action != Update || c.judged != nil || c.slim || c.Live == nil {
+	if c.Action != Update || c.Judged != nil || c.slim || c.Live == nil {
 		return nil
 	}
 	var paths []string
@@ -114,7 +116,7 @@ func fixed(c Change) []Risk {
 	if why := (Owner{}).mayRecreate(c.Object, c.Live); why != "" {
 		return c.risk(RiskRecreate, "is deleted and created anew, for %s: %s", what, why)
 	}
-	return c.risk(RiskImmutable, "can't be changed in %s: it is refused, unless it has the annotation %s: \"true\"", what, AnnotRecreate)
+	return c.risk(RiskImmutable, "can't be changed in %s: it is refused, unless it has the annotation %s: \"true\"", what, ownership.AnnotRecreate)
 }
 
 func isFixed(c Change, path string) bool {
@@ -137,7 +139,7 @@ func under(path, field string) bool {
 
 // defines tells of what happens to kinds.
 func defines(c Change) []Risk {
-	if c.ID.GroupKind() != definitionKind {
+	if c.ID.GroupKind() != DefinitionKind {
 		return nil
 	}
 	switch c.Action {
@@ -160,9 +162,9 @@ func defines(c Change) []Risk {
 func scaled(c Change) []Risk {
 	gk := c.ID.GroupKind()
 	switch {
-	case scales(c.ID):
+	case scaling.Scales(c.ID):
 		return autoscales(c)
-	case scalable[gk] && c.Action == Update:
+	case scaling.Scalable[gk] && c.Action == Update:
 		for _, f := range c.Drift {
 			if f.Path == "spec.replicas" {
 				return c.risk(RiskReplicas, "replicas: %s -> %s", f.Have, f.Want)
@@ -179,11 +181,11 @@ func autoscales(c Change) []Risk {
 	switch c.Action {
 	case Create, Deferred:
 		if c.Object != nil {
-			return c.risk(RiskReplicas, "decides on the replicas of %s from now on", targetOf(c.Object))
+			return c.risk(RiskReplicas, "decides on the replicas of %s from now on", scaling.TargetOf(c.Object))
 		}
 	case Delete:
 		if c.Live != nil {
-			return c.risk(RiskReplicas, "no longer decides on the replicas of %s", targetOf(c.Live))
+			return c.risk(RiskReplicas, "no longer decides on the replicas of %s", scaling.TargetOf(c.Live))
 		}
 	case Update:
 		return c.changes(RiskReplicas, func(f drift.Field) bool {
@@ -206,8 +208,6 @@ func (c Change) changes(kind string, matters func(drift.Field) bool) []Risk {
 	}
 	return c.risk(kind, "%s", strings.Join(texts, ", "))
 }
-
-var disruptionKind = schema.GroupKind{Group: "policy", Kind: "PodDisruptionBudget"}
 
 // evicts tells of what nodes that are drained have to wait for.
 func evicts(c Change) []Risk {

@@ -1,4 +1,8 @@
-package apply
+// Package apierror reads errors of requests to an API server: which are trouble of the way
+// and worth another try, and what the others say of the object.
+//
+// It does not know what is applied, nor why: an error is all that it looks at.
+package apierror
 
 import (
 	"context"
@@ -9,7 +13,6 @@ import (
 	"net/url"
 	"strings"
 	"syscall"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,25 +20,22 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
-// errComing says that an object waits for what another release of the same
-// commit brings, and has not brought yet.
-var errComing = errors.New("it is not there yet")
+// Pending is an error that will be over by itself, though not within the second: what
+// somebody waits for is not so yet.
+type Pending string
 
-// errBlocked says that a deletion takes its time: nothing is wrong with what was
-// deployed, and it is waited for again.
-var errBlocked = errors.New("it is still there")
+// Error says what is not so yet.
+func (p Pending) Error() string { return string(p) }
 
-// errRestless says that an object changes faster than it can be compared.
-var errRestless = errors.New("it changes faster than it can be compared")
+// Transient has it tried again.
+func (p Pending) Transient() bool { return true }
 
 // Transient reports whether err, or what it wraps, is trouble of the way and worth
 // another try with the same inputs: the network, an API server that is away, busy or
 // changes its leader, a webhook that does not answer, somebody else's write that came
 // first. What is not transient is said of the object itself. Several errors at once are
 // transient if each of them is: one that is final stays so, whatever else happened.
-func Transient(err error) bool { return transient(err) }
-
-func transient(err error) bool {
+func Transient(err error) bool {
 	for err != nil {
 		if several, ok := err.(interface{ Unwrap() []error }); ok {
 			return allTransient(several.Unwrap())
@@ -51,7 +51,7 @@ func transient(err error) bool {
 func allTransient(all []error) bool {
 	some := false
 	for _, err := range all {
-		if err != nil && !transient(err) {
+		if err != nil && !Transient(err) {
 			return false
 		}
 		some = some || err != nil
@@ -62,12 +62,12 @@ func allTransient(all []error) bool {
 // classify judges one error of a chain; known is false if it says nothing by itself.
 func classify(err error) (isTransient, known bool) {
 	switch err {
-	case errComing, errBlocked, errRestless, context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, http.ErrServerClosed:
+	case context.DeadlineExceeded, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, http.ErrServerClosed:
 		return true, true
 	}
 	switch e := err.(type) {
-	case *UnhealthyError:
-		return false, true
+	case interface{ Transient() bool }:
+		return e.Transient(), true
 	case apierrors.APIStatus:
 		return transientStatus(err, e.Status()), true
 	case *url.Error, *net.OpError, *net.DNSError, syscall.Errno:
@@ -127,54 +127,4 @@ func finalFault(message string) bool {
 		}
 	}
 	return false
-}
-
-// aboutContent reports whether the API server refuses an object for what is in it: the
-// same body is refused in any namespace. A policy, a quota or a permission speak of the
-// namespace.
-func aboutContent(err error) bool {
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || denied(status.Status().Message) {
-		return false
-	}
-	return apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) ||
-		status.Status().Code == http.StatusInternalServerError && !transient(err)
-}
-
-// replaced reports whether a deletion was refused because another object has the name
-// by now.
-func replaced(err error) bool {
-	return apierrors.IsConflict(err) && (strings.Contains(err.Error(), "the UID in the precondition") || strings.Contains(err.Error(), "UID in precondition"))
-}
-
-// How often a single request is sent again before its trouble becomes the whole
-// look's, and the pause before the first repetition.
-const (
-	repetitions = 3
-	repeatPause = 100 * time.Millisecond
-)
-
-// persist repeats an idempotent request that met trouble of the way, some times and
-// with a growing pause.
-func persist(ctx context.Context, request func() error) error {
-	pause := repeatPause
-	for n := 0; ; n++ {
-		err := request()
-		if err == nil || n == repetitions || !momentary(err) {
-			return err
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return err
-		}
-		pause *= 2
-	}
-}
-
-// momentary reports whether trouble may be over within the second. A webhook that is
-// down, or what is still to come, takes longer; who asks for less is not asked more.
-func momentary(err error) bool {
-	return transient(err) && !webhookDown(err) && !apierrors.IsTooManyRequests(err) &&
-		!errors.Is(err, errComing) && !errors.Is(err, errBlocked) && !errors.Is(err, errRestless)
 }

@@ -1,8 +1,9 @@
-package apply
+package plan
 
 import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -27,52 +28,41 @@ type Moves struct {
 
 // gives reports whether a live object of another release of the environment may become
 // rel's.
-func (c Coming) gives(rel Owner, live *unstructured.Unstructured) bool {
+func (m Moves) gives(rel Owner, live *unstructured.Unstructured) bool {
 	a := live.GetAnnotations()
-	if a[annotRelease] == "" || live.GetLabels()[LabelEnvironment] != rel.Environment {
+	if a[ownership.AnnotRelease] == "" || live.GetLabels()[ownership.LabelEnvironment] != rel.Environment {
 		return false
 	}
-	from := a[annotReleaseSpace] + "/" + a[annotRelease]
-	if c.Moves.Changing[from] && c.Moves.Owners[manifest.IDOf(live)] == rel.key() {
+	from := a[ownership.AnnotReleaseSpace] + "/" + a[ownership.AnnotRelease]
+	if m.Changing[from] && m.Owners[manifest.IDOf(live)] == rel.key() {
 		return true
 	}
-	return c.Moves.Gone != nil && c.Moves.Gone(from) || c.Moves.Lists != nil && !c.Moves.Lists(from, manifest.IDOf(live))
+	return m.Gone != nil && m.Gone(from) || m.Lists != nil && !m.Lists(from, manifest.IDOf(live))
 }
 
 // keeper returns the other release of the environment that has an object which rel lists
 // only because it went back; empty if there is none. It was handed over since.
-func (c Coming) keeper(rel Owner, id manifest.ID, live *unstructured.Unstructured) string {
-	if !rel.Back || live != nil && rel.owns(live) {
+func (m Moves) keeper(rel Owner, id manifest.ID, live *unstructured.Unstructured) string {
+	if !rel.Back || live != nil && rel.Owns(live) {
 		return ""
 	}
 	if live == nil {
-		if c.Moves.Holder == nil {
+		if m.Holder == nil {
 			return ""
 		}
-		return c.Moves.Holder(rel.key(), id)
+		return m.Holder(rel.key(), id)
 	}
 	a := live.GetAnnotations()
-	to := a[annotReleaseSpace] + "/" + a[annotRelease]
-	if c.Moves.Lists == nil || a[annotRelease] == "" || live.GetLabels()[LabelEnvironment] != rel.Environment || !c.Moves.Lists(to, id) {
+	to := a[ownership.AnnotReleaseSpace] + "/" + a[ownership.AnnotRelease]
+	if m.Lists == nil || a[ownership.AnnotRelease] == "" || live.GetLabels()[ownership.LabelEnvironment] != rel.Environment || !m.Lists(to, id) {
 		return ""
 	}
 	return to
 }
 
-// Ceded returns what a plan leaves to another release, though its own lists it.
-func (p Plan) Ceded() []manifest.ID {
-	var out []manifest.ID
-	for _, c := range p.Changes {
-		if c.Action == Keep && c.Object != nil {
-			out = append(out, c.ID)
-		}
-	}
-	return out
-}
-
 // takenFrom returns the release that takes an object from rel; empty if none does.
-func (c Coming) takenFrom(rel Owner, id manifest.ID) string {
-	if to := c.Moves.Owners[id]; to != rel.key() {
+func (m Moves) takenFrom(rel Owner, id manifest.ID) string {
+	if to := m.Owners[id]; to != rel.key() {
 		return to
 	}
 	return ""

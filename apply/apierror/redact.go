@@ -1,4 +1,4 @@
-package apply
+package apierror
 
 import (
 	"cmp"
@@ -14,22 +14,22 @@ import (
 // quotedValue is how the API server quotes a value of the wrong type, whatever it holds.
 var quotedValue = regexp.MustCompile(`(?m), got &value\.\w+\{Value:(.?).*$`)
 
-// discreetError is a refusal without the values of the object that it is about. Its paths
+// redactedError is a refusal without the values of the object that it is about. Its paths
 // are enough to find them.
-type discreetError struct {
+type redactedError struct {
 	error
 	text string
 }
 
 // Error returns the text without values.
-func (d *discreetError) Error() string { return d.text }
+func (d *redactedError) Error() string { return d.text }
 
 // Unwrap returns the refusal as the API server said it.
-func (d *discreetError) Unwrap() error { return d.error }
+func (d *redactedError) Unwrap() error { return d.error }
 
-// discreet takes out of what the API server says of an object what it quotes of it: any
+// Redact takes out of what the API server says of an object what it quotes of it: any
 // value of the wrong type, and of a Secret all that it holds.
-func discreet(u *unstructured.Unstructured, err error) error {
+func Redact(u *unstructured.Unstructured, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -45,7 +45,7 @@ func discreet(u *unstructured.Unstructured, err error) error {
 	if text == was {
 		return err
 	}
-	return &discreetError{err, text}
+	return &redactedError{err, text}
 }
 
 // typeOf names the type of a value that Go prints beginning with a letter.

@@ -1,0 +1,116 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/apply/ownership"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// The points of a release's life at which hooks run
+// (https://helm.sh/docs/topics/charts_hooks/).
+const (
+	PreInstall   = "pre-install"
+	PostInstall  = "post-install"
+	PreUpgrade   = "pre-upgrade"
+	PostUpgrade  = "post-upgrade"
+	PreRollback  = "pre-rollback"
+	PostRollback = "post-rollback"
+	PreDelete    = "pre-delete"
+	PostDelete   = "post-delete"
+	Test         = "test"
+)
+
+const (
+	beforeCreation = "before-hook-creation"
+	HookSucceeded  = "hook-succeeded"
+	HookFailed     = "hook-failed"
+)
+
+// HooksOf returns the hooks of an event in the order in which they run.
+func HooksOf(hooks []manifest.Hook, event string) []manifest.Hook {
+	var due []manifest.Hook
+	for _, h := range hooks {
+		if slices.Contains(h.Events, event) {
+			due = append(due, h)
+		}
+	}
+	slices.SortStableFunc(due, func(a, b manifest.Hook) int {
+		return cmp.Or(a.Weight-b.Weight, strings.Compare(a.GetName(), b.GetName()))
+	})
+	return due
+}
+
+// BroughtBefore are the objects of hooks that run before a release's own: what they
+// bring is there when those need it.
+func BroughtBefore(hooks []manifest.Hook) []manifest.Object {
+	var out []manifest.Object
+	for _, h := range hooks {
+		if slices.ContainsFunc(h.Events, func(e string) bool { return e == PreInstall || e == PreUpgrade || e == PreRollback }) {
+			out = append(out, h.Object)
+		}
+	}
+	return out
+}
+
+// GoesFirst reports whether an object that is in a hook's way is deleted before it runs.
+func GoesFirst(h manifest.Hook) bool {
+	return (slices.Contains(h.DeletePolicies, beforeCreation) || RunsToEnd(h.ID())) && !HoldsOthers(h)
+}
+
+// HoldsOthers reports whether with the object of a hook would go all that is in it, or of
+// its kind.
+func HoldsOthers(h manifest.Hook) bool { return h.ID().GroupKind() == DefinitionKind }
+
+// RunsToEnd reports whether a hook of this kind ends by itself, so that Helm waits for it,
+// and is a trace of its run from then on. What others make lasts.
+func RunsToEnd(id manifest.ID) bool {
+	return id.GroupKind() == JobKind || id.GroupKind() == PodKind
+}
+
+// OwnsHook reports whether a live object is of the release's hooks. Helm does not mark
+// those that it made with the release: they are known by being a hook's at all, made by
+// Helm, of the instance that the release is.
+func (o Owner) OwnsHook(h manifest.Hook, live *unstructured.Unstructured) bool {
+	if HoldsOthers(h) {
+		return true // several releases may bring one
+	}
+	if e := live.GetLabels()[ownership.LabelEnvironment]; e != "" && e != o.Environment {
+		return false
+	}
+	if o.Owns(live) {
+		return true
+	}
+	a, instance := live.GetAnnotations(), live.GetLabels()["app.kubernetes.io/instance"]
+	return a[ownership.AnnotRelease] == "" && a[ownership.AnnotHook] != "" && (instance == "" || instance == o.Name) && madeByHelm(live)
+}
+
+// GivesHook reports whether what another release of the environment left of its hooks may
+// be replaced: that release is gone, or goes with this commit.
+func (c Coming) GivesHook(rel Owner, live *unstructured.Unstructured) bool {
+	a := live.GetAnnotations()
+	from := a[ownership.AnnotReleaseSpace] + "/" + a[ownership.AnnotRelease]
+	goes := c.Moves.Changing[from]
+	for _, owner := range c.Moves.Owners {
+		goes = goes && owner != from
+	}
+	return c.Moves.gives(rel, live) || goes && live.GetLabels()[ownership.LabelEnvironment] == rel.Environment
+}
+
+func madeByHelm(live *unstructured.Unstructured) bool {
+	return slices.ContainsFunc(live.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool { return strings.Contains(m.Manager, "helm") })
+}
+
+// HookCollision says whose a live object is that is in a hook's way.
+func (o Owner) HookCollision(live *unstructured.Unstructured) string {
+	if e := live.GetLabels()[ownership.LabelEnvironment]; e != "" && e != o.Environment {
+		return fmt.Sprintf("a hook would replace it, and it belongs to environment %s: remove it there, or rename it here", e)
+	}
+	return "a hook would replace it: " + o.collision(live)
+}

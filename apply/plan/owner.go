@@ -1,0 +1,141 @@
+package plan
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/apply/ownership"
+	"github.com/xetys/tether/apply/realm"
+	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Owner is the release that an object belongs to, and how its objects are held.
+type Owner struct {
+	Environment, Name, Namespace string
+	// Strict has what people's tools added to objects removed.
+	Strict bool
+	// Rollback says that the release goes back: what can't be changed in place may be
+	// deleted and created anew.
+	Rollback bool
+	// Back says that the release went back after a failure, and is not what git asks for:
+	// what other releases took over since stays theirs.
+	Back bool
+	// Since says of objects that a rollout brought which is gone back from when that began:
+	// what is older was there before, and stays.
+	Since map[manifest.ID]time.Time
+	// Ignore are fields that are left to others.
+	Ignore []manifest.Ignore
+	// Realm says what the release may touch.
+	Realm realm.Realm
+}
+
+// Beyond says why an object is not the release's to write or delete; empty if it may be.
+func (o Owner) Beyond(obj manifest.Object) string {
+	if why := manifest.Reserved(obj); why != "" {
+		return why
+	}
+	return o.Realm.Object(realm.Release{Namespace: o.Namespace, Name: o.Name}, obj)
+}
+
+// Differences lists the fields that an update of an object of the release changes.
+func (o Owner) Differences(c Change) []drift.Field {
+	if o.Strict {
+		return slices.Concat(c.Drift, c.Foreign)
+	}
+	return c.Drift
+}
+
+// Withstood lists the fields of a live object that are not as they are wanted, and for
+// which a refused change would put back what is wanted. What is ours still was not changed:
+// there is no answer of the API server's that says how it would write it.
+func (o Owner) Withstood(c Change) []drift.Field {
+	if c.Live == nil || c.Object == nil {
+		return nil
+	}
+	nobody := func(string, string) bool { return false }
+	fields := drift.Compare(c.Live, drift.Merged(c.Live, c.Object, ownership.FieldManager, nobody, nil))
+	return slices.DeleteFunc(fields, func(f drift.Field) bool { return f.Manager == ownership.FieldManager })
+}
+
+// foreign lists what people's tools added to a live object.
+func (o Owner) foreign(id manifest.ID, live *unstructured.Unstructured) []drift.Field {
+	return drift.Foreign(live, ownership.FieldManager, ownership.Tools, o.Leaves(id, live))
+}
+
+// Leaves lists the fields of a live object that others may set, as JSON pointers.
+func (o Owner) Leaves(id manifest.ID, live *unstructured.Unstructured) []string {
+	if live == nil {
+		return nil
+	}
+	return slices.Concat(manifest.IgnoredPaths(o.Ignore, id), conceded(live))
+}
+
+// Mark returns the release's objects as they are applied: with the label and
+// annotations that name their owner. The given objects are not modified.
+func (o Owner) Mark(objects []manifest.Object) []manifest.Object {
+	out := make([]manifest.Object, len(objects))
+	for i, obj := range objects {
+		u := &unstructured.Unstructured{Object: maps.Clone(obj.Object)}
+		meta := maps.Clone(manifest.AsMap(u.Object["metadata"]))
+		u.Object["metadata"] = meta
+		meta["labels"] = manifest.With(manifest.AsMap(meta["labels"]), map[string]any{
+			ownership.LabelEnvironment: o.Environment, ownership.LabelManagedBy: "Helm",
+		})
+		meta["annotations"] = manifest.With(manifest.AsMap(meta["annotations"]), map[string]any{
+			ownership.AnnotRelease: o.Name, ownership.AnnotReleaseSpace: o.Namespace,
+		})
+		encodeStringData(u)
+		concede(u)
+		out[i] = manifest.Object{Unstructured: u, Source: obj.Source}
+	}
+	return out
+}
+
+// encodeStringData writes a Secret's stringData as data, as the server does: a
+// field that is never read back can't be owned, and so not be held.
+func encodeStringData(u *unstructured.Unstructured) {
+	plain := manifest.AsMap(u.Object["stringData"])
+	if u.GetAPIVersion() != "v1" || u.GetKind() != "Secret" || len(plain) == 0 {
+		return
+	}
+	encoded := make(map[string]any, len(plain))
+	for k, v := range plain {
+		text, ok := v.(string)
+		if !ok && v != nil { // null is an empty text
+			return // the server says what is wrong with it
+		}
+		encoded[k] = base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	u.Object["data"] = manifest.With(manifest.AsMap(u.Object["data"]), encoded)
+	delete(u.Object, "stringData")
+}
+
+// Owns reports whether a live object carries the release's name, as Helm and
+// Tether leave it, or lost it and was applied by Tether for the environment all the same.
+func (o Owner) Owns(live *unstructured.Unstructured) bool {
+	a, of := live.GetAnnotations(), live.GetLabels()[ownership.LabelEnvironment]
+	if a[ownership.AnnotRelease] == "" {
+		return ownership.AppliedByUs(live) && (of == "" || of == o.Environment)
+	}
+	return a[ownership.AnnotRelease] == o.Name && (a[ownership.AnnotReleaseSpace] == o.Namespace || a[ownership.AnnotReleaseSpace] == "")
+}
+
+// collision says whose a live object is that is not the release's.
+func (o Owner) collision(live *unstructured.Unstructured) string {
+	a := live.GetAnnotations()
+	if a[ownership.AnnotRelease] != "" {
+		return fmt.Sprintf("it exists, and belongs to release %s/%s: remove it there, or rename it here", a[ownership.AnnotReleaseSpace], a[ownership.AnnotRelease])
+	}
+	by := "somebody else"
+	if m := live.GetManagedFields(); len(m) > 0 {
+		by = m[0].Manager
+	}
+	return fmt.Sprintf("it exists, made by %s, and belongs to no release; to hand it over: annotate it with %s=%s and %s=%s",
+		by, ownership.AnnotRelease, o.Name, ownership.AnnotReleaseSpace, o.Namespace)
+}

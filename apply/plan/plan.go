@@ -1,0 +1,141 @@
+// Package plan compares what a release wants with what a cluster has, and says what is to
+// be done with each object, and why.
+//
+// It is pure: it does not know how the cluster is asked or written to. What is known of the
+// cluster is an argument, and a plan is data.
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Plan is what a release's deploy does, as data. Its String is stable.
+type Plan struct {
+	Release, Namespace string
+	Changes            []Change
+
+	Coming Coming // what deferred objects wait for
+}
+
+// Pending reports whether the plan would write anything.
+func (p Plan) Pending() bool {
+	return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Action.writes() })
+}
+
+// Slim returns the plan without what is not needed to carry it out: the objects that
+// it leaves as they are, and what those that it updates are and will be like. What is
+// said of them stays.
+func (p Plan) Slim() Plan {
+	p.Changes = slices.Clone(p.Changes)
+	for i := range p.Changes {
+		switch c := &p.Changes[i]; {
+		case c.Action == Unchanged:
+			c.Object, c.Live, c.Judged = nil, nil, nil
+		case c.Action == Update && !c.Adopt && c.Differs():
+			c.Live, c.Judged, c.slim = nil, nil, true
+		}
+	}
+	return p
+}
+
+// Refusals returns what the API server, or an owner, would not have.
+func (p Plan) Refusals() []Change { return p.Of(Refused) }
+
+// Drifted returns the changes that put back what is not as it was applied.
+func (p Plan) Drifted() []Change { return p.Of(Create, Update, Recreate, Deferred, Delete) }
+
+// Of returns the changes with one of some actions.
+func (p Plan) Of(actions ...Action) []Change {
+	var out []Change
+	for _, c := range p.Changes {
+		if slices.Contains(actions, c.Action) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// String prints the plan, one line per object and one per differing field.
+func (p Plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "release %s/%s\n", p.Namespace, p.Release)
+	for _, c := range p.Changes {
+		fmt.Fprintf(&b, "  %-9s %-12s %s", c.Action, c.Stage, c.ID)
+		if c.Why != "" {
+			fmt.Fprintf(&b, ": %s", c.Why)
+		}
+		b.WriteByte('\n')
+		for _, f := range c.Drift {
+			fmt.Fprintf(&b, "              %s: %s -> %s\n", f.Path, f.Have, f.Want)
+		}
+		for _, f := range c.Foreign {
+			fmt.Fprintf(&b, "              %s: %s, by %s\n", f.Path, f.Have, f.Manager)
+		}
+	}
+	return b.String()
+}
+
+// Stage returns what is written in a stage.
+func (p Plan) Stage(s Stage) []Change {
+	var out []Change
+	for _, c := range p.Changes {
+		if c.Stage == s && c.Action.writes() && c.Action != Delete {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// Doomed lists what a plan deletes, dependents first. A ClusterRole that gathers the
+// rules of others goes before them: while they go, its controller writes it anew, and
+// that would bring it back.
+func (p Plan) Doomed() []Change {
+	doomed := p.Of(Delete)
+	slices.Reverse(doomed)
+	slices.SortStableFunc(doomed, func(a, b Change) int {
+		if a.Stage != b.Stage || gathers(a) == gathers(b) {
+			return int(b.Stage) - int(a.Stage)
+		}
+		if gathers(a) {
+			return -1
+		}
+		return 1
+	})
+	return doomed
+}
+
+func gathers(c Change) bool {
+	_, found, _ := unstructured.NestedFieldNoCopy(c.Live.Object, "aggregationRule")
+	return found && c.Kind == "ClusterRole"
+}
+
+// Again returns what comes with the plan's commit, for a plan that is made anew while
+// the first one is carried out: what was not there yet may be there by now.
+func (p Plan) Again() Coming {
+	c := p.Coming
+	c.Absent, c.Names = nil, nil
+	return c
+}
+
+// Ceded returns what a plan leaves to another release, though its own lists it.
+func (p Plan) Ceded() []manifest.ID {
+	var out []manifest.ID
+	for _, c := range p.Changes {
+		if c.Action == Keep && c.Object != nil {
+			out = append(out, c.ID)
+		}
+	}
+	return out
+}
+
+// With is the plan with further changes.
+func (p Plan) With(changes ...Change) Plan {
+	p.Changes = append(p.Changes[:len(p.Changes):len(p.Changes)], changes...)
+	return p
+}

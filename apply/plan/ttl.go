@@ -1,0 +1,29 @@
+package plan
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Fleeting reports whether the cluster deletes an object by itself once it has ended:
+// a Job with a ttlSecondsAfterFinished. It runs once in each rollout, as with Helm;
+// that it is not there afterwards is no drift.
+func Fleeting(u *unstructured.Unstructured) bool {
+	if u == nil || manifest.IDOf(u).GroupKind() != JobKind {
+		return false
+	}
+	_, set, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "ttlSecondsAfterFinished")
+	return set
+}
+
+// LeaveEnded returns the plan of a release that stays as it is without what has ended
+// and was deleted by the cluster.
+func (p Plan) LeaveEnded() Plan {
+	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool {
+		return c.Action == Create && Fleeting(c.Object)
+	})
+	return p
+}

@@ -1,0 +1,49 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Guarded adds to what comes the admission webhooks of objects: one that does not
+// answer must not keep its own release from being changed, which may be what has
+// it answer again.
+func (c Coming) Guarded(objects ...manifest.Object) Coming {
+	c.webhooks = maps.Clone(c.webhooks)
+	for _, o := range objects {
+		switch o.ID().GroupKind() {
+		case schema.GroupKind{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"},
+			schema.GroupKind{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}:
+			c.addWebhooks(o.Unstructured)
+		}
+	}
+	return c
+}
+
+func (c *Coming) addWebhooks(configuration *unstructured.Unstructured) {
+	webhooks, _, _ := unstructured.NestedSlice(configuration.Object, "webhooks")
+	for _, w := range webhooks {
+		m, _ := w.(map[string]any)
+		if name, _ := m["name"].(string); name != "" {
+			if c.webhooks == nil {
+				c.webhooks = map[string]bool{}
+			}
+			c.webhooks[name] = true
+		}
+	}
+}
+
+// Guard says by which webhook of the same commit an object can't be judged yet;
+// empty if that is not what err says.
+func (c Coming) Guard(err error) string {
+	if name := apierror.WebhookOf(err); c.webhooks[name] {
+		return fmt.Sprintf("the webhook %s, which comes with this commit, does not answer yet: %v", name, err)
+	}
+	return ""
+}
