@@ -157,7 +157,7 @@ func takes(u *unstructured.Unstructured, of schema.GroupResource, amount string)
 
 func storageOf(u *unstructured.Unstructured) resource.Quantity {
 	text, _, _ := unstructured.NestedString(u.Object, "spec", "resources", "requests", "storage")
-	q, err := resource.ParseQuantity(text)
+	q, err := quantity(text)
 	if err != nil {
 		return resource.Quantity{}
 	}
@@ -173,8 +173,8 @@ func growth(ch Change, amount string) resource.Quantity {
 		if f.Path != "spec.resources.requests.storage" {
 			continue
 		}
-		want, err := resource.ParseQuantity(strings.Trim(f.Want, `"`))
-		have, err2 := resource.ParseQuantity(strings.Trim(f.Have, `"`))
+		want, err := quantity(strings.Trim(f.Want, `"`))
+		have, err2 := quantity(strings.Trim(f.Have, `"`))
 		if err == nil && err2 == nil && want.Cmp(have) > 0 {
 			want.Sub(have)
 			return want

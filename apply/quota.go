@@ -37,7 +37,7 @@ func amountsOf(text string) amounts {
 	out := amounts{}
 	for part := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(part, "=")
-		if q, err := resource.ParseQuantity(value); err == nil {
+		if q, err := quantity(value); err == nil {
 			out[name] = q
 		}
 	}
@@ -72,7 +72,7 @@ func hardOf(quota *unstructured.Unstructured) amounts {
 	for name, value := range hard {
 		switch v := value.(type) {
 		case string:
-			if q, err := resource.ParseQuantity(v); err == nil {
+			if q, err := quantity(v); err == nil {
 				out[name] = q
 			}
 		case int64:
@@ -101,7 +101,7 @@ func freedBy(live *unstructured.Unstructured, of amounts) amounts {
 		switch {
 		case what == "requests.storage":
 			text, _, _ := unstructured.NestedString(live.Object, "spec", "resources", "requests", "storage")
-			if q, err := resource.ParseQuantity(text); err == nil {
+			if q, err := quantity(text); err == nil {
 				out[name] = q
 			}
 		case what == "services.nodeports":
