@@ -129,3 +129,26 @@ func TestGrants(t *testing.T) {
 		t.Errorf("nothing says %v, %v", g.Of("a"), err)
 	}
 }
+
+func TestWhatAReleaseMayReferTo(t *testing.T) {
+	for _, c := range []struct {
+		name, environment, kind, namespace string
+		release                            realm.Release
+		may                                bool
+	}{
+		{"a Secret of its own namespace", "alpha", "Secret", "alpha", realm.Release{}, true},
+		{"a ConfigMap of its own namespace", "alpha", "ConfigMap", "alpha", realm.Release{}, true},
+		{"a Secret of another environment's", "alpha", "Secret", "beta", realm.Release{}, false},
+		{"a Secret of nobody's", "alpha", "Secret", "vault", realm.Release{}, false},
+		{"a Secret that templates may look up", "bounded", "Secret", "shared", realm.Release{}, false},
+		{"a key", "alpha", "Secret", home, realm.Release{}, false},
+		{"another agent's key", "alpha", "Secret", "other-agent", realm.Release{}, false},
+		{"a key, by the release that is the agent", "agent", "Secret", home, realm.Release{Namespace: home, Name: "tether"}, false},
+		{"a ConfigMap beside it, by that release", "agent", "ConfigMap", home, realm.Release{Namespace: home, Name: "tether"}, true},
+	} {
+		ref := manifest.Reference{Kind: c.kind, Namespace: c.namespace, Name: "x"}
+		if why := limits.For(c.environment, facts).Refers(c.release, ref); (why == "") != c.may {
+			t.Errorf("%s: %q", c.name, why)
+		}
+	}
+}
