@@ -67,6 +67,9 @@ func (e *environment) preflight(ctx, reading context.Context, l *loaded, jobs []
 		refusals = append(refusals, l.err.Error())
 	}
 	changing := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return !j.changes() })
+	if why := overloaded(apply.Held(e.cluster.Live), changing); why != "" {
+		return append(refusals, why), nil
+	}
 	wrong, err := e.describeAll(reading, rounds(jobs))
 	if err != nil {
 		return nil, err
@@ -119,6 +122,20 @@ func (j *job) bar(why string) {
 	j.state.Barred = why
 	j.release = nil
 	j.decide()
+}
+
+// maxHeld bounds what is held of the objects of one environment: the bounds of a commit say
+// nothing of what a hundred of them bring, one after the other.
+const maxHeld = 128 << 20
+
+// overloaded says why no more may be brought to an environment of whose objects so many bytes
+// are held; empty if more may. What is there may be removed, or go back.
+func overloaded(held int, changing []*job) string {
+	brings := func(j *job) bool { return j.decision.Act == decide.Install || j.decision.Act == decide.Upgrade }
+	if held <= maxHeld || !slices.ContainsFunc(changing, brings) {
+		return ""
+	}
+	return fmt.Sprintf("the environment's objects take more than %d MiB of memory: remove some first, in a commit of their own, or split the environment", maxHeld>>20)
 }
 
 // maxRendered bounds what one commit changes, as text: the objects take many times

@@ -105,7 +105,7 @@ func (e *environment) othersNamespaces(ctx context.Context, l *loaded) (map[stri
 	}
 	out := map[string]string{}
 	for _, other := range ledgers {
-		began := len(other.Entries) > 0 && other.Entries[0].Commit.Commit != l.commit
+		began := len(other.Entries) > 0 && other.Began != l.commit
 		if other.Environment == e.name || !began {
 			continue
 		}

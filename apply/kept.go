@@ -1,9 +1,14 @@
 package apply
 
 import (
+	"bytes"
+	"compress/flate"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,6 +29,7 @@ type kept struct {
 	metav1.ObjectMeta // name, namespace, UID and resource version only
 	kind              schema.GroupVersionKind
 	text              []byte           // without the fields that managers own
+	packed            bool             // it is compressed
 	fields            []map[string]any // those, in the managers' order, shared
 	marks
 }
@@ -46,7 +52,11 @@ func (k *kept) id() manifest.ID {
 // object reads the text. What managers own is shared and must not be modified.
 func (k *kept) object() (*unstructured.Unstructured, error) {
 	u := &unstructured.Unstructured{}
-	if err := utiljson.Unmarshal(k.text, &u.Object); err != nil {
+	text, err := k.unpacked()
+	if err == nil {
+		err = utiljson.Unmarshal(text, &u.Object)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("read %s from the cache: %w", k.id(), err)
 	}
 	for i, entry := range managersOf(u) {
@@ -55,6 +65,48 @@ func (k *kept) object() (*unstructured.Unstructured, error) {
 		}
 	}
 	return u, nil
+}
+
+// largeText is from what size on an object is kept compressed: a template of a line can stand
+// for a megabyte, in each of a thousand releases.
+const largeText = 64 << 10
+
+// pack compresses the text if it is large, and that makes it smaller.
+func (k *kept) pack() {
+	if len(k.text) < largeText {
+		return
+	}
+	var small bytes.Buffer
+	w, err := flate.NewWriter(&small, flate.BestSpeed)
+	if err == nil {
+		_, err = w.Write(k.text)
+	}
+	if err == nil && w.Close() == nil && small.Len() < len(k.text) {
+		k.text, k.packed = bytes.Clone(small.Bytes()), true
+	}
+}
+
+func (k *kept) unpacked() ([]byte, error) {
+	if !k.packed {
+		return k.text, nil
+	}
+	return io.ReadAll(flate.NewReader(bytes.NewReader(k.text)))
+}
+
+// Held is how many bytes a cache holds of its environment's objects.
+func Held(l *Live) int {
+	l.mu.Lock()
+	watches := slices.Collect(maps.Values(l.watches))
+	l.mu.Unlock()
+	n := 0
+	for _, w := range watches {
+		for _, o := range w.informer.GetStore().List() {
+			if k, ok := o.(*kept); ok {
+				n += len(k.text)
+			}
+		}
+	}
+	return n
 }
 
 func managersOf(u *unstructured.Unstructured) []map[string]any {
@@ -86,6 +138,7 @@ func (t *interned) keep(kind schema.GroupVersionKind, namespace string) func(any
 		}
 		var err error
 		k.text, err = json.Marshal(u.Object)
+		k.pack()
 		return k, err
 	}
 }

@@ -1,8 +1,11 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -10,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 
 	"github.com/xetys/tether/apply/realm"
 )
@@ -18,9 +22,12 @@ import (
 // (https://helm.sh/docs/chart_template_guide/functions_and_pipelines/#using-the-lookup-function).
 // It reads and can do nothing else. What was asked once is answered from memory: a
 // render sees one state of each object, and costs a request for each at most. It is
-// for one render, and not safe for concurrent use.
+// for one render, and not safe for concurrent use. What it returns must not be modified.
 type Lookup struct {
 	cluster *Cluster
+	dyn     dynamic.Interface
+	broken  error // why there is no dyn
+	room    int   // bytes that may still be read
 	realm   realm.Realm
 	ctx     context.Context // bounds the render that asks: Helm's interface passes none
 	found   map[string]*unstructured.Unstructured
@@ -28,14 +35,58 @@ type Lookup struct {
 	failed  map[string]error
 }
 
+// maxLookedUp is how much of the API server's answers is read for a render: they are held in
+// this process, in several times their size, and a chart can have made what it looks up.
+const maxLookedUp = 16 << 20
+
 // Lookup returns the cluster's answers to one render, bounded by ctx.
 func (c *Cluster) Lookup(ctx context.Context) *Lookup {
-	return &Lookup{cluster: c, realm: c.bounds(), ctx: ctx, found: map[string]*unstructured.Unstructured{},
-		lists: map[string]*unstructured.UnstructuredList{}, failed: map[string]error{}}
+	l := &Lookup{cluster: c, realm: c.bounds(), ctx: ctx, found: map[string]*unstructured.Unstructured{},
+		lists: map[string]*unstructured.UnstructuredList{}, failed: map[string]error{}, room: maxLookedUp}
+	config := rest.CopyConfig(c.config)
+	config.Wrap(l.metered)
+	l.dyn, l.broken = dynamic.NewForConfig(config)
+	return l
+}
+
+// metered ends answers where there is no room for more.
+func (l *Lookup) metered(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		res, err := next.RoundTrip(r)
+		if err == nil {
+			res.Body = &meteredBody{res.Body, l}
+		}
+		return res, err
+	})
+}
+
+type meteredBody struct {
+	io.ReadCloser
+	lookup *Lookup
+}
+
+// Read ends early, and not with an error, which the client would take for trouble of the way.
+func (m *meteredBody) Read(p []byte) (int, error) {
+	n, err := m.ReadCloser.Read(p)
+	if m.lookup.room -= n; m.lookup.room < 0 {
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// full is why nothing more is looked up; nil while there is room.
+func (l *Lookup) full(kind string) error {
+	if l.room >= 0 {
+		return nil
+	}
+	return fmt.Errorf("look up a %s: with it this render has looked up more than %d MiB: ask for less, by namespace and name", kind, maxLookedUp>>20)
 }
 
 // GetClientFor implements Helm's engine.ClientProvider.
 func (l *Lookup) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableResourceInterface, bool, error) {
+	if l.broken != nil {
+		return nil, false, fmt.Errorf("look up a %s: %w", kind, l.broken)
+	}
 	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
 	m, err := l.cluster.mapping(gvk)
 	if meta.IsNoMatchError(err) {
@@ -50,7 +101,7 @@ func (l *Lookup) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableRes
 		return nil, false, err
 	}
 	namespaced := m.Scope.Name() == meta.RESTScopeNameNamespace
-	all := l.cluster.dyn.Resource(m.Resource)
+	all := l.dyn.Resource(m.Resource)
 	return everywhere{all, within{all, l, m.Resource.String(), schema.GroupKind{Group: gvk.Group, Kind: kind}, ""}}, namespaced, nil
 }
 
@@ -97,11 +148,12 @@ func (w within) Get(_ context.Context, name string, o metav1.GetOptions, _ ...st
 	}
 	if l.found[at] == nil && l.failed[at] == nil {
 		l.found[at], l.failed[at] = w.ResourceInterface.Get(l.ctx, name, o)
+		l.failed[at] = cmp.Or(l.full(w.kind.Kind), l.failed[at])
 	}
 	if l.failed[at] != nil {
 		return nil, l.failed[at]
 	}
-	return l.found[at].DeepCopy(), nil // templates can change what they get
+	return l.found[at], nil
 }
 
 func (w within) List(_ context.Context, o metav1.ListOptions) (*unstructured.UnstructuredList, error) {
@@ -111,6 +163,7 @@ func (w within) List(_ context.Context, o metav1.ListOptions) (*unstructured.Uns
 	}
 	if l.lists[w.at] == nil && l.failed[w.at] == nil {
 		l.lists[w.at], l.failed[w.at] = w.ResourceInterface.List(l.ctx, o)
+		l.failed[w.at] = cmp.Or(l.full(w.kind.Kind), l.failed[w.at])
 		if l.failed[w.at] == nil { // of a list of all namespaces, what would not be seen in its own
 			l.lists[w.at].Items = slices.DeleteFunc(l.lists[w.at].Items, func(u unstructured.Unstructured) bool { return w.hidden(u.GetNamespace(), u.GetName()) != nil })
 		}
@@ -118,5 +171,5 @@ func (w within) List(_ context.Context, o metav1.ListOptions) (*unstructured.Uns
 	if l.failed[w.at] != nil {
 		return nil, l.failed[w.at]
 	}
-	return l.lists[w.at].DeepCopy(), nil
+	return l.lists[w.at], nil
 }

@@ -111,8 +111,8 @@ func growth(ch plan.Change, amount string) resource.Quantity {
 		if f.Path != "spec.resources.requests.storage" {
 			continue
 		}
-		want, err := resource.ParseQuantity(strings.Trim(f.Want, `"`))
-		have, err2 := resource.ParseQuantity(strings.Trim(f.Have, `"`))
+		want, err := manifest.Quantity(strings.Trim(f.Want, `"`))
+		have, err2 := manifest.Quantity(strings.Trim(f.Have, `"`))
 		if err == nil && err2 == nil && want.Cmp(have) > 0 {
 			want.Sub(have)
 			return want

@@ -22,7 +22,7 @@ func claims(o manifest.Object) bool {
 func grown(want, live *unstructured.Unstructured) *unstructured.Unstructured {
 	size := func(u *unstructured.Unstructured) (resource.Quantity, bool) {
 		text, _, _ := unstructured.NestedString(u.Object, plan.SizeOfClaim...)
-		q, err := resource.ParseQuantity(text)
+		q, err := manifest.Quantity(text)
 		return q, err == nil
 	}
 	asked, ok := size(want)

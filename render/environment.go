@@ -209,6 +209,9 @@ var (
 	objectName = regexp.MustCompile(`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`)
 )
 
+// isNamespace reports whether a namespace can have a name.
+func isNamespace(name string) bool { return dnsLabel.MatchString(name) && len(name) <= 63 }
+
 func (l *checker) environment(name string, doc document) *Environment {
 	if doc.APIVersion != "tether.stytex.cloud/v1" {
 		l.refuse(l.line("apiVersion"), "apiVersion is %q: use tether.stytex.cloud/v1", doc.APIVersion)
@@ -223,7 +226,7 @@ func (l *checker) environment(name string, doc document) *Environment {
 	env := &Environment{Name: name, Namespace: s.Namespace, NamespaceLabels: s.NamespaceLabels, Drift: cmp.Or(s.Drift, "correct"),
 		Atomic: s.Atomic, Windows: l.windows(s.DeployWindows), PruneBudget: l.budget(s.PruneBudget), Ignore: l.ignores(s.Ignore), Health: l.health(&s.Health),
 		ChartCredentials: l.credentials(s.ChartCredentials), Rules: l.rules(s), Pins: &Pins{}, common: &common{}, file: l.file, line: l.line("spec", "namespace")}
-	if !dnsLabel.MatchString(s.Namespace) || len(s.Namespace) > 63 {
+	if !isNamespace(s.Namespace) {
 		l.refuse(l.line("spec", "namespace"), "spec.namespace is %q: use lower-case letters, digits and dashes, 63 at the most", s.Namespace)
 	}
 	l.labels(s.NamespaceLabels)
@@ -263,6 +266,9 @@ func (l *checker) release(env *Environment, i int, r releaseDocument) ReleaseSpe
 		Timeout: 5 * time.Minute, WaitWhileHeld: r.WaitHeld, OnFailure: cmp.Or(r.OnFailure, "rollback"), rules: env.Rules, file: l.file, line: l.line("spec", "releases", i)}
 	if !releases.MatchString(r.Name) || len(r.Name) > 53 {
 		l.refuse(at("name"), "release name %q: use lower-case letters, digits, dashes and single dots, 53 at the most, as Helm does", r.Name)
+	}
+	if r.Namespace != "" && !isNamespace(r.Namespace) {
+		l.refuse(at("namespace"), "namespace %q of release %s: use lower-case letters, digits and dashes, 63 at the most", r.Namespace, r.Name)
 	}
 	if r.Timeout != "" {
 		spec.Timeout = l.duration(at("timeout"), "timeout", r.Timeout, r.Name)

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -128,4 +129,16 @@ func readControl(ctx context.Context, c *apply.Cluster, environment, namespace s
 	}
 	d.Text = former.Text
 	return d, nil
+}
+
+// Parse reads a stored ledger; no text is an empty one.
+func Parse(text string) (*Ledger, error) {
+	l := &Ledger{}
+	if text == "" {
+		return l, nil
+	}
+	if err := json.Unmarshal([]byte(text), l); err != nil {
+		return nil, fmt.Errorf("read the ledger: %w", err)
+	}
+	return l, nil
 }

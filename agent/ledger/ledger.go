@@ -6,7 +6,6 @@
 package ledger
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -155,6 +154,8 @@ type Ledger struct {
 	Repository  string  `json:"repository"`
 	Branch      string  `json:"branch"`
 	Applied     *Commit `json:"applied,omitempty"`
+	// Began is the commit with which the ledger began: the oldest entries are not kept.
+	Began string `json:"began,omitempty"`
 	// Inputs tells the inputs of the newest entry from others of the same commit.
 	Inputs   string    `json:"inputs,omitempty"`
 	Entries  []Entry   `json:"entries"`
@@ -268,6 +269,9 @@ func (l *Ledger) Arrive(commits []source.Commit, now time.Time) (superseded int)
 		return 0
 	}
 	head := commits[len(commits)-1]
+	if len(l.Entries) == 0 {
+		l.Began = commits[0].SHA
+	}
 	if e := l.Head(); e != nil && e.Commit.Commit == head.SHA {
 		return 0
 	}
@@ -399,16 +403,4 @@ func (e Entry) Shown() *Entry {
 		e.Finished = &at
 	}
 	return &e
-}
-
-// Parse reads a stored ledger; no text is an empty one.
-func Parse(text string) (*Ledger, error) {
-	l := &Ledger{}
-	if text == "" {
-		return l, nil
-	}
-	if err := json.Unmarshal([]byte(text), l); err != nil {
-		return nil, fmt.Errorf("read the ledger: %w", err)
-	}
-	return l, nil
 }

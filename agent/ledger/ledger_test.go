@@ -93,6 +93,9 @@ func TestALedgerIsBounded(t *testing.T) {
 	for i := range 3 * maxEntries {
 		l.Arrive([]source.Commit{{SHA: fmt.Sprintf("%040d", i), Subject: strings.Repeat("long ", 2000)}}, noon)
 	}
+	if want := fmt.Sprintf("%040d", 0); l.Began != want {
+		t.Errorf("it began with %s, want %s: what is its own since then must not be another's", l.Began, want)
+	}
 	if n := len(l.Entries); n != maxEntries {
 		t.Errorf("%d entries", n)
 	}

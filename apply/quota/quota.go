@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/xetys/tether/render/manifest"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -41,7 +42,7 @@ func amountsOf(text string) Amounts {
 	out := Amounts{}
 	for part := range strings.SplitSeq(text, ",") {
 		name, value, _ := strings.Cut(part, "=")
-		if q, err := resource.ParseQuantity(value); err == nil {
+		if q, err := manifest.Quantity(value); err == nil {
 			out[name] = q
 		}
 	}
@@ -76,7 +77,7 @@ func LimitsOf(quota *unstructured.Unstructured) Amounts {
 	for name, value := range hard {
 		switch v := value.(type) {
 		case string:
-			if q, err := resource.ParseQuantity(v); err == nil {
+			if q, err := manifest.Quantity(v); err == nil {
 				out[name] = q
 			}
 		case int64:
@@ -105,7 +106,7 @@ func FreedBy(live *unstructured.Unstructured, of Amounts) Amounts {
 		switch {
 		case what == "requests.storage":
 			text, _, _ := unstructured.NestedString(live.Object, "spec", "resources", "requests", "storage")
-			if q, err := resource.ParseQuantity(text); err == nil {
+			if q, err := manifest.Quantity(text); err == nil {
 				out[name] = q
 			}
 		case what == "services.nodeports":

@@ -54,7 +54,7 @@ func Takes(u *unstructured.Unstructured, of schema.GroupResource, amount string)
 
 func storageOf(u *unstructured.Unstructured) resource.Quantity {
 	text, _, _ := unstructured.NestedString(u.Object, "spec", "resources", "requests", "storage")
-	q, err := resource.ParseQuantity(text)
+	q, err := manifest.Quantity(text)
 	if err != nil {
 		return resource.Quantity{}
 	}

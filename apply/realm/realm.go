@@ -52,8 +52,9 @@ type Facts struct {
 type Realm struct {
 	environment string
 	set         bool
-	everywhere  bool // every namespace but those of agents
-	namespaces  []string
+	everywhere  bool     // every namespace but those of agents
+	namespaces  []string // patterns that the configuration gives
+	named       []string // namespaces that it has by its name for them
 	kinds       []string
 	lookups     []string
 	homes       []string
@@ -70,7 +71,7 @@ func (l Limits) For(environment string, f Facts) Realm {
 	if r.namespaces != nil {
 		return r
 	}
-	r.namespaces, r.everywhere = f.Namespaces, f.Alone
+	r.everywhere, r.named = f.Alone, slices.DeleteFunc(slices.Clone(f.Namespaces), ofKubernetes)
 	if f.Alone && r.kinds == nil {
 		r.kinds = []string{"*"}
 	}
@@ -97,14 +98,21 @@ func (r Realm) Namespace(rel Release, namespace string) string {
 			return ""
 		}
 		return fmt.Sprintf("namespace %s is an agent's own, and out of every environment's reach", namespace)
-	case r.everywhere || slices.ContainsFunc(r.namespaces, func(p string) bool { return matches(p, namespace) }):
+	case r.everywhere || slices.Contains(r.named, namespace) || slices.ContainsFunc(r.namespaces, func(p string) bool { return matches(p, namespace) }):
 		return ""
+	case ofKubernetes(namespace):
+		return fmt.Sprintf("namespace %s is Kubernetes' own, and no environment's by its name alone: have the agent allow it with --allow-namespaces %s=%s", namespace, r.environment, namespace)
 	}
 	if other := r.others[namespace]; other != "" {
 		return fmt.Sprintf("namespace %s is environment %s's: use another one, or have the agent allow it with --allow-namespaces %s=%s", namespace, other, r.environment, namespace)
 	}
 	return fmt.Sprintf("namespace %s is none of environment %s's: have the agent allow it with --allow-namespaces %s=%s", namespace, r.environment, r.environment, namespace)
 }
+
+// ofKubernetes reports whether a namespace is one of those that Kubernetes keeps for itself
+// (https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/): whoever runs
+// a pod in kube-system can have the account of a controller, and with it the whole cluster.
+func ofKubernetes(namespace string) bool { return strings.HasPrefix(namespace, "kube-") }
 
 // namespaceKind is the kind of what all else lives in.
 var namespaceKind = schema.GroupKind{Kind: "Namespace"}

@@ -17,7 +17,7 @@ const home = "tether-system"
 // agent itself; alpha has what it names.
 var limits = realm.Limits{
 	Home:          home,
-	Namespaces:    realm.Grants{"bounded": {"team-*"}},
+	Namespaces:    realm.Grants{"bounded": {"team-*"}, "cluster": {"kube-*"}},
 	ClusterKinds:  realm.Grants{"bounded": {"ClusterRole.rbac.authorization.k8s.io", "PriorityClass"}},
 	LookupSecrets: realm.Grants{"bounded": {"shared", "vault/pull-*"}},
 	Own:           realm.Grants{"agent": {"tether"}},
@@ -37,7 +37,8 @@ func object(apiVersion, kind, namespace, name string) manifest.Object {
 func TestWhatAReleaseMayWrite(t *testing.T) {
 	labelled := object("v1", "ConfigMap", "alpha", "x")
 	labelled.SetLabels(map[string]string{"tether.stytex.cloud/ledger": "beta"})
-	alone := facts
+	alone, greedy := facts, facts
+	greedy.Namespaces = []string{"alpha", "*", "kube-system"}
 	alone.Alone = true
 	for _, c := range []struct {
 		name, environment string
@@ -48,7 +49,10 @@ func TestWhatAReleaseMayWrite(t *testing.T) {
 	}{
 		{"its own namespace", "alpha", facts, realm.Release{}, object("v1", "ConfigMap", "alpha", "x"), ""},
 		{"another environment's", "alpha", facts, realm.Release{}, object("v1", "ConfigMap", "beta", "x"), "namespace beta is environment beta's: use another one"},
-		{"one that is nobody's", "alpha", facts, realm.Release{}, object("v1", "ConfigMap", "kube-system", "x"), "namespace kube-system is none of environment alpha's: have the agent allow it with --allow-namespaces alpha=kube-system"},
+		{"one that is nobody's", "alpha", facts, realm.Release{}, object("v1", "ConfigMap", "vault", "x"), "namespace vault is none of environment alpha's: have the agent allow it with --allow-namespaces alpha=vault"},
+		{"what it names is no pattern", "alpha", greedy, realm.Release{}, object("v1", "ConfigMap", "beta", "x"), "namespace beta is environment beta's"},
+		{"Kubernetes' own, though it names it", "alpha", greedy, realm.Release{}, object("v1", "ConfigMap", "kube-system", "x"), "namespace kube-system is Kubernetes' own, and no environment's by its name alone: have the agent allow it with --allow-namespaces alpha=kube-system"},
+		{"Kubernetes' own, allowed", "cluster", greedy, realm.Release{}, object("v1", "ConfigMap", "kube-system", "x"), ""},
 		{"the agent's", "alpha", facts, realm.Release{}, object("v1", "ConfigMap", home, "x"), "namespace tether-system is an agent's own"},
 		{"another agent's", "alpha", facts, realm.Release{}, object("v1", "Secret", "other-agent", "x"), "namespace other-agent is an agent's own"},
 		{"the agent's, alone", "alpha", alone, realm.Release{}, object("v1", "ConfigMap", home, "x"), "namespace tether-system is an agent's own"},
@@ -94,6 +98,7 @@ func TestWhatTemplatesMayLookUp(t *testing.T) {
 		{"a Secret of its own namespace", "alpha", secret, "alpha", "x", true},
 		{"a Secret of another's", "alpha", secret, "beta", "x", false},
 		{"a ConfigMap of another's", "alpha", configMap, "beta", "x", true},
+		{"a Secret of Kubernetes' own namespaces", "alpha", secret, "kube-system", "x", false},
 		{"a Secret of the agent's namespace", "alpha", secret, home, "x", false},
 		{"a ConfigMap of the agent's namespace", "alpha", configMap, home, "x", false},
 		{"a Secret of another agent's", "bounded", secret, "other-agent", "x", false},
@@ -122,5 +127,28 @@ func TestGrants(t *testing.T) {
 	}
 	if g, err := realm.ParseGrants(nil); err != nil || g.Of("a") != nil {
 		t.Errorf("nothing says %v, %v", g.Of("a"), err)
+	}
+}
+
+func TestWhatAReleaseMayReferTo(t *testing.T) {
+	for _, c := range []struct {
+		name, environment, kind, namespace string
+		release                            realm.Release
+		may                                bool
+	}{
+		{"a Secret of its own namespace", "alpha", "Secret", "alpha", realm.Release{}, true},
+		{"a ConfigMap of its own namespace", "alpha", "ConfigMap", "alpha", realm.Release{}, true},
+		{"a Secret of another environment's", "alpha", "Secret", "beta", realm.Release{}, false},
+		{"a Secret of nobody's", "alpha", "Secret", "vault", realm.Release{}, false},
+		{"a Secret that templates may look up", "bounded", "Secret", "shared", realm.Release{}, false},
+		{"a key", "alpha", "Secret", home, realm.Release{}, false},
+		{"another agent's key", "alpha", "Secret", "other-agent", realm.Release{}, false},
+		{"a key, by the release that is the agent", "agent", "Secret", home, realm.Release{Namespace: home, Name: "tether"}, false},
+		{"a ConfigMap beside it, by that release", "agent", "ConfigMap", home, realm.Release{Namespace: home, Name: "tether"}, true},
+	} {
+		ref := manifest.Reference{Kind: c.kind, Namespace: c.namespace, Name: "x"}
+		if why := limits.For(c.environment, facts).Refers(c.release, ref); (why == "") != c.may {
+			t.Errorf("%s: %q", c.name, why)
+		}
 	}
 }
