@@ -9,14 +9,14 @@ import (
 	"k8s.io/client-go/tools/leaderelection"
 
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 )
 
 // The Lease's times. A replica looks at the Lease every one to 2.2 retry periods
 // (client-go's jitter), so a leader that is killed is followed after leaseDuration
 // and twice that at the most: 16.6 s. One that stops gives its Lease back at once.
 const (
-	leaseDuration = apply.LeaseDuration
+	leaseDuration = kube.LeaseDuration
 	renewDeadline = 7 * time.Second
 	retryPeriod   = 1500 * time.Millisecond
 )
@@ -48,7 +48,7 @@ func (e *environment) term(ctx context.Context, work func(context.Context)) erro
 	var worker termWorker
 	name, namespace, identity := ledger.Name(e.name), e.agent.opts.Namespace, e.agent.opts.Identity // who holds the Lease is the only writer
 	lock := &observedLock{Interface: e.cluster.Lock(namespace, name, identity), failed: e.lease.failed, taken: resign, others: e.lease.others,
-		read: func(ctx context.Context) (*apply.Lease, error) { return e.cluster.ReadLease(ctx, namespace, name) }}
+		read: func(ctx context.Context) (*kube.Lease, error) { return e.cluster.ReadLease(ctx, namespace, name) }}
 	e.cluster.Fence(lock.check)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock:          lock,

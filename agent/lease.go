@@ -11,17 +11,17 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 )
 
 // observedLock is a Lease that remembers when this process last renewed it, and what kept
 // it from that. The elector keeps both to itself.
 type observedLock struct {
 	resourcelock.Interface
-	failed func(error)                          // told of each attempt that ended with an error, nil for one that did not
-	taken  func()                               // told that another process has the Lease that this one had
-	others func(lease *apply.Lease, taken bool) // told of another process that has it, once for each
-	read   func(context.Context) (*apply.Lease, error)
+	failed func(error)                         // told of each attempt that ended with an error, nil for one that did not
+	taken  func()                              // told that another process has the Lease that this one had
+	others func(lease *kube.Lease, taken bool) // told of another process that has it, once for each
+	read   func(context.Context) (*kube.Lease, error)
 
 	mu      sync.Mutex
 	renewed time.Time // when the request of the last renewal was sent; zero before the first
@@ -141,7 +141,7 @@ type troubleSaid struct {
 }
 
 // others takes note of another process that has the Lease, which may be no agent.
-func (t *troubleSaid) others(lease *apply.Lease, taken bool) {
+func (t *troubleSaid) others(lease *kube.Lease, taken bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	before := t.held
@@ -164,7 +164,7 @@ func (t *troubleSaid) others(lease *apply.Lease, taken bool) {
 }
 
 // doubt says of a Lease why its holder is not believed to lead; empty of another.
-func doubt(lease *apply.Lease, now time.Time) string {
+func doubt(lease *kube.Lease, now time.Time) string {
 	switch {
 	case lease.Stranger:
 		return fmt.Sprintf("its Lease names %q, which no agent wrote there; an agent takes it back %s after it was last changed", lease.Holder, leaseDuration)

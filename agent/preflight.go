@@ -11,8 +11,8 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
@@ -170,7 +170,7 @@ func (e *environment) describeAll(ctx context.Context, rounds [][]*job) ([]strin
 func together(jobs []*job, do func(*job) error) []error {
 	errs := make([]error, len(jobs))
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, apply.DefaultConcurrency)
+	slots := make(chan struct{}, kube.DefaultConcurrency)
 	for i, j := range jobs {
 		slots <- struct{}{}
 		wg.Go(func() {

@@ -45,7 +45,7 @@ func (l *Live) vanish(w *watch) {
 		}
 	}
 	l.mu.Unlock()
-	l.cluster.forgetAPIs()
+	l.cluster.Refresh()
 	l.tell(gone)
 }
 
@@ -71,7 +71,7 @@ func (l *Live) seek() {
 	pause := seekFirst
 	for {
 		select {
-		case <-l.stop.Done():
+		case <-l.cluster.Lifetime.Done():
 			return
 		case <-l.sought:
 			pause = seekFirst
@@ -79,7 +79,7 @@ func (l *Live) seek() {
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, seekLast)
-		l.cluster.forgetAPIs()
+		l.cluster.Refresh()
 		came, done := l.came()
 		l.tell(came)
 		if done {
@@ -98,7 +98,7 @@ func (l *Live) came() (came []manifest.ID, done bool) {
 	}
 	l.mu.Unlock()
 	for _, key := range keys {
-		if _, err := l.cluster.mapper.RESTMapping(key.GroupKind(), key.Version); err != nil {
+		if _, err := l.cluster.Mapper.RESTMapping(key.GroupKind(), key.Version); err != nil {
 			continue
 		}
 		l.mu.Lock()

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/scaling"
@@ -98,7 +99,7 @@ func (a *autoscalers) target(ctx context.Context, id manifest.ID, but map[manife
 	if err != nil {
 		return false, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
 	var blind *BlindError
 	switch err := w.synced(ctx); {
@@ -143,7 +144,7 @@ func (a *autoscalers) follow(namespace string) (*watch, error) {
 		return w, nil
 	}
 	gvr := schema.GroupVersionResource{Group: scaling.AutoscalerKind.Group, Version: "v2", Resource: "horizontalpodautoscalers"}
-	w := newWatch(watchKey{scaling.AutoscalerKind.WithVersion("v2"), namespace}, a.cluster.dyn.Resource(gvr).Namespace(namespace), a.cluster.dyn, "")
+	w := newWatch(watchKey{scaling.AutoscalerKind.WithVersion("v2"), namespace}, a.cluster.Dynamic.Resource(gvr).Namespace(namespace), a.cluster.Dynamic, "")
 	w.answered = func(error) {}
 	quiet := func(context.Context, *cache.Reflector, error) {} // Blind tells of it
 	if err := errors.Join(w.informer.SetWatchErrorHandlerWithContext(quiet), w.informer.SetTransform(targeting)); err != nil {
@@ -167,7 +168,7 @@ func (a *autoscalers) follow(namespace string) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	go w.informer.RunWithContext(a.cluster.Live.stop)
+	go w.informer.RunWithContext(a.cluster.Lifetime)
 	a.spaces[namespace] = w
 	return w, nil
 }

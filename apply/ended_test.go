@@ -26,7 +26,7 @@ func TestTheEndOfAHookThatIsGone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer cluster.Live.Close()
+			defer cluster.Close()
 			o := objectsOf(t, c.gone)[0]
 			text, err := yaml.YAMLToJSON([]byte(c.gone))
 			if err != nil {

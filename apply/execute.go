@@ -55,12 +55,12 @@ func (c *Cluster) applyStage(ctx, waits context.Context, rel plan.Owner, changes
 	var wg sync.WaitGroup
 	errs := make([]error, len(changes))
 	for i, ch := range changes {
-		release, err := c.turns.acquire(ctx)
+		release, err := c.Turns.Acquire(ctx)
 		if err != nil {
 			errs[i] = err
 			break
 		}
-		turn := &turn{queue: c.turns, release: release}
+		turn := &turn{queue: c.Turns, release: release}
 		wg.Go(func() {
 			defer turn.end()
 			w, done := waitingFor(ctx, waits, turn, progress)

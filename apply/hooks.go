@@ -86,7 +86,7 @@ func (c *Cluster) clearHooks(ctx context.Context, rel plan.Owner, hooks []manife
 		if !slices.Contains(h.DeletePolicies, policy) {
 			continue
 		}
-		live, err := c.read(ctx, h.Unstructured)
+		live, err := c.Read(ctx, h.Unstructured)
 		if err == nil && live != nil && rel.OwnsHook(h, live) {
 			err = c.deleteHook(ctx, h, live, run)
 		}
@@ -131,7 +131,7 @@ func (c *Cluster) runHook(ctx context.Context, rel plan.Owner, h manifest.Hook, 
 	if err := c.Live.Watch(ctx, []*unstructured.Unstructured{u}); err != nil {
 		return err
 	}
-	live, err := c.read(ctx, u)
+	live, err := c.Read(ctx, u)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func (c *Cluster) Leaving(ctx context.Context, ids []manifest.ID) ([]Health, err
 		if c.Live.asked(id) {
 			continue
 		}
-		m, err := c.mapper.RESTMapping(id.GroupKind())
+		m, err := c.Mapper.RESTMapping(id.GroupKind())
 		if err != nil {
 			continue
 		}
@@ -54,7 +54,7 @@ func (c *Cluster) Leaving(ctx context.Context, ids []manifest.ID) ([]Health, err
 // AnyThere reports whether any of some objects is in the cluster.
 func (c *Cluster) AnyThere(ctx context.Context, objects []manifest.Object) (bool, error) {
 	for _, o := range objects {
-		live, err := c.look(ctx, c.served(o.Unstructured))
+		live, err := c.look(ctx, c.Served(o.Unstructured))
 		if err != nil || live != nil {
 			return live != nil, err
 		}

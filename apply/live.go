@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -29,8 +30,6 @@ import (
 type Live struct {
 	cluster *Cluster
 	changed Changed
-	stop    context.Context
-	cancel  context.CancelFunc
 
 	mu      sync.Mutex
 	watches map[watchKey]*watch
@@ -58,17 +57,13 @@ type deletion struct {
 type Changed func(id manifest.ID, drifted bool)
 
 func newLive(c *Cluster, changed Changed) *Live {
-	ctx, cancel := context.WithCancel(context.Background())
 	return &Live{
-		cluster: c, changed: changed, stop: ctx, cancel: cancel, swept: time.Now(), sought: make(chan struct{}, 1),
+		cluster: c, changed: changed, swept: time.Now(), sought: make(chan struct{}, 1),
 		watches: map[watchKey]*watch{}, absent: map[watchKey]*absentKind{}, version: map[manifest.ID]string{},
 		written: map[manifest.ID]*unstructured.Unstructured{}, gone: map[manifest.ID]deletion{},
 		waiters: map[manifest.ID]map[chan struct{}]struct{}{},
 	}
 }
-
-// Close ends all watches.
-func (l *Live) Close() { l.cancel() }
 
 // Watch makes sure that the kinds of the given objects are watched in their
 // namespaces, and returns when what exists is known. Kinds that the server does
@@ -158,11 +153,11 @@ func (l *Live) start(key watchKey) (*watch, error) {
 	if w, err := l.watching(key); w != nil || err != nil {
 		return w, err
 	}
-	mapping, err := l.cluster.mapping(key.GroupVersionKind)
+	mapping, err := l.cluster.Mapping(key.GroupVersionKind)
 	if err != nil {
 		return nil, err
 	}
-	w := newWatch(key, l.cluster.dyn.Resource(mapping.Resource).Namespace(key.namespace), l.cluster.dyn, ownership.LabelEnvironment+"="+l.cluster.Environment)
+	w := newWatch(key, l.cluster.Dynamic.Resource(mapping.Resource).Namespace(key.namespace), l.cluster.Dynamic, ownership.LabelEnvironment+"="+l.cluster.Environment)
 	w.answered = func(err error) { l.answered(w, err) }
 	quiet := func(_ context.Context, _ *cache.Reflector, err error) { _ = w.broke(err) } // answered is told, and we don't log
 	if err := errors.Join(w.informer.SetWatchErrorHandlerWithContext(quiet), w.informer.SetTransform(l.fields.keep(key.GroupVersionKind, key.namespace))); err != nil {
@@ -181,7 +176,7 @@ func (l *Live) start(key watchKey) (*watch, error) {
 		return other, nil
 	}
 	var ctx context.Context
-	ctx, w.cancel = context.WithCancel(l.stop)
+	ctx, w.cancel = context.WithCancel(l.cluster.Lifetime)
 	l.watches[key] = w
 	go w.informer.RunWithContext(ctx)
 	return w, nil
@@ -376,7 +371,7 @@ func (l *Live) event(o any, deleted bool) {
 
 // sweepEvery is how long a deletion is remembered at least: longer than an answer
 // to a write can be under way.
-const sweepEvery = 2 * requestTimeout
+const sweepEvery = 2 * kube.RequestTimeout
 
 // sweep forgets objects that have been gone for long; l.mu is held. It returns them.
 func (l *Live) sweep(now time.Time) []manifest.ID {

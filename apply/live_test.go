@@ -17,7 +17,7 @@ func TestWhatIsGoneIsForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Live.Close()
+	defer c.Close()
 	l := c.Live
 	come := func(name string) *kept {
 		k := &kept{kind: (schema.GroupKind{Group: "batch", Kind: "Job"}).WithVersion("v1"), marks: marks{ours: true}}

@@ -13,6 +13,7 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
@@ -94,7 +95,7 @@ func (c *Cluster) check(ctx context.Context, rel plan.Owner, hooks []manifest.Ho
 	if check.Test {
 		return c.RunHooks(ctx, rel, hooks, HookRun{Event: plan.Test, Bounds: bounds})
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(requestTimeout, max(bounds.Left(time.Now()), lastTry)))
+	ctx, cancel := context.WithTimeout(ctx, min(kube.RequestTimeout, max(bounds.Left(time.Now()), lastTry)))
 	defer cancel()
 	ask := c.askURL
 	if check.Service != nil {
@@ -160,7 +161,7 @@ func sameServer(check manifest.Check, next *http.Request, via []*http.Request) e
 func (c *Cluster) askService(ctx context.Context, namespace string, check manifest.Check) (int, []byte, error) {
 	s := check.Service
 	path, query, _ := strings.Cut(s.Path, "?")
-	req := c.kube.CoreV1().RESTClient().Get().Namespace(namespace).Resource("services").
+	req := c.Typed.CoreV1().RESTClient().Get().Namespace(namespace).Resource("services").
 		Name(utilnet.JoinSchemeNamePort(s.Scheme, s.Name, s.Port)).SubResource("proxy").Suffix(path)
 	if values, err := url.ParseQuery(query); err == nil {
 		for k, vs := range values {

@@ -253,8 +253,8 @@ func (c *Cluster) HealthNow(ctx context.Context, objects []manifest.Object) ([]H
 	for i, o := range objects {
 		index[o.ID()] = i
 	}
-	err := c.each(ctx, objects, func(ctx context.Context, o manifest.Object) error {
-		live, err := c.read(ctx, o.Unstructured)
+	err := c.Each(ctx, objects, func(ctx context.Context, o manifest.Object) error {
+		live, err := c.Read(ctx, o.Unstructured)
 		if err != nil {
 			return err
 		}

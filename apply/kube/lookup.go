@@ -1,4 +1,4 @@
-package apply
+package kube
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 // render sees one state of each object, and costs a request for each at most. It is
 // for one render, and not safe for concurrent use.
 type Lookup struct {
-	cluster *Cluster
+	cluster *Client
 	realm   realm.Realm
 	ctx     context.Context // bounds the render that asks: Helm's interface passes none
 	found   map[string]*unstructured.Unstructured
@@ -29,7 +29,7 @@ type Lookup struct {
 }
 
 // Lookup returns the cluster's answers to one render, bounded by ctx.
-func (c *Cluster) Lookup(ctx context.Context) *Lookup {
+func (c *Client) Lookup(ctx context.Context) *Lookup {
 	return &Lookup{cluster: c, realm: c.bounds(), ctx: ctx, found: map[string]*unstructured.Unstructured{},
 		lists: map[string]*unstructured.UnstructuredList{}, failed: map[string]error{}}
 }
@@ -37,11 +37,11 @@ func (c *Cluster) Lookup(ctx context.Context) *Lookup {
 // GetClientFor implements Helm's engine.ClientProvider.
 func (l *Lookup) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableResourceInterface, bool, error) {
 	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
-	m, err := l.cluster.mapping(gvk)
+	m, err := l.cluster.Mapping(gvk)
 	if meta.IsNoMatchError(err) {
 		// As for Helm, a kind that an API has not is one of which nothing is there; an
 		// API that the server has not is an error.
-		if _, err := l.cluster.discovery.ServerResourcesForGroupVersion(apiVersion); err != nil {
+		if _, err := l.cluster.Discovery.client.ServerResourcesForGroupVersion(apiVersion); err != nil {
 			return nil, false, fmt.Errorf("look up a %s: find its API %s: %w", kind, apiVersion, err)
 		}
 		m, err = &meta.RESTMapping{Resource: gvk.GroupVersion().WithResource(""), Scope: meta.RESTScopeRoot}, nil
@@ -50,7 +50,7 @@ func (l *Lookup) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableRes
 		return nil, false, err
 	}
 	namespaced := m.Scope.Name() == meta.RESTScopeNameNamespace
-	all := l.cluster.dyn.Resource(m.Resource)
+	all := l.cluster.Dynamic.Resource(m.Resource)
 	return everywhere{all, within{all, l, m.Resource.String(), schema.GroupKind{Group: gvk.Group, Kind: kind}, ""}}, namespaced, nil
 }
 
