@@ -26,7 +26,7 @@ func (c *Cluster) Doomed(plan plan.Plan) []manifest.ID {
 func (c *Cluster) Leaving(ctx context.Context, ids []manifest.ID) ([]Health, error) {
 	var unknown []*unstructured.Unstructured
 	for _, id := range ids {
-		if c.Live.asked(id) {
+		if c.Live.Asked(id) {
 			continue
 		}
 		m, err := c.Mapper.RESTMapping(id.GroupKind())
@@ -71,12 +71,4 @@ func holds(live *unstructured.Unstructured) string {
 		return fmt.Sprintf("it is being deleted, and finalizers %v hold it", f)
 	}
 	return "it is being deleted"
-}
-
-// asked reports whether an object was ever asked for, and so in which version.
-func (l *Live) asked(id manifest.ID) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, known := l.version[id]
-	return known
 }

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/xetys/tether/apply/kube"
+	"github.com/xetys/tether/apply/live"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -100,7 +101,7 @@ func (p *podCache) wake(o any) {
 	defer p.mu.Unlock()
 	for ch, workloads := range p.users {
 		if len(makers) == 0 || slices.ContainsFunc(workloads, func(w controller) bool { return slices.Contains(makers, w) }) {
-			wake(ch)
+			live.Wake(ch)
 		}
 	}
 }

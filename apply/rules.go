@@ -20,6 +20,15 @@ func (c *Cluster) SetHealthRules(rules *health.Rules) {
 	}
 }
 
+// forgetHealth drops what was found of objects that are gone.
+func (c *Cluster) forgetHealth(ids []manifest.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		delete(c.judged, id)
+	}
+}
+
 // healthBy is HealthOf with the cluster's rules, and with what it says of the kind.
 func (c *Cluster) healthBy(id manifest.ID, live *unstructured.Unstructured) Health {
 	c.mu.Lock()

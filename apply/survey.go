@@ -110,7 +110,7 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 	if why := coming.Unserved(u.GroupVersionKind()); why != "" {
 		return plan.Seen{Live: live, Err: errors.New(why)}, nil
 	}
-	if live != nil && c.knownInPlace(u) {
+	if live != nil && c.Live.KnownInPlace(u) {
 		return plan.Seen{Live: live, InPlace: true}, nil
 	}
 	for range looks {
@@ -127,7 +127,7 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 		}
 		if sameVersion(live, judged) {
 			if live != nil && plan.Settled(live, judged, drift.Compare(live, judged)) {
-				c.leave(id, u, live)
+				c.Leave(id, u, live)
 			}
 			return plan.Seen{Live: live, Judged: judged}, nil
 		}

@@ -35,8 +35,8 @@ func (c *Cluster) write(ctx context.Context, ch plan.Change) error {
 	if answer, err = c.disown(ctx, answer); err != nil {
 		return err
 	}
-	c.Live.wrote(answer)
-	c.leave(ch.ID, ch.Object, answer)
+	c.Live.Wrote(answer)
+	c.Leave(ch.ID, ch.Object, answer)
 	return nil
 }
 
@@ -67,8 +67,8 @@ func (c *Cluster) strip(ctx context.Context, rel plan.Owner, ch plan.Change) err
 	if err := c.Direct.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(ownership.FieldManager)); err != nil {
 		return fmt.Errorf("remove foreign fields of %s: %w", ch.ID, err)
 	}
-	c.Live.wrote(answer)
-	c.leave(ch.ID, ch.Object, answer)
+	c.Live.Wrote(answer)
+	c.Leave(ch.ID, ch.Object, answer)
 	return nil
 }
 
@@ -91,9 +91,7 @@ func (c *Cluster) remove(ctx context.Context, live *unstructured.Unstructured) e
 	if err := c.Delete(ctx, live); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	delete(c.inPlace, manifest.IDOf(live))
-	delete(c.judged, manifest.IDOf(live))
-	c.mu.Unlock()
+	c.Placements.Forget(manifest.IDOf(live))
+	c.forgetHealth([]manifest.ID{manifest.IDOf(live)})
 	return nil
 }

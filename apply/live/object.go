@@ -1,4 +1,4 @@
-package apply
+package live
 
 import (
 	"crypto/sha256"
@@ -25,18 +25,18 @@ type kept struct {
 	kind              schema.GroupVersionKind
 	text              []byte           // without the fields that managers own
 	fields            []map[string]any // those, in the managers' order, shared
-	marks
+	Marks
 }
 
-// marks are what tells whether an object is as it was left.
-type marks struct {
-	ours          bool       // we own fields of it
-	live, foreign drift.Hash // what we own, and what people's tools added
+// Marks are what tells whether an object is as it was left.
+type Marks struct {
+	Ours          bool       // we own fields of it
+	Live, Foreign drift.Hash // what we own, and what people's tools added
 }
 
-func marksOf(u *unstructured.Unstructured) marks {
+func marksOf(u *unstructured.Unstructured) Marks {
 	hash, err := drift.Projection(u, ownership.FieldManager)
-	return marks{ours: err == nil, live: hash, foreign: drift.ForeignHash(u, ownership.FieldManager, ownership.Tools)}
+	return Marks{Ours: err == nil, Live: hash, Foreign: drift.ForeignHash(u, ownership.FieldManager, ownership.Tools)}
 }
 
 func (k *kept) id() manifest.ID {
@@ -74,7 +74,7 @@ func (t *interned) keep(kind schema.GroupVersionKind, namespace string) func(any
 		if !ok {
 			return o, nil
 		}
-		k := &kept{kind: kind, marks: marksOf(u)}
+		k := &kept{kind: kind, Marks: marksOf(u)}
 		k.Name, k.Namespace, k.UID, k.ResourceVersion = u.GetName(), namespace, u.GetUID(), u.GetResourceVersion()
 		entries := managersOf(u)
 		k.fields = make([]map[string]any, len(entries))
