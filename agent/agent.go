@@ -139,7 +139,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	wg.Go(func() { a.poll(ctx) })
 	for i, e := range a.envs {
 		wg.Go(func() {
-			errs[i] = e.lead(ctx, e.run)
+			errs[i] = e.candidate.Lead(ctx, e.run)
 		})
 	}
 	wg.Wait()
@@ -270,7 +270,7 @@ func (a *Agent) ready() error {
 		return errors.New("the repository has not been fetched yet")
 	}
 	for _, e := range a.envs {
-		if err := e.lease.trouble(); err != nil {
+		if err := e.candidate.Trouble(); err != nil {
 			return err
 		}
 	}

@@ -121,7 +121,7 @@ func (e *environment) tend(ctx context.Context, a *active) error {
 	if err := e.mind(ctx, a); err != nil {
 		return err
 	}
-	return e.publish(ctx)
+	return e.publish(ctx, a)
 }
 
 // undisturbed reports that there is nothing to look after: the release never ran, or
@@ -138,16 +138,24 @@ func (e *environment) undisturbed(key releaseKey) bool {
 // publishEvery is how often the ledger says what a rollout waits for.
 const publishEvery = 3 * time.Second
 
-// publish puts into the ledger what the rollouts under way wait for, so that
-// whoever asks is told.
-func (e *environment) publish(ctx context.Context) error {
-	now, text := e.agent.opts.Now(), e.rollouts.waitingFor()
+// publish puts into the ledger what the rollouts under way wait for, and what became of
+// those that have ended, so that whoever asks is told: others may be held for days.
+func (e *environment) publish(ctx context.Context, a *active) error {
+	now := e.agent.opts.Now()
 	if now.Before(e.rollouts.published.Add(publishEvery)) {
 		return nil
 	}
-	news := false
+	ended := a.justEnded()
+	e.merge(ended)
+	for _, j := range ended {
+		a.under[j.key].entered = true
+		if r := e.ledger.Release(j.key.namespace, j.key.name); r != nil && j.prepared != nil { // what is new or leaves is entered with all
+			*r = e.describeRelease(ctx, j)
+		}
+	}
+	news := len(ended) > 0
 	for _, entry := range append(e.ledger.Open(), e.ledger.Head()) {
-		if entry.Verdict == ledger.Progressing && entry.Reason != text {
+		if text := e.rollouts.soFar(entry); entry.Verdict == ledger.Progressing && entry.Reason != text {
 			entry.Conclude(ledger.Progressing, text, now)
 			news = true
 		}

@@ -6,41 +6,13 @@ import (
 
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/report"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
 )
-
-// healthy reports whether all objects are healthy, and why not.
-func healthy(all []apply.Health) (bool, string) {
-	how, why := conditionOf(all)
-	return how == ledger.Well, why
-}
-
-// conditionOf is how a release does by its objects, and the object that says so: one that
-// is wrong before one that is in progress.
-func conditionOf(all []apply.Health) (how ledger.Condition, why string) {
-	how = ledger.Well
-	for _, h := range all {
-		one := ledger.Sick
-		switch h.State {
-		case apply.Healthy:
-			continue
-		case apply.Progressing:
-			one = ledger.Slow
-		case apply.Unknown:
-			one = ledger.Unsure
-		}
-		if how == ledger.Well || one == ledger.Sick && how != ledger.Sick {
-			how, why = one, h.ID.String()+": "+h.Reason
-		}
-	}
-	return how, why
-}
 
 // observe looks how a release does now, and takes it down if that is another than its
 // rollout came to: the reporter tells it once it has lasted. It changes no verdict.
 func (e *environment) observe(key releaseKey, h *held) (bool, string) {
-	how, why := conditionOf(e.cluster.Health(h.lasting))
+	how, why := ledger.ConditionOf(e.cluster.Health(h.lasting))
 	why = e.bulletin.veil.text(why)
 	r := e.ledger.Release(key.namespace, key.name)
 	history, now := e.histories.history(key), e.agent.opts.Now()

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/lead"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
@@ -32,7 +33,7 @@ type environment struct {
 	references *kube.References
 	renderer   *render.Renderer
 	reporter   *report.Reporter
-	lease      *troubleSaid
+	candidate  *lead.Candidate
 
 	inbox     *inbox    // what others tell the loop
 	histories histories // the releases, by their records
@@ -57,7 +58,6 @@ func (k releaseKey) String() string { return k.namespace + "/" + k.name }
 func unconnected(a *Agent, name string) *environment {
 	e := &environment{agent: a, name: name, ref: a.opts.Refs[name], inbox: newInbox()}
 	e.log = slog.New(veiledLog{a.log.Handler(), e.bulletin.veil.text}).With("environment", name)
-	e.lease = &troubleSaid{e: e}
 	e.forget()
 	return e
 }
@@ -70,6 +70,9 @@ func newEnvironment(a *Agent, name string, config *rest.Config, pace *kube.Pace)
 		return nil, fmt.Errorf("environment %s: %w", name, err)
 	}
 	e.connected(c)
+	o := a.opts
+	e.candidate = &lead.Candidate{Environment: name, Namespace: o.Namespace, Identity: o.Identity, Cluster: c, Log: e.log, Now: o.Now,
+		Failed: func() { a.metrics.LeaseFailed(name) }, Turned: func(leads bool) { a.turned(e, leads) }}
 	return e, nil
 }
 
@@ -185,8 +188,8 @@ func (e *environment) looked(ctx context.Context, err error, retry *backoff) tim
 // or there is progress to tell.
 func (e *environment) untilChange() time.Duration {
 	now := e.agent.opts.Now()
-	if e.rollouts.underWay() != nil {
-		if head := e.ledger.Head(); head.Verdict == ledger.Progressing && e.rollouts.waitingFor() != head.Reason {
+	if a := e.rollouts.underWay(); a != nil {
+		if head := e.ledger.Head(); len(a.justEnded()) > 0 || head.Verdict == ledger.Progressing && e.rollouts.soFar(head) != head.Reason {
 			return e.until(sooner(e.rollouts.published.Add(publishEvery), e.nextTelling(now)))
 		}
 	}

@@ -49,7 +49,7 @@ func (e *environment) heed(ctx context.Context, a *active) error {
 	case l.away != nil:
 		entry.Conclude(ledger.Pending, e.bulletin.veil.text(l.away.Error()), e.agent.opts.Now())
 	default:
-		entry.Conclude(ledger.Progressing, e.rollouts.waitingFor(), e.agent.opts.Now())
+		entry.Conclude(ledger.Progressing, e.rollouts.soFar(entry), e.agent.opts.Now())
 	}
 	return e.publishVerdicts(ctx)
 }
@@ -62,13 +62,15 @@ type undertaking struct {
 	listed bool
 	paused string
 	over   *atomic.Bool
+	// entered says that the ledger has what became of it; the loop's.
+	entered bool
 }
 
-func undertakings(jobs []*job) map[releaseKey]undertaking {
-	out := map[releaseKey]undertaking{}
+func undertakings(jobs []*job) map[releaseKey]*undertaking {
+	out := map[releaseKey]*undertaking{}
 	for _, j := range jobs {
 		if j.changes() {
-			out[j.key] = undertaking{j.spec, j.state.Want, j.state.Listed, j.state.Paused, &j.over}
+			out[j.key] = &undertaking{spec: j.spec, want: j.state.Want, listed: j.state.Listed, paused: j.state.Paused, over: &j.over}
 		}
 	}
 	return out

@@ -13,49 +13,17 @@ import (
 // good one. It holds the environment's Lease meanwhile: of two that run at once, one
 // waits for the other.
 func (e *environment) once(ctx context.Context) error {
-	lease, err := e.cluster.ReadLease(ctx, e.agent.opts.Namespace, ledger.Name(e.name))
-	if err != nil {
-		return fmt.Errorf("environment %s: %w", e.name, err)
-	}
-	if lease.Lasts(e.agent.opts.Now()) && !lease.Stranger && lease.Holder != e.agent.opts.Identity {
-		return fmt.Errorf("environment %s: %s leads it: stop that agent first, or leave it the work", e.name, lease.Holder)
-	}
-	if err := e.cluster.EnsureHome(ctx, e.agent.opts.Namespace); err != nil {
-		return fmt.Errorf("environment %s: %w", e.name, err)
-	}
 	ended := fmt.Errorf("environment %s: interrupted; another run goes on with it", e.name)
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go e.giveUpLease(ctx, stop)
-	if err := e.term(ctx, func(ctx context.Context) {
+	if err := e.candidate.Once(ctx, func(ctx context.Context) {
 		ended = e.lookOnce(ctx)
 		e.rollouts.settled()
 	}); err != nil {
 		return err
 	}
-	if err := e.lease.trouble(); err != nil && ended != nil {
+	if err := e.candidate.Trouble(); err != nil && ended != nil {
 		return err
 	}
 	return ended
-}
-
-// giveUpLease calls stop once the Lease could not be had for as long as one lasts, or was
-// kept by a stranger for longer than one that nobody renews: who looks once must not wait
-// for ever.
-func (e *environment) giveUpLease(ctx context.Context, stop func()) {
-	ticks := time.NewTicker(retryPeriod)
-	defer ticks.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticks.C:
-			if e.lease.hopeless() {
-				stop()
-				return
-			}
-		}
-	}
 }
 
 func (e *environment) lookOnce(ctx context.Context) error {

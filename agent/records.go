@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"helm.sh/helm/v3/pkg/release"
@@ -137,15 +136,6 @@ func (e *environment) tellDamage(ctx context.Context, name string, h record.Hist
 			e.reporter.Say(ctx, "Warning", "Damaged", text)
 		}
 	}
-}
-
-// damageOf says what of a history can't be read; empty if all can.
-func damageOf(h record.History) string {
-	var parts []string
-	for _, r := range h.Damaged() {
-		parts = append(parts, fmt.Sprintf("the record of revision %d is set aside: %s", r.Revision, r.Damage))
-	}
-	return strings.Join(parts, "; ")
 }
 
 // settleRecords leaves one record of each release that is called deployed: helm may have

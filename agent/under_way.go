@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply/graph"
 )
 
@@ -24,9 +25,21 @@ type active struct {
 	done     chan struct{}           // closed when results are there
 	idle     bool                    // nothing could be done
 	results  map[string]graph.Result
-	under    map[releaseKey]undertaking // the rollouts
-	acts     map[releaseKey]bool        // that something is done about a release: the jobs are their goroutines'
-	heeded   string                     // the newest head that was found not to concern it
+	under    map[releaseKey]*undertaking // the rollouts
+	acts     map[releaseKey]bool         // that something is done about a release: the jobs are their goroutines'
+	heeded   string                      // the newest head that was found not to concern it
+}
+
+// justEnded returns the jobs whose rollouts have come to their end and are not in the
+// ledger yet: their goroutines are done with what became of them.
+func (a *active) justEnded() []*job {
+	var out []*job
+	for _, j := range a.jobs {
+		if u := a.under[j.key]; u != nil && !u.entered && j.over.Load() && j.outcome.Name != "" && j.outcome.Tells() {
+			out = append(out, j)
+		}
+	}
+	return out
 }
 
 // ended reports whether all that was begun has come to its end.
@@ -149,4 +162,14 @@ func (r *rollouts) waitingFor() string {
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, "; ")
+}
+
+// soFar is the reason of a commit that is under way: what failed of it, and what its
+// rollouts wait for.
+func (r *rollouts) soFar(entry *ledger.Entry) string {
+	texts := entry.Failures()
+	if waits := r.waitingFor(); waits != "" {
+		texts = append(texts, waits)
+	}
+	return ledger.Shorten(strings.Join(texts, "; "))
 }

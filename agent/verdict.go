@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -326,17 +327,16 @@ func (e *environment) describeReleases(ctx context.Context, jobs []*job) {
 		if j.prepared == nil && gone || j.state.Taker != "" {
 			continue // what may be there still is not forgotten, also by who starts anew
 		}
-		s, drifted := e.describeRelease(j)
-		tellLeaving(&s, e.stillLeaving(ctx, j))
-		states = append(states, s)
-		e.show(j, s, drifted)
+		states = append(states, e.describeRelease(ctx, j))
 	}
 	e.ledger.Releases = states
 }
 
-func (e *environment) describeRelease(j *job) (s ledger.Release, drifted []ledger.Drift) {
+// describeRelease returns what a release is like now, and has the metrics show it.
+func (e *environment) describeRelease(ctx context.Context, j *job) ledger.Release {
 	current, runs := j.state.History.Current(), j.state.History.Runs()
-	s = ledger.Release{Name: j.key.name, Namespace: j.key.namespace, Healthy: current != nil && current == runs, BlockedBy: j.blocked, DependsOn: j.spec.DependsOn}
+	var drifted []ledger.Drift
+	s := ledger.Release{Name: j.key.name, Namespace: j.key.namespace, Healthy: current != nil && current == runs, BlockedBy: j.blocked, DependsOn: j.spec.DependsOn}
 	if j.prepared == nil { // environment.yaml does not list it, or can't be read
 		s.DependsOn = j.former
 	}
@@ -350,22 +350,15 @@ func (e *environment) describeRelease(j *job) (s ledger.Release, drifted []ledge
 	}
 	if j.decision.Behind || len(j.blocked) > 0 || current == nil {
 		s.Behind = e.behindSince(j)
-		s.Reason = firstOf(s.Reason, j.decision.Reason, j.outcome.Reason)
+		s.Reason = cmp.Or(s.Reason, j.decision.Reason, j.outcome.Reason)
 	}
 	if j.err != nil {
 		s.Healthy, s.Reason = false, j.err.Error()
 	}
 	s.Reason = ledger.Shorten(e.bulletin.veil.text(s.Reason))
-	return s, drifted
-}
-
-func firstOf(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
+	tellLeaving(&s, e.stillLeaving(ctx, j))
+	e.show(j, s, drifted)
+	return s
 }
 
 func (e *environment) show(j *job, s ledger.Release, drifted []ledger.Drift) {

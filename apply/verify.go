@@ -4,17 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"strings"
 	"time"
 
-	utilnet "k8s.io/apimachinery/pkg/util/net"
-
-	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/apply/kube"
-	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source/outbound"
@@ -112,11 +105,6 @@ func (c *Cluster) check(ctx context.Context, rel plan.Owner, hooks []manifest.Ho
 const longestBody = 1 << 20
 
 func (c *Cluster) askURL(ctx context.Context, _ string, check manifest.Check) (int, []byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, check.URL, nil)
-	if err != nil {
-		return 0, nil, err
-	}
-	req.Header.Set("User-Agent", ownership.FieldManager)
 	// A commit's author chooses the address: it leads to where the agent's
 	// configuration lets it, and no redirect leads on from there.
 	client := http.Client{
@@ -125,17 +113,7 @@ func (c *Cluster) askURL(ctx context.Context, _ string, check manifest.Check) (i
 			Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, MaxResponseHeaderBytes: longestBody, ForceAttemptHTTP2: true,
 		}),
 	}
-	res, err := client.Do(req)
-	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err // the URL is named already
-		}
-		return 0, nil, err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, longestBody))
-	return res.StatusCode, body, err
+	return get(ctx, &client, check.URL)
 }
 
 // maxRedirects is how many redirects are followed within a server.
@@ -154,31 +132,4 @@ func sameServer(check manifest.Check, next *http.Request, via []*http.Request) e
 		return fmt.Errorf("it redirects more than %d times", maxRedirects)
 	}
 	return nil
-}
-
-// askService asks a Service through the API server's proxy
-// (https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/).
-func (c *Cluster) askService(ctx context.Context, namespace string, check manifest.Check) (int, []byte, error) {
-	s := check.Service
-	path, query, _ := strings.Cut(s.Path, "?")
-	req := c.Typed.CoreV1().RESTClient().Get().Namespace(namespace).Resource("services").
-		Name(utilnet.JoinSchemeNamePort(s.Scheme, s.Name, s.Port)).SubResource("proxy").Suffix(path)
-	if values, err := url.ParseQuery(query); err == nil {
-		for k, vs := range values {
-			for _, v := range vs {
-				req = req.Param(k, v)
-			}
-		}
-	}
-	status := 0
-	res := req.Do(ctx).StatusCode(&status)
-	body, _ := res.Raw() // its error knows less than Error
-	err := res.Error()
-	if status == 0 && err != nil {
-		return 0, nil, err
-	}
-	if err != nil && status != check.Status && apierror.FromServer(err) {
-		return 0, nil, fmt.Errorf("it answered %d, not %d: %w", status, check.Status, err)
-	}
-	return status, body, nil
 }

@@ -53,9 +53,16 @@ func ParseWindows(texts []WindowText) []Window {
 	return out
 }
 
-const longestWindow = 31 * 24 * time.Hour
+const (
+	longestWindow = 31 * 24 * time.Hour
+	mostWindows   = 50 // each costs the agent time whenever it decides
+)
 
 func (l *checker) windows(docs []windowDocument) []Window {
+	if len(docs) > mostWindows {
+		l.refuse(l.line("spec", "deployWindows"), "deployWindows has %d windows: up to %d can be read", len(docs), mostWindows)
+		return nil
+	}
 	var out []Window
 	for i, d := range docs {
 		at := func(field string) int { return l.line("spec", "deployWindows", i, field) }
@@ -192,6 +199,9 @@ func (d *checkDocument) complete() error {
 		s.Path, s.Scheme = "/"+strings.TrimPrefix(s.Path, "/"), cmp.Or(s.Scheme, "http")
 		if s.Name == "" || s.Port == "" || s.Scheme != "http" && s.Scheme != "https" {
 			return fmt.Errorf("service of a check: it needs a name and a port, and scheme is http or https")
+		}
+		if err := s.Within(); err != nil {
+			return fmt.Errorf("service of a check: %w", err)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package source_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -84,6 +85,29 @@ func (r *remote) manyFiles(n int, format string) string {
 	return r.with("many", r.tree(list.String()))
 }
 
+// literal writes a tree as it is given: git checks it no more than a server does by default
+// (receive.fsckObjects).
+func (r *remote) literal(entries ...string) string {
+	r.t.Helper()
+	var raw bytes.Buffer
+	for _, e := range entries {
+		entry, hash, _ := strings.Cut(e, "\t")
+		bin, err := hex.DecodeString(hash)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		raw.WriteString(entry + "\x00")
+		raw.Write(bin)
+	}
+	cmd := exec.Command("git", "hash-object", "-t", "tree", "-w", "--stdin", "--literally")
+	cmd.Dir, cmd.Stdin = r.bare, &raw
+	out, err := cmd.Output()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // Whatever the shape of a commit's folders, it is fetched, and what is of use in it can be
 // read, at little cost. What is too much to be read is refused by name.
 func TestTreesThatAreBombs(t *testing.T) {
@@ -101,6 +125,8 @@ func TestTreesThatAreBombs(t *testing.T) {
 			"calm", "many", "its list of files has more than 10 MiB, which is not read: put"},
 		"what lies in such a folder": {func(r *remote) string { return r.manyFiles(120_000, "%0100d") },
 			"calm", "many/" + fmt.Sprintf("%0100d", 7), "its list of files has more than 10 MiB"},
+		"a folder with a mode that no number is": {func(r *remote) string { return r.with("odd", r.literal("100000100644 x\t"+r.small())) },
+			"calm", "odd/x", "file does not exist"},
 		"folders in folders without end": {func(r *remote) string {
 			in := first()
 			fmt.Fprintf(in, "M 100644 :1 %sdeep\n", strings.Repeat("d/", 4000))

@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"io"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -80,6 +81,9 @@ func (w *walk) tree(hash, known plumbing.Hash, depth int) error {
 	}
 	t, err := object.GetTree(w.store, hash)
 	if err != nil {
+		if w.misshapen(hash) {
+			return nil // nobody can read it, from any clone
+		}
 		return err
 	}
 	w.trees++
@@ -108,4 +112,22 @@ func (w *walk) tree(hash, known plumbing.Hash, depth int) error {
 	}
 	w.whole[hash] = true
 	return nil
+}
+
+// misshapen reports whether an object is there as it was pushed, and so is no list of files
+// that can be read: git takes some that this library does not, and checks none of them unless
+// it is told to (receive.fsckObjects). That is no damage, which another clone would mend.
+func (w *walk) misshapen(hash plumbing.Hash) bool {
+	o, err := w.store.EncodedObject(plumbing.AnyObject, hash)
+	if err != nil {
+		return false
+	}
+	r, err := o.Reader()
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	is := plumbing.NewHasher(o.Type(), o.Size())
+	_, err = io.Copy(is, r)
+	return err == nil && is.Sum() == hash
 }

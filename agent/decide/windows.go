@@ -8,89 +8,172 @@ import (
 )
 
 // Closed says why nothing new may be deployed at now, or nothing if it may; next
-// is when that may change, zero if never.
+// is when that changes, zero if it does not as far as Turns looks.
 func Closed(windows []render.Window, now time.Time) (reason string, next time.Time) {
-	next = nextChange(windows, now)
-	if open(windows, now) {
+	is, next, whole := outlook(windows, now)
+	switch {
+	case is:
 		return "", next
-	}
-	opens := Turns(windows, now)
-	if opens.IsZero() {
+	case !next.IsZero():
+		return fmt.Sprintf("outside the deploy windows: the next opens at %s", next.UTC().Format(time.RFC3339)), next
+	case whole:
 		return "outside the deploy windows, and none opens within a year", next
 	}
-	return fmt.Sprintf("outside the deploy windows: the next opens at %s", opens.UTC().Format(time.RFC3339)), next
+	return fmt.Sprintf("outside the deploy windows, and their next %d starts open none", mostStarts), next
 }
 
 // Turns returns when what Closed says becomes the opposite: when deploys are allowed
 // next if they are not now, or else when they end to be. It is zero if that is not within
-// a year.
+// a year, or within 10,000 starts of windows.
 func Turns(windows []render.Window, now time.Time) time.Time {
-	is, at := open(windows, now), nextChange(windows, now)
-	for !at.IsZero() && at.Sub(now) < longest && open(windows, at) == is {
-		at = nextChange(windows, at)
-	}
-	if at.IsZero() || at.Sub(now) >= longest {
-		return time.Time{}
-	}
+	_, at, _ := outlook(windows, now)
 	return at
 }
 
-// open reports whether now lies in no window that denies, and in one that
-// allows if there is any.
-func open(windows []render.Window, now time.Time) bool {
-	allowed, restricted := false, false
+const (
+	// longest is how far ahead is looked.
+	longest = 366 * 24 * time.Hour
+	// mostStarts bounds what one look costs: a schedule may have a start each minute, and
+	// who writes it is not who waits for the answer. It takes some ten milliseconds.
+	mostStarts = 10_000
+	// daylight is more than any zone's clocks are put back.
+	daylight = 2 * time.Hour
+)
+
+// outlook reports whether deploys are allowed at now, and when that changes first; at is
+// zero if it does not, and whole whether a whole year was looked through for that.
+func outlook(windows []render.Window, now time.Time) (is bool, at time.Time, whole bool) {
+	left := mostStarts
+	var spans []*span
 	for _, w := range windows {
-		_, active := span(w, now)
-		if w.Deny && active {
+		spans = append(spans, newSpan(w, now, &left))
+	}
+	is = allowed(spans)
+	for {
+		first := earliest(spans)
+		switch {
+		case left < 0:
+			return is, time.Time{}, false
+		case first.IsZero(), first.Sub(now) >= longest:
+			return is, time.Time{}, true
+		}
+		for _, s := range spans {
+			if s.change.Equal(first) {
+				s.turn()
+			}
+		}
+		if left >= 0 && allowed(spans) != is {
+			return is, first, true
+		}
+	}
+}
+
+// allowed reports whether no window that denies is active, and one that allows, if there
+// is any.
+func allowed(spans []*span) bool {
+	active, restricted := false, false
+	for _, s := range spans {
+		if s.window.Deny && s.active {
 			return false
 		}
-		restricted = restricted || !w.Deny
-		allowed = allowed || active
+		restricted = restricted || !s.window.Deny
+		active = active || s.active
 	}
-	return allowed || !restricted
+	return active || !restricted
 }
 
-// nextChange returns the next start or end of any window after now.
-func nextChange(windows []render.Window, now time.Time) time.Time {
-	var next time.Time
-	for _, w := range windows {
-		if at, _ := span(w, now); !at.IsZero() && (next.IsZero() || at.Before(next)) {
-			next = at
+// earliest returns the next start or end of any window.
+func earliest(spans []*span) time.Time {
+	var first time.Time
+	for _, s := range spans {
+		if !s.change.IsZero() && (first.IsZero() || s.change.Before(first)) {
+			first = s.change
 		}
 	}
-	return next
+	return first
 }
 
-// span returns whether a window is active, and when it ends, or else when it
-// starts next. A start that daylight saving skips counts an hour later, one
-// that it repeats counts the first time; durations are absolute.
-func span(w render.Window, now time.Time) (change time.Time, active bool) {
-	const daylight = 2 * time.Hour // more than any zone's clocks are put back
-	wall := asUTC(now.In(w.Location)).Add(-w.Duration - daylight)
-	for range 100_000 {
-		wall = w.Starts.Next(wall)
-		if wall.IsZero() {
-			return change, active
-		}
-		start := inZone(wall, w.Location)
-		end := start.Add(w.Duration)
-		switch {
-		case start.After(now) && !active:
-			return start, false
-		case start.After(change) && active:
-			return change, true
-		case end.After(now):
-			change, active = end, true // a later start prolongs it
-		}
-		if active && start.After(now) && end.Sub(now) > longest {
-			return change, true // it never ends, as far as anybody cares
+// span goes through the times at which a window is active, where times that overlap or
+// touch are one. A start that daylight saving skips counts an hour later, one that it
+// repeats counts the first time; durations are absolute.
+type span struct {
+	window render.Window
+	active bool
+	change time.Time // when it ends if it is active, or else when it begins; zero if never
+	start  time.Time // the first start that is not looked at yet; zero if there is none
+	wall   time.Time // the same on the zone's clocks
+	until  time.Time // what lies later is of no interest
+	left   *int      // how many starts may still be looked at; below zero, the rest is unknown
+}
+
+// newSpan returns a window as it is at now.
+func newSpan(w render.Window, now time.Time, left *int) *span {
+	s := &span{window: w, until: now.Add(longest), wall: lastBefore(w, now).Add(-daylight), left: left}
+	for s.advance(); !s.start.IsZero() && !s.start.After(now); s.advance() {
+		if end := s.start.Add(w.Duration); end.After(now) && end.After(s.change) {
+			s.active, s.change = true, end
 		}
 	}
-	return change, active
+	if s.active {
+		s.prolong()
+	} else {
+		s.change = s.start
+	}
+	return s
 }
 
-// longest is how far ahead the end of a window is looked for.
-const longest = 366 * 24 * time.Hour
+// lastBefore returns the last start before now that may matter, or else a time before which
+// none does. It halves the time in which that start may lie, since a window of a month may
+// start each minute.
+func lastBefore(w render.Window, now time.Time) time.Time {
+	high := asUTC(now.In(w.Location)).Add(daylight)
+	low := high.Add(-w.Duration - 2*daylight)
+	for high.Sub(low) > time.Minute {
+		middle := low.Add(high.Sub(low) / 2)
+		if at := w.Starts.Next(middle); !at.IsZero() && !inZone(at, w.Location).After(now) {
+			low = at
+		} else {
+			high = middle
+		}
+	}
+	return low
+}
+
+// next goes on to the next start, if that may still be looked at.
+func (s *span) next() {
+	if *s.left--; *s.left < 0 {
+		s.start = time.Time{}
+		return
+	}
+	s.advance()
+}
+
+func (s *span) advance() {
+	s.start = time.Time{}
+	if s.wall = s.window.Starts.Next(s.wall); !s.wall.IsZero() {
+		s.start = inZone(s.wall, s.window.Location)
+	}
+}
+
+// turn passes the change: what is active ends, and what is not begins.
+func (s *span) turn() {
+	if s.active {
+		s.active, s.change = false, s.start
+		return
+	}
+	s.active, s.change = true, s.start.Add(s.window.Duration)
+	s.next()
+	s.prolong()
+}
+
+// prolong takes in the starts that come before the window ends.
+func (s *span) prolong() {
+	for ; !s.start.IsZero() && !s.start.After(s.change) && s.change.Before(s.until); s.next() {
+		if end := s.start.Add(s.window.Duration); end.After(s.change) {
+			s.change = end
+		}
+	}
+}
 
 func asUTC(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), 0, time.UTC)

@@ -49,7 +49,7 @@ func TestDeployWindows(t *testing.T) {
 		"deny wins over allow":                                    {[]string{work, lunch}, "2026-11-24T12:30:00Z", "closed until 2026-11-24T13:00:00Z"},
 		"deny alone leaves the rest open":                         {[]string{freeze}, "2026-11-24T12:30:00Z", "open until 2026-12-24T00:00:00Z"},
 		"a freeze lasts":                                          {[]string{freeze}, "2026-12-25T12:00:00Z", "closed until 2026-12-26T00:00:00Z"},
-		"windows that touch are one":                              {[]string{always}, "2026-11-24T12:30:00Z", "open until 2027"},
+		"windows that touch are one":                              {[]string{always}, "2026-11-24T12:30:00Z", "open for good"},
 		"a start that daylight saving skips counts an hour later": {[]string{berlin}, "2026-03-29T00:59:00Z", "closed until 2026-03-29T01:30:00Z"},
 		"so its window is there":                                  {[]string{berlin}, "2026-03-29T02:00:00Z", "open until 2026-03-29T02:30:00Z"},
 		"a start that daylight saving repeats counts once":        {[]string{berlin}, "2026-10-25T00:29:00Z", "closed until 2026-10-25T00:30:00Z"},
@@ -57,6 +57,12 @@ func TestDeployWindows(t *testing.T) {
 		"in winter it is an hour later in UTC":                    {[]string{berlin}, "2026-11-24T00:00:00Z", "closed until 2026-11-24T01:30:00Z"},
 		"in summer it is an hour earlier":                         {[]string{berlin}, "2026-07-24T00:00:00Z", "closed until 2026-07-24T00:30:00Z"},
 		"what is denied for good never opens":                     {[]string{"deny 744h UTC 0 0 1 * *", "deny 744h UTC 0 0 15 * *"}, "2026-11-24T00:00:00Z", "closed for good"},
+		"a window that starts each minute of it ends once":        {[]string{"allow 72h UTC * 9 24 11 *"}, "2026-11-25T12:00:00Z", "open until 2026-11-27T09:59:00Z"},
+		"one that ended within its month is closed":               {[]string{"allow 300h UTC 0 0 1 * *"}, "2026-11-24T00:00:00Z", "closed until 2026-12-01T00:00:00Z"},
+		"one that began long ago is open":                         {[]string{"allow 600h UTC 0 0 1 * *"}, "2026-11-24T00:00:00Z", "open until 2026-11-26T00:00:00Z"},
+		"what begins where another ends does not turn":            {[]string{"allow 1h UTC 0 9 * * *", "allow 1h UTC 0 10 * * *"}, "2026-11-24T09:30:00Z", "open until 2026-11-24T11:00:00Z"},
+		"starts without end are looked at up to a number":         {[]string{"deny 2m UTC * * * * *"}, "2026-11-24T00:00:00Z", "closed for 10000 starts"},
+		"beside a window that never comes, too":                   {[]string{"deny 1s UTC * * * * *", "allow 1h UTC 0 0 30 2 *"}, "2026-11-24T00:00:30Z", "closed for 10000 starts"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			var windows []render.Window
@@ -74,8 +80,12 @@ func TestDeployWindows(t *testing.T) {
 			}
 			if _, opens, ok := strings.Cut(reason, "opens at "); ok {
 				have = "closed until " + opens
+			} else if strings.Contains(reason, "next 10000 starts open none") {
+				have = "closed for 10000 starts"
 			} else if reason != "" {
 				have = "closed for good"
+			} else if next.IsZero() && len(windows) > 0 {
+				have = "open for good"
 			}
 			if !strings.HasPrefix(have, c.opens) {
 				t.Errorf("%s: %s (%s), want %s", c.now, have, reason, c.opens)

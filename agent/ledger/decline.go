@@ -1,6 +1,10 @@
 package ledger
 
-import "time"
+import (
+	"time"
+
+	"github.com/xetys/tether/apply"
+)
 
 // Decline is a time in which a release is not healthy after its rollout. It gives no
 // commit another verdict. It stands in the ledger, so that another process goes on with
@@ -26,6 +30,27 @@ const (
 	Slow // something is in progress
 	Sick // something is wrong
 )
+
+// ConditionOf is how a release does by its objects, and the object that says so: one that
+// is wrong before one that is in progress.
+func ConditionOf(all []apply.Health) (how Condition, why string) {
+	how = Well
+	for _, h := range all {
+		one := Sick
+		switch h.State {
+		case apply.Healthy:
+			continue
+		case apply.Progressing:
+			one = Slow
+		case apply.Unknown:
+			one = Unsure
+		}
+		if how == Well || one == Sick && how != Sick {
+			how, why = one, h.ID.String()+": "+h.Reason
+		}
+	}
+	return how, why
+}
 
 // slower is how many times longer than what is wrong something may be in progress before
 // it is told: that an autoscaler adds a pod, or a node goes, is no news.

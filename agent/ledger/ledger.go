@@ -311,21 +311,6 @@ func (e *Entry) Conclude(v Verdict, reason string, now time.Time) {
 	}
 }
 
-// Merge enters what became of releases: the last word on each counts, but
-// drift that is put back does not wipe out what the commit did before.
-func (e *Entry) Merge(outcomes ...Outcome) {
-	for _, o := range outcomes {
-		o.Reason = Shorten(o.Reason)
-		i := slices.IndexFunc(e.Releases, o.of)
-		switch {
-		case i < 0:
-			e.Releases = append(e.Releases, o)
-		case o.Action != Repair || e.Releases[i].Action == Repair:
-			e.Releases[i] = o
-		}
-	}
-}
-
 // Outcome returns what became of a release; nil if nothing did.
 func (e *Entry) Outcome(namespace, name string) *Outcome {
 	i := slices.IndexFunc(e.Releases, Outcome{Namespace: namespace, Name: name}.of)

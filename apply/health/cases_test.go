@@ -31,7 +31,7 @@ func cond(kind, status, reason, message string) string {
 
 func TestKindsAreJudgedByWhatTheySay(t *testing.T) {
 	count, sentences := 0, map[string]bool{}
-	for _, k := range slices.Concat(ownCases, operatorCases, moreCases, otherToolsCases) {
+	for _, k := range slices.Concat(ownCases, operatorCases, moreCases, otherToolsCases, documentedCases) {
 		for _, c := range k.cases {
 			count++
 			sentence := k.kind + " of " + k.apiVersion + ": " + c.sentence

@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,12 +18,13 @@ const (
 	part            // as good, of a part: it counts if nothing says how the whole does
 	step            // as part, but True says only that a step on the way is done
 	paused          // True is held
+	ended           // as good, but its reason says how it ended
 )
 
 // polarities is what conditions mean by their type. What is not listed is looked up
 // by its last word.
 var polarities = map[string]polarity{
-	"Ready": good, "Available": good, "Healthy": good, "Succeeded": good, "Successful": good, "Complete": good, "Completed": good,
+	"Ready": good, "Available": good, "Healthy": good, "Succeeded": good, "Successful": good, "Complete": ended, "Completed": ended, "Finished": ended, "Enforced": good, "AllInjected": good,
 	"Synced": good, "Synchronized": good, "Accepted": good, "Programmed": good, "Established": good, "Reconciled": good, "Online": good,
 	"Bound": good, "Valid": good, "Compliant": good, "Promoted": good, "Admitted": good, "ResolvedRefs": good, "FullyApplied": good,
 	"InstallSucceeded": good, "Provisioned": good, "ReconcileSuccess": good, "Operational": good, "ValidationSucceeded": good, "Discoverable": good,
@@ -39,10 +41,10 @@ var polarities = map[string]polarity{
 	"Progressing": busy, "Reconciling": busy, "Updating": busy, "Upgrading": busy, "Creating": busy, "Deleting": busy, "Scaling": busy,
 	"Pending": busy, "Initializing": busy, "Provisioning": busy, "Deploying": busy, "Restarting": busy, "RollingUpdate": busy, "Issuing": busy,
 	"Migrating": busy, "Restoring": busy, "Installing": busy, "InProgress": busy, "Waiting": busy, "Processing": busy, "Terminating": busy,
-	"Resuming": busy, "RollingRestart": busy, "ReplacingNodes": busy, "Resizing": busy, "Syncing": busy, "Stopping": busy, "Recovering": busy, "Balancing": busy, "Rebalancing": busy,
-	"Running": busy, // of operators made with Ansible: that they reconcile
+	"Resuming": busy, "RollingRestart": busy, "ReplacingNodes": busy, "Resizing": busy, "Syncing": busy, "Stopping": busy, "Recovering": busy, "Synchronizing": busy, "Balancing": busy, "Rebalancing": busy,
+	"Running": busy, // of operators made with Ansible: that they reconcile; see says
 
-	"Paused": paused, "Suspended": paused, "Stopped": paused, "Hibernated": paused,
+	"Paused": paused, "Halted": paused, "Suspended": paused, "Stopped": paused, "Hibernated": paused,
 
 	"Upgradeable": mute, "Fallback": mute, "Updated": mute, "Warning": mute, "NonStructuralSchema": mute,
 	"IPsAvailable": mute, // how many are left
@@ -53,7 +55,7 @@ var lastWords = []struct {
 	word string
 	is   polarity
 }{
-	{"NotReady", bad}, {"Unhealthy", bad}, {"Unavailable", bad}, {"Failed", bad}, {"Failure", bad}, {"Failing", bad}, {"Error", bad}, {"Degraded", bad}, {"Stalled", bad}, {"Conflict", bad},
+	{"NotReady", bad}, {"Unhealthy", bad}, {"Unavailable", bad}, {"Failed", bad}, {"Failure", bad}, {"Failing", bad}, {"Error", bad}, {"Degraded", bad}, {"Stalled", bad}, {"Conflict", bad}, {"Blocked", bad},
 	{"Ready", part}, {"Available", part}, {"Healthy", part}, {"Succeeded", part}, {"Synced", part}, {"Synchronized", part}, {"Completed", part},
 	{"Accepted", part}, {"UpToDate", part}, {"Generated", part}, {"Reconciled", part}, {"Valid", part}, {"Bound", part}, {"Installed", part}, {"Successful", part}, {"Applied", part},
 	{"Creating", busy}, {"Updating", busy}, {"Upgrading", busy}, {"Pending", busy}, {"Provisioning", busy}, {"Progressing", busy}, {"Reconciling", busy}, {"InProgress", busy},
@@ -66,7 +68,8 @@ var firstWords = []struct {
 	is   polarity
 }{
 	{"Scaling", busy}, {"Updating", busy}, {"Upgrading", busy}, {"Replacing", busy}, {"Rolling", busy}, {"Restarting", busy}, {"Migrating", busy},
-	{"Missing", bad}, {"Conflicting", bad}, {"Invalid", bad}, {"NoMatching", bad},
+	{"Missing", bad}, {"Conflicting", bad}, {"Invalid", bad}, {"Bad", bad}, {"NoMatching", bad},
+	{"ReadyTo", part}, {"Successful", part},
 }
 
 func polarityOf(kind string) polarity {
@@ -147,12 +150,18 @@ func conditions(status map[string]any, generation int64) []Verdict {
 // not bad is well if nothing says more.
 func judge(all []condition, generation int64, at string) []Verdict {
 	var out, parts, notBad []Verdict
+	underWay := slices.ContainsFunc(all, func(c condition) bool {
+		return c.polarity() == busy && strings.EqualFold(c.status, "True") && !isDone(c.reason)
+	})
 	for _, c := range all {
-		p := polarityOf(c.kind)
+		p := c.polarity()
 		v, ok := c.says(p, generation)
+		if ok && v.State == Unhealthy && underWay && p != bad && !c.complains() {
+			v.State = Progressing // what is not there yet, while another condition says that it is coming
+		}
 		v.Rule, v.Field = "conditions", fmt.Sprintf("%s[%s]", at, c.kind)
 		switch {
-		case !ok && p == bad && strings.EqualFold(c.status, "False"):
+		case !ok && (p == bad || p == busy && c.kind != "Running") && strings.EqualFold(c.status, "False"):
 			v.State = Healthy
 			notBad = append(notBad, v)
 		case !ok:
@@ -171,6 +180,18 @@ func judge(all []condition, generation int64, at string) []Verdict {
 	return out
 }
 
+// polarity is what the status of the condition means. Running is that an operator made with
+// Ansible reconciles, if that is its reason, and otherwise that what it runs does.
+func (c condition) polarity() polarity {
+	if c.kind == "Running" && strings.EqualFold(c.status, "True") && c.reason != "Running" {
+		return part
+	}
+	return polarityOf(c.kind)
+}
+
+// complains reports whether the condition says that something is wrong.
+func (c condition) complains() bool { return has(c.reason, wrongWords) || has(c.message, wrongWords) }
+
 // says is what one condition says.
 func (c condition) says(p polarity, generation int64) (Verdict, bool) {
 	yes, no := strings.EqualFold(c.status, "True"), strings.EqualFold(c.status, "False")
@@ -182,7 +203,7 @@ func (c condition) says(p polarity, generation int64) (Verdict, bool) {
 		return Verdict{}, false // it stays True when it is done: NewReplicaSetAvailable
 	case c.generated && c.generation < generation:
 		v.State, v.Reason = Progressing, fmt.Sprintf("condition %s is of generation %d, not %d yet", c.kind, c.generation, generation)
-	case p == paused, !yes && has(c.reason, []string{"paused", "suspended", "stopped"}):
+	case p == paused, !yes && has(c.reason, []string{"paused", "suspended"}), no && has(c.reason, []string{"stopped"}):
 		v.State, v.Held = Progressing, true
 	case p == bad:
 		v.State = Unhealthy
@@ -192,6 +213,8 @@ func (c condition) says(p polarity, generation int64) (Verdict, bool) {
 	case p == busy:
 		v.State = Progressing
 		return v, yes || strings.EqualFold(c.status, "Unknown")
+	case yes && p == ended && has(c.reason, wrongWords):
+		v.State = Unhealthy
 	case yes:
 		v.State, v.Reason = Healthy, ""
 	case no:
@@ -224,12 +247,17 @@ func (c condition) meaning() State {
 		if has(said, wrongWords) {
 			return Unhealthy
 		}
-		if has(said, busyWords) || strings.HasSuffix(said, "NotReady") && said != "NotReady" { // what it waits for is not
+		if has(said, busyWords) || strings.HasSuffix(said, "NotReady") && said != "NotReady" || countsUp(said) { // what it waits for is not
 			return Progressing
 		}
 	}
 	return Unhealthy
 }
+
+var howMany = regexp.MustCompile(`\b[0-9]+/[0-9]+\b`)
+
+// countsUp reports whether a text says how many of some are there.
+func countsUp(said string) bool { return howMany.MatchString(said) }
 
 func (c condition) sentence() string {
 	s := fmt.Sprintf("condition %s is %s", c.kind, c.status)

@@ -18,8 +18,8 @@ var (
 		"promoting finalising finalizing applyingchanges yellow stopping configuring planning applying attaching building bootstrapping recovering backingup " +
 		"clusterreconciling clusterrollingupgrading warming syncing submitted requested rebooting modifying expanding reconfiguring rolling notreconciled unbound uninitialized notready bootstrap forming onlinepartial resourcescreated buildingkit")
 	wrongPhases = words_("failed failure error errored degraded invalid unhealthy red lost conflict rejected crashed unavailable aborted cancelled canceled " +
-		"timedout timeout stalled brokenconfig denied updatefailed createfailed addfailed configerror noncompliant critical expired outofsync broken unreachable inconclusive misconfigured dead faulted offline noquorum quorumlost")
-	heldPhases = words_("paused suspended suspending held onhold hibernated stopped")
+		"timedout timeout stalled brokenconfig denied updatefailed createfailed addfailed configerror noncompliant critical expired outofsync broken unreachable inconclusive misconfigured abnormal terminated workflowterminated dead faulted offline noquorum quorumlost")
+	heldPhases = words_("paused suspended suspending workflowsuspending held onhold halted cordoned hibernated stopped")
 )
 
 // Parts of reasons and messages.
@@ -28,7 +28,7 @@ var (
 		"exceeded", "abort", "timedout", "timed out", "timeout", "crash", "backoff", "unable", "cannot", "can't", "could not", "couldn't", "missing", "expired", "unreachable", "doesn't exist", "does not exist"}
 	busyWords = []string{"pending", "creating", "progress", "initializ", "provisioning", "deploying", "updating", "upgrading", "scaling", "starting", "restarting", "reconciling",
 		"installing", "waiting", "scheduled", "scheduling", "queued", "issuing", "processing", "preparing", "requested", "not yet", "notyet", "rolling", "being", "deleting",
-		"awaiting", "configuring", "syncing", "inprogress", "bootstrapping", "unknown", "notcomplete", "not complete", "notrunning",
+		"awaiting", "waitapplied", "configuring", "syncing", "inprogress", "bootstrapping", "unknown", "notcomplete", "not complete", "notrunning",
 		"forming", "running", "migrat", "cloning", "copying", "restoring", "unavailable", "booting"}
 )
 
@@ -59,7 +59,7 @@ func plain(s string) string {
 var wordFields = []string{"phase", "state", "health", "status", "currentState", "currentPhase", "overallStatus", "currentStatus", "lifecycleState", "clusterState", "clusterStatus", "stage", "compliant", "printableStatus", "robustness"}
 
 // errorFields hold what went wrong, and are empty otherwise.
-var errorFields = []string{"error", "errorMessage", "failureMessage", "failureReason", "lastError"}
+var errorFields = []string{"error", "errorMessage", "failureMessage", "failureReason", "lastError", "reconciliationError", "problems"}
 
 // words is what the words of a status say.
 func words(status map[string]any, at string) []Verdict {
@@ -70,22 +70,37 @@ func words(status map[string]any, at string) []Verdict {
 		}
 	}
 	for _, name := range errorFields {
-		s, _ := status[name].(string)
-		if m, ok := status[name].(map[string]any); ok {
-			s, _ = m["message"].(string)
-		}
-		if s != "" {
+		if s := complaint(status[name]); s != "" {
 			out = append(out, Verdict{State: Unhealthy, Rule: "words", Field: at + "." + name, Reason: name + ": " + s})
 		}
 	}
 	return append(out, flags(status, at)...)
 }
 
+// complaint is an error as text: some write it with its code, some a list.
+func complaint(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case map[string]any:
+		if s, _ := v["message"].(string); s != "" {
+			return s
+		}
+		s, _ := v["description"].(string)
+		return s
+	case []any:
+		if len(v) > 0 {
+			return complaint(v[0])
+		}
+	}
+	return ""
+}
+
 // flagFields are fields that say yes or no, and what no means.
 var flagFields = []struct {
 	name string
 	no   State
-}{{"ready", Progressing}, {"readyToUse", Progressing}, {"healthy", Unhealthy}}
+}{{"ready", Progressing}, {"readyToUse", Progressing}, {"active", Progressing}, {"healthy", Unhealthy}, {"valid", Unhealthy}, {"succeeded", Unhealthy}}
 
 func flags(status map[string]any, at string) []Verdict {
 	var out []Verdict
@@ -150,10 +165,14 @@ func bare(word string) string {
 }
 
 // endings are how kinds are called that run to an end: of them, what runs is not done.
-var endings = []string{"Job", "Run", "Task", "Backup", "Restore", "Workflow", "Migration", "Experiment", "Analysis", "Test", "Export", "Import"}
+var endings = []string{"Job", "Run", "Task", "Backup", "Restore", "Workflow", "Migration", "Experiment", "Analysis", "Test", "Export", "Import", "Build", "BackupSession", "RestoreSession", "ActionSet"}
 
 // underWay says that words which are well for a server are not for what runs to its end.
 func underWay(kind string, v Verdict) Verdict {
+	if v.State == Healthy && strings.HasSuffix(v.Field, "[Running]") && slices.ContainsFunc(endings, func(end string) bool { return strings.HasSuffix(kind, end) }) {
+		v.State, v.Reason = Progressing, "it has not ended: condition Running is True"
+		return v
+	}
 	if v.State != Healthy || v.Rule != "words" || !slices.ContainsFunc(endings, func(end string) bool { return strings.HasSuffix(kind, end) }) {
 		return v
 	}
@@ -165,24 +184,46 @@ func underWay(kind string, v Verdict) Verdict {
 
 // wordSuffixes are how fields end that hold a word on the whole of some kinds; they
 // count if nothing else says anything.
-var wordSuffixes = []string{"Status", "State", "Phase", "Health"}
+var wordSuffixes = []string{"Status", "State", "Phase", "Health", "Progress"}
 
-// nested looks for words and conditions a level deeper, and in fields of other names.
+// deepest bounds how many levels below a status are looked at: K8ssandra's datacenters
+// lie three levels deep.
+const deepest = 3
+
+// nested looks for words in fields of other names, and for words and conditions in what
+// lies deeper; a level counts only if those above it say nothing.
 func nested(status map[string]any) []Verdict {
-	var out []Verdict
-	for _, name := range sorted(status) {
-		if slices.ContainsFunc(wordSuffixes, func(end string) bool { return strings.HasSuffix(name, end) }) {
-			if v, ok := word(status, name, "status"); ok {
-				out = append(out, v)
+	level := map[string]map[string]any{"status": status}
+	for range deepest {
+		var out []Verdict
+		next := map[string]map[string]any{}
+		for _, at := range slices.Sorted(maps.Keys(level)) {
+			fields := level[at]
+			for _, name := range sorted(fields) {
+				out = append(out, suffixed(fields, name, at)...)
+				if inner, ok := fields[name].(map[string]any); ok {
+					next[at+"."+name] = inner
+					out = append(out, judge(conditionsIn(inner["conditions"]), 0, at+"."+name+".conditions")...)
+					out = append(out, words(inner, at+"."+name)...)
+				}
 			}
 		}
-		if inner, ok := status[name].(map[string]any); ok {
-			at := "status." + name
-			out = append(out, judge(conditionsIn(inner["conditions"]), 0, at+".conditions")...)
-			out = append(out, words(inner, at)...)
+		if len(out) > 0 {
+			return out
+		}
+		level = next
+	}
+	return nil
+}
+
+// suffixed is what a field says whose name ends as those of words do.
+func suffixed(fields map[string]any, name, at string) []Verdict {
+	if slices.ContainsFunc(wordSuffixes, func(end string) bool { return strings.HasSuffix(camel(name), end) }) {
+		if v, ok := word(fields, name, at); ok {
+			return []Verdict{v}
 		}
 	}
-	return out
+	return nil
 }
 
 // replicas is what the counts of a kind that runs pods say.

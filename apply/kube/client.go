@@ -8,6 +8,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"k8s.io/client-go/dynamic"
@@ -21,6 +22,7 @@ import (
 // is safe for concurrent use.
 type Client struct {
 	*Discovery
+	config   *rest.Config
 	Typed    kubernetes.Interface
 	unfenced kubernetes.Interface // for Leases, and for what anybody may write
 	Dynamic  dynamic.Interface
@@ -69,7 +71,7 @@ func NewClient(config *rest.Config, pace *Pace) (*Client, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{
-		Discovery: newDiscovery(config.Host, kube.Discovery()), Typed: kube, unfenced: unfenced, Dynamic: dyn, Metadata: meta,
+		Discovery: newDiscovery(config.Host, kube.Discovery()), config: config, Typed: kube, unfenced: unfenced, Dynamic: dyn, Metadata: meta,
 		Turns: pace.queue(), fence: fence, Lifetime: ctx, cancel: cancel,
 	}
 	c.boundary = &boundary{kindOf: c.Mapper.KindFor}
@@ -81,6 +83,10 @@ func NewClient(config *rest.Config, pace *Pace) (*Client, error) {
 	}
 	return c, nil
 }
+
+// HTTP returns a client for requests that no other one can send, with the credentials, the
+// pace and the fence of all.
+func (c *Client) HTTP() (*http.Client, error) { return rest.HTTPClientFor(c.config) }
 
 // Close ends all watches.
 func (c *Client) Close() { c.cancel() }

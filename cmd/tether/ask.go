@@ -13,8 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xetys/tether/agent"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/status"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/source/printable"
 )
@@ -182,7 +182,7 @@ func (s *shared) warn(ctx context.Context, cmd *cobra.Command, c *apply.Cluster,
 	if _, err := c.Ping(ctx); err != nil {
 		return nil // what follows says so
 	}
-	leader, err := agent.ReadLeader(ctx, c, s.namespace, environment, time.Now())
+	leader, err := status.ReadLeader(ctx, c, s.namespace, environment, time.Now())
 	if err != nil {
 		return err
 	}

@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xetys/tether/agent"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/status"
 )
 
 type historyFlags struct {
@@ -249,11 +249,11 @@ func (s *historyFlags) revisions(ctx context.Context, w io.Writer, environment, 
 	if err != nil {
 		return err
 	}
-	revisions, err := agent.ReadRevisions(ctx, c, s.namespace, release)
+	revisions, err := status.ReadRevisions(ctx, c, s.namespace, release)
 	if err != nil {
 		return err
 	}
-	revisions = slices.DeleteFunc(revisions, func(r agent.Revision) bool { return r.Updated.Before(since) })
+	revisions = slices.DeleteFunc(revisions, func(r status.Revision) bool { return r.Updated.Before(since) })
 	if s.limit > 0 && len(revisions) > s.limit {
 		revisions = revisions[:s.limit]
 	}

@@ -7,17 +7,17 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xetys/tether/agent"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/status"
 )
 
 // Nothing that somebody else wrote reaches a terminal as more than text: not in a ledger
 // of an older agent either, nor in an error.
 func TestATerminalIsToldTextAlone(t *testing.T) {
 	evil := "Bump\x1b[2J\x1b]0;owned\x07\u202e\r\nweb\u009b1m"
-	st := &agent.Status{Environment: "prod", Reason: evil}
+	st := &status.Status{Overview: status.Overview{Environment: "prod", Reason: evil}}
 	st.Head = &ledger.Commit{Commit: "0123456789", Subject: evil, Author: evil}
-	st.Releases = []agent.ReleaseStatus{{Name: "web", Reason: evil}}
+	st.Releases = []status.ReleaseStatus{{Name: "web", Reason: evil}}
 	s := shared{output: "table"}
 	var out bytes.Buffer
 	if err := s.print(&out, st, func(w io.Writer) error { return tableOfStatus(w, st) }); err != nil {

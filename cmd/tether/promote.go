@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/status"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/images"
 	"github.com/xetys/tether/source"
@@ -93,7 +93,7 @@ func (f *promoteFlags) promote(ctx context.Context, w, progress io.Writer, names
 }
 
 // text is the commit's message.
-func (f *promoteFlags) text(well []agent.ReleaseStatus, told []change) string {
+func (f *promoteFlags) text(well []status.ReleaseStatus, told []change) string {
 	var b strings.Builder
 	var names, commits []string
 	for _, c := range told {
@@ -117,7 +117,7 @@ func (f *promoteFlags) text(well []agent.ReleaseStatus, told []change) string {
 
 // well are the releases of --from that may be promoted: those that --to has too, or those
 // that were named.
-func (f *promoteFlags) well(ctx context.Context, progress io.Writer, to *render.Environment, names []string) ([]agent.ReleaseStatus, error) {
+func (f *promoteFlags) well(ctx context.Context, progress io.Writer, to *render.Environment, names []string) ([]status.ReleaseStatus, error) {
 	c, err := f.cluster(f.from)
 	if err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (f *promoteFlags) well(ctx context.Context, progress io.Writer, to *render.
 	defer c.Close()
 	rules, unread := f.rulesOf(f.from)
 	c.SetHealthRules(rules)
-	st, err := agent.ReadStatus(ctx, c, f.namespace, time.Now())
+	st, err := status.Read(ctx, c, f.namespace, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -133,14 +133,14 @@ func (f *promoteFlags) well(ctx context.Context, progress io.Writer, to *render.
 		fmt.Fprintf(progress, "! %s\n", oneLine(text))
 	}
 	for _, name := range names {
-		if !slices.ContainsFunc(st.Releases, func(r agent.ReleaseStatus) bool { return r.Name == name }) {
+		if !slices.ContainsFunc(st.Releases, func(r status.ReleaseStatus) bool { return r.Name == name }) {
 			return nil, usageError{fmt.Errorf("no release %s runs in environment %s", name, f.from)}
 		}
 		if !slices.ContainsFunc(to.Releases, func(r render.ReleaseSpec) bool { return r.Name == name }) {
 			return nil, usageError{fmt.Errorf("environment %s has no release %s; it has %s", f.to, name, namesOf(to))}
 		}
 	}
-	var out []agent.ReleaseStatus
+	var out []status.ReleaseStatus
 	for _, r := range st.Releases {
 		both := slices.ContainsFunc(to.Releases, func(s render.ReleaseSpec) bool { return s.Name == r.Name })
 		if !both || len(names) > 0 && !slices.Contains(names, r.Name) {
@@ -163,7 +163,7 @@ func (f *promoteFlags) well(ctx context.Context, progress io.Writer, to *render.
 }
 
 // notWell says why what a release runs is not to be promoted; empty if it may be.
-func notWell(r agent.ReleaseStatus) string {
+func notWell(r status.ReleaseStatus) string {
 	switch {
 	case r.Status != "deployed":
 		return fmt.Sprintf("its last revision is %s", orNone(r.Status))
@@ -180,7 +180,7 @@ func notWell(r agent.ReleaseStatus) string {
 }
 
 // release returns the changes that give a release of --to the images that run in --from.
-func (f *promoteFlags) release(ctx context.Context, to *images.Repository, well agent.ReleaseStatus) ([]*images.Change, error) {
+func (f *promoteFlags) release(ctx context.Context, to *images.Repository, well status.ReleaseStatus) ([]*images.Change, error) {
 	rev, err := source.OpenLocal(rootOf(f.repo), well.Commit)
 	if err != nil {
 		return nil, fmt.Errorf("release %s of %s runs commit %.7s, which the checkout does not have, fetch it first: %w", well.Name, f.from, well.Commit, err)

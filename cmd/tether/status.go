@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/status"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/source/printable"
 )
@@ -52,7 +52,7 @@ func (s *shared) overview(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	all, err := agent.ReadSummaries(ctx, c, s.namespace, time.Now())
+	all, err := status.ReadAll(ctx, c, s.namespace, time.Now())
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (s *shared) overview(ctx context.Context, w io.Writer) error {
 }
 
 // tableOfSummaries says first of which environments nobody takes care.
-func tableOfSummaries(w io.Writer, all []agent.Summary) error {
+func tableOfSummaries(w io.Writer, all []status.Summary) error {
 	for _, e := range all {
 		if trouble := e.Agent.Trouble(e.Environment); trouble != "" {
 			fmt.Fprintf(w, "! %s\n", trouble)
@@ -96,7 +96,7 @@ func tableOfSummaries(w io.Writer, all []agent.Summary) error {
 
 // whyOf is the one reason that is worth a column: the verdict's, or what is not as it
 // should be in spite of it.
-func whyOf(e agent.Summary) string {
+func whyOf(e status.Summary) string {
 	switch {
 	case e.Reason != "" && !e.Verdict.Live():
 		return e.Reason
@@ -120,7 +120,7 @@ func stamp(t time.Time) string {
 }
 
 // windowText says when deploys are allowed.
-func windowText(w *agent.Windows) string {
+func windowText(w *status.Windows) string {
 	switch {
 	case w == nil:
 		return "any time"
@@ -141,7 +141,7 @@ func (s *shared) status(ctx context.Context, w io.Writer, environment string) er
 	}
 	rules, unread := s.rulesOf(environment)
 	c.SetHealthRules(rules)
-	st, err := agent.ReadStatus(ctx, c, s.namespace, time.Now())
+	st, err := status.Read(ctx, c, s.namespace, time.Now())
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (s *shared) status(ctx context.Context, w io.Writer, environment string) er
 
 // headOfStatus is what is said of the environment as a whole; that nobody takes care of
 // it comes first.
-func headOfStatus(st *agent.Status) string {
+func headOfStatus(st *status.Status) string {
 	var b strings.Builder
 	if trouble := st.Agent.Trouble(st.Environment); trouble != "" {
 		fmt.Fprintf(&b, "! %s\n", trouble)
@@ -183,7 +183,7 @@ func headOfStatus(st *agent.Status) string {
 	return b.String()
 }
 
-func tableOfStatus(w io.Writer, st *agent.Status) error {
+func tableOfStatus(w io.Writer, st *status.Status) error {
 	var b strings.Builder
 	b.WriteString(headOfStatus(st))
 	b.WriteByte('\n')
@@ -217,7 +217,7 @@ func tableOfStatus(w io.Writer, st *agent.Status) error {
 	return err
 }
 
-func healthText(r agent.ReleaseStatus) string {
+func healthText(r status.ReleaseStatus) string {
 	text := "healthy"
 	switch {
 	case !r.Healthy:
@@ -245,7 +245,7 @@ const longestLine = 8 << 10
 
 // versionOf is the version that runs: the tags of its images, or the chart's appVersion if
 // it has none.
-func versionOf(r agent.ReleaseStatus) string {
+func versionOf(r status.ReleaseStatus) string {
 	var tags []string
 	for _, image := range r.Images {
 		name, digest, pinned := strings.Cut(image, "@")

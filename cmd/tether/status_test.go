@@ -3,7 +3,7 @@ package main
 import (
 	"testing"
 
-	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/status"
 )
 
 func TestTheVersionThatRunsIsThatOfTheImages(t *testing.T) {
@@ -15,7 +15,7 @@ func TestTheVersionThatRunsIsThatOfTheImages(t *testing.T) {
 		"4.5 (the chart's)":  nil,
 		"4.5 (the chart's) ": {"example.com:5000/web"},
 	} {
-		r := agent.ReleaseStatus{AppVersion: want, Images: images}
+		r := status.ReleaseStatus{AppVersion: want, Images: images}
 		if have := versionOf(r); have != want {
 			t.Errorf("%v: %s, not %s", images, have, want)
 		}

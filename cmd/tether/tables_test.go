@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xetys/tether/agent"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/status"
 )
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 123456789, time.UTC)
@@ -38,13 +38,13 @@ func same(t *testing.T, have, want string) {
 }
 
 func TestAllEnvironmentsAreALineEach(t *testing.T) {
-	alive := agent.Leader{Alive: true, Identity: "a"}
+	alive := status.Leader{Alive: true, Identity: "a"}
 	head := &ledger.Commit{Commit: strings.Repeat("a", 40)}
-	all := []agent.Summary{
-		{Environment: "dev", Head: head, Applied: head, Verdict: ledger.Applied, Agent: alive, Releases: 3, Unhealthy: 1, Drifted: 2},
-		{Environment: "prod", Head: head, Verdict: ledger.Held, Reason: "web: paused by\nann", BehindSince: noon, Agent: agent.Leader{Identity: "b", Renewed: noon.Truncate(time.Second)},
-			Paused: &agent.Paused{Until: noon.Add(time.Hour)}, Windows: &agent.Windows{Changes: noon.Add(2 * time.Hour)}},
-		{Environment: "stage", Agent: agent.Leader{}, Windows: &agent.Windows{Open: true, Changes: noon}},
+	all := []status.Summary{
+		{Overview: status.Overview{Environment: "dev", Head: head, Applied: head, Verdict: ledger.Applied, Agent: alive}, Releases: 3, Unhealthy: 1, Drifted: 2},
+		{Overview: status.Overview{Environment: "prod", Head: head, Verdict: ledger.Held, Reason: "web: paused by\nann", BehindSince: noon, Agent: status.Leader{Identity: "b", Renewed: noon.Truncate(time.Second)},
+			Paused: &status.Paused{Until: noon.Add(time.Hour)}, Windows: &status.Windows{Changes: noon.Add(2 * time.Hour)}}},
+		{Overview: status.Overview{Environment: "stage", Agent: status.Leader{}, Windows: &status.Windows{Open: true, Changes: noon}}},
 	}
 	same(t, printed(t, func(w io.Writer) error { return tableOfSummaries(w, all) }), `
 ! no agent leads prod: b last renewed its Lease at 2026-11-24T12:00:00Z
@@ -57,10 +57,10 @@ stage        -        -        -        -                     -                 
 }
 
 func TestTheStatusOfAnEnvironment(t *testing.T) {
-	st := &agent.Status{Environment: "prod", Repository: "https://example.com/config", Branch: "main", Verdict: ledger.Held, Reason: "web: paused",
+	st := &status.Status{Overview: status.Overview{Environment: "prod", Repository: "https://example.com/config", Branch: "main", Verdict: ledger.Held, Reason: "web: paused",
 		Head: &ledger.Commit{Commit: strings.Repeat("b", 40), Subject: "Second", Author: "Ann"}, Applied: &ledger.Commit{Commit: strings.Repeat("a", 40), Subject: "First"},
-		SecondsBehind: 90, BehindSince: noon, Windows: &agent.Windows{Changes: noon}, Agent: agent.Leader{Never: true},
-		Releases: []agent.ReleaseStatus{{Name: "web", Chart: "web", ChartVersion: "1.0.0", Images: []string{"example.com/web:v1"}, Revision: 2,
+		SecondsBehind: 90, BehindSince: noon, Windows: &status.Windows{Changes: noon}, Agent: status.Leader{Never: true}},
+		Releases: []status.ReleaseStatus{{Name: "web", Chart: "web", ChartVersion: "1.0.0", Images: []string{"example.com/web:v1"}, Revision: 2,
 			Commit: strings.Repeat("a", 40), Status: "deployed", Healthy: true, BehindSince: noon}}}
 	same(t, printed(t, func(w io.Writer) error { return tableOfStatus(w, st) }), `
 ! no agent has led prod in this cluster yet

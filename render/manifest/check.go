@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // Check verifies a release after it is healthy: an HTTP request and what its
@@ -32,6 +33,21 @@ type ServiceRef struct {
 	Port   string `yaml:"port"` // a name or a number
 	Path   string `yaml:"path"`
 	Scheme string `yaml:"scheme"` // http or https
+}
+
+// Within says what is wrong with the path; nil if it stays below the Service. The path of
+// the API server at which Services are asked stands in front of it.
+func (s ServiceRef) Within() error {
+	path, _, _ := strings.Cut(s.Path, "?")
+	if Climbs(path) {
+		return fmt.Errorf("its path leads away from the Service: leave out the .. in %q", s.Path)
+	}
+	return nil
+}
+
+// Climbs reports whether a path of a URL leads up.
+func Climbs(path string) bool {
+	return slices.ContainsFunc(strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == '\\' }), func(step string) bool { return step == ".." })
 }
 
 // String names the check for people.

@@ -123,6 +123,7 @@ func eventually(ts *testscript.TestScript, check func() string) {
 func eventuallyWithin(ts *testscript.TestScript, limit time.Duration, check func() string) {
 	deadline := time.Now().Add(limit)
 	for {
+		began := time.Now()
 		wrong := check()
 		if wrong == "" {
 			return
@@ -130,7 +131,8 @@ func eventuallyWithin(ts *testscript.TestScript, limit time.Duration, check func
 		if time.Now().After(deadline) {
 			ts.Fatalf("not seen after %s: %s", limit, wrong)
 		}
-		time.Sleep(100 * time.Millisecond) // between two looks at a condition
+		// A look is a program that starts: most of the time is left to what is waited for.
+		time.Sleep(min(100*time.Millisecond+2*time.Since(began), time.Second))
 	}
 }
 

@@ -49,9 +49,11 @@ var rooms = map[string][]string{
 	"agent/decide":      {"apply/graph", "apply/record", "render"},
 	"agent/ledger":      {"source/printable", "apply", "apply/kube", "apply/record", "drift", "render", "source"},
 	"agent/report":      {"agent/ledger"},
+	"agent/lead":        {"agent/ledger", "apply", "apply/kube"},
+	"agent/status":      {"agent/decide", "agent/lead", "agent/ledger", "apply", "apply/apierror", "apply/kube", "apply/record", "render", "render/manifest", "render/mask"},
 	"agent/web":         {},
-	"agent":             {"source/outbound", "source/printable", "agent/decide", "agent/ledger", "agent/report", "agent/web", "source", "render", "render/manifest", "render/mask", "render/sops", "apply", "apply/apierror", "apply/kube", "apply/live", "apply/plan", "apply/graph", "apply/health", "apply/realm", "apply/record", "drift"},
-	"cmd/tether":        {"source/outbound", "source/printable", "agent", "agent/ledger", "agent/report", "agent/web", "apply", "apply/health", "apply/kube", "apply/ownership", "apply/plan", "apply/realm", "cmd/tether/demo", "render", "render/fetch", "render/images", "render/worker", "source"},
+	"agent":             {"source/outbound", "source/printable", "agent/decide", "agent/lead", "agent/ledger", "agent/report", "agent/web", "source", "render", "render/manifest", "render/mask", "render/sops", "apply", "apply/apierror", "apply/kube", "apply/live", "apply/plan", "apply/graph", "apply/health", "apply/realm", "apply/record", "drift"},
+	"cmd/tether":        {"source/outbound", "source/printable", "agent", "agent/ledger", "agent/report", "agent/status", "agent/web", "apply", "apply/health", "apply/kube", "apply/ownership", "apply/plan", "apply/realm", "cmd/tether/demo", "render", "render/fetch", "render/images", "render/worker", "source"},
 	"cmd/tether/demo":   {},
 	"test/cluster":      {},
 	"test/faults":       {},
@@ -79,7 +81,7 @@ var libraries = []struct {
 	{"github.com/ProtonMail/go-crypto", "OpenPGP", []string{"source", "render/sops", "test/sops"}},
 	{"github.com/golang-jwt/jwt", "a GitHub App", []string{"source", "test/hosts"}},
 	{"github.com/google/cel-go", "CEL", []string{"apply/health"}},
-	{"log/slog", "a log", []string{"agent", "agent/report", "agent/web", "cmd/tether"}},
+	{"log/slog", "a log", []string{"agent", "agent/lead", "agent/report", "agent/web", "cmd/tether"}},
 	{"github.com/prometheus/", "metrics", []string{"agent", "agent/report", "agent/web", "cmd/tether"}},
 }
 

@@ -1,4 +1,4 @@
-package agent
+package lead
 
 import (
 	"log/slog"
@@ -6,9 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply/kube"
 )
 
@@ -16,27 +13,25 @@ import (
 // replica is no trouble, whatever its clock says.
 func TestWhoElseHasTheLease(t *testing.T) {
 	now := time.Now()
-	a := &Agent{opts: Options{Now: time.Now}, metrics: report.NewMetrics(prometheus.NewRegistry()), fetching: fetching{fetched: true}}
-	e := &environment{agent: a, name: "prod", log: slog.New(slog.DiscardHandler)}
-	e.lease = &troubleSaid{e: e}
-	a.envs = []*environment{e}
-	e.lease.others(&kube.Lease{Holder: "two", Renewed: now.Add(time.Hour)}, true)
-	if err := a.ready(); err != nil {
-		t.Error(err)
+	failed := 0
+	c := &Candidate{Environment: "prod", Log: slog.New(slog.DiscardHandler), Now: time.Now, Failed: func() { failed++ }}
+	c.others(&kube.Lease{Holder: "two", Renewed: now.Add(time.Hour)}, true)
+	if err := c.Trouble(); err != nil || failed != 0 {
+		t.Error(err, failed)
 	}
-	e.lease.others(&kube.Lease{Holder: "evil", Renewed: now, Stranger: true}, true)
-	if err := a.ready(); err == nil || !strings.Contains(err.Error(), `environment prod: nobody leads it: its Lease names "evil", which no agent wrote there`) {
-		t.Error(err)
+	c.others(&kube.Lease{Holder: "evil", Renewed: now, Stranger: true}, true)
+	if err := c.Trouble(); failed != 1 || err == nil || !strings.Contains(err.Error(), `environment prod: nobody leads it: its Lease names "evil", which no agent wrote there`) {
+		t.Error(err, failed)
 	}
-	if e.lease.hopeless() {
+	if c.hopeless() {
 		t.Error("it is given up at once")
 	}
-	e.lease.kept = now.Add(-2 * leaseDuration)
-	if !e.lease.hopeless() {
+	c.trouble.kept = now.Add(-2 * leaseDuration)
+	if !c.hopeless() {
 		t.Error("it is waited for without end")
 	}
-	e.lease.failed(nil)
-	if err := a.ready(); err != nil || e.lease.hopeless() {
+	c.failed(nil)
+	if err := c.Trouble(); err != nil || c.hopeless() {
 		t.Error(err)
 	}
 }
@@ -58,7 +53,7 @@ func TestALeaseThatIsNotBelieved(t *testing.T) {
 		if lasts := c.lease.Lasts(now); lasts != c.lasts {
 			t.Errorf("%s: it lasts: %t", sentence, lasts)
 		}
-		if text := doubt(&c.lease, now); (text == "") != (c.doubt == "") || !strings.Contains(text, c.doubt) {
+		if text := Doubt(&c.lease, now); (text == "") != (c.doubt == "") || !strings.Contains(text, c.doubt) {
 			t.Errorf("%s: %q", sentence, text)
 		}
 	}

@@ -1,9 +1,8 @@
-package agent
+package lead
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -127,91 +126,4 @@ func (l *observedLock) check() error {
 		return errDeposed
 	}
 	return nil
-}
-
-// troubleSaid logs what keeps a process from its Lease: once, and again when it is another
-// trouble.
-type troubleSaid struct {
-	e    *environment
-	mu   sync.Mutex
-	said string
-	time time.Time // since when no attempt went well
-	held string    // who has the Lease and is no agent
-	kept time.Time // since when that is so
-}
-
-// others takes note of another process that has the Lease, which may be no agent.
-func (t *troubleSaid) others(lease *kube.Lease, taken bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	before := t.held
-	if t.held = ""; lease.Stranger {
-		t.held = doubt(lease, t.e.agent.opts.Now())
-	} // a replica whose clock is wrong leads all the same
-	if t.held == "" {
-		if taken {
-			t.e.log.Warn("another replica has the Lease", "holder", lease.Holder)
-		}
-		return
-	}
-	t.e.agent.metrics.LeaseFailed(t.e.name)
-	if before == "" {
-		t.kept = time.Now()
-	}
-	if taken || t.held != before {
-		t.e.log.Error("the Lease is not an agent's: nobody leads the environment", "reason", t.held, "lost", taken)
-	}
-}
-
-// doubt says of a Lease why its holder is not believed to lead; empty of another.
-func doubt(lease *kube.Lease, now time.Time) string {
-	switch {
-	case lease.Stranger:
-		return fmt.Sprintf("its Lease names %q, which no agent wrote there; an agent takes it back %s after it was last changed", lease.Holder, leaseDuration)
-	case lease.ToCome(now):
-		return fmt.Sprintf("its Lease says that %q renewed it at %s, which is still to come, unless a clock is wrong; an agent takes it back %s after it was last changed",
-			lease.Holder, lease.Renewed.UTC().Format(time.RFC3339), leaseDuration)
-	}
-	return ""
-}
-
-func (t *troubleSaid) failed(err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err == nil {
-		if t.said+t.held != "" {
-			t.e.log.Info("the Lease can be had again")
-		}
-		t.said, t.held, t.time = "", "", time.Time{}
-		return
-	}
-	t.e.agent.metrics.LeaseFailed(t.e.name)
-	if t.time.IsZero() {
-		t.time = time.Now()
-	}
-	if text := err.Error(); text != t.said {
-		t.said = text
-		t.e.log.Error("the Lease can't be had: nobody leads the environment unless another process does", "error", err)
-	}
-}
-
-// hopeless reports whether there is no use in waiting for the Lease.
-func (t *troubleSaid) hopeless() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.said != "" && time.Since(t.time) >= leaseDuration || t.held != "" && time.Since(t.kept) >= 2*leaseDuration
-}
-
-// trouble returns why the Lease can't be had, if that has been so for longer than a Lease
-// lasts.
-func (t *troubleSaid) trouble() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.held != "" {
-		return fmt.Errorf("environment %s: nobody leads it: %s", t.e.name, t.held)
-	}
-	if t.said == "" || time.Since(t.time) < leaseDuration {
-		return nil
-	}
-	return fmt.Errorf("environment %s: the Lease can't be had: %s", t.e.name, t.said)
 }

@@ -1,6 +1,11 @@
-package agent
+// Package status says for people and programs what an environment is like: from its ledger,
+// its records, its Lease and the state of its objects.
+//
+// It does not know the agent: it says the same whether one runs or not, and writes nothing.
+package status
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -17,29 +22,12 @@ import (
 // Status is what `tether status ENV -o json` prints: a contract with other
 // programs.
 type Status struct {
-	Environment   string          `json:"environment"`
-	Repository    string          `json:"repository"`
-	Branch        string          `json:"branch"`
-	Head          *ledger.Commit  `json:"head"`
-	Applied       *ledger.Commit  `json:"applied"`
-	Verdict       ledger.Verdict  `json:"verdict"`
-	Reason        string          `json:"reason"`
-	SecondsBehind int64           `json:"secondsBehind"`
-	Paused        *Paused         `json:"paused,omitempty"`
-	Releases      []ReleaseStatus `json:"releases"`
-
-	// BehindSince is since when it is not what git asks for; left out if it is.
-	BehindSince time.Time `json:"behindSince,omitzero"`
-	// Windows says when deploys are allowed; left out if they always are.
-	Windows *Windows `json:"windows,omitempty"`
-	// Agent is who leads the environment.
-	Agent Leader `json:"agent"`
+	Overview
+	Releases []ReleaseStatus `json:"releases"`
 	// HealthRules are the kinds for which the environment has rules of its own on health.
 	HealthRules []string `json:"healthRules,omitempty"`
 	// RulesUnread says why health was judged without them; left out if it was not.
 	RulesUnread string `json:"rulesUnread,omitempty"`
-	// Away says why nothing new is heard of git; left out if all is well.
-	Away *ledger.Away `json:"away,omitempty"`
 }
 
 // ReleaseStatus is one release of a Status.
@@ -95,9 +83,9 @@ type Revision struct {
 	Description  string    `json:"description"`
 }
 
-// ReadStatus puts together what runs in an environment from its ledger, its
+// Read puts together what runs in an environment from its ledger, its
 // releases' records and the objects' own state, with the agent up or down.
-func ReadStatus(ctx context.Context, c *apply.Cluster, namespace string, now time.Time) (*Status, error) {
+func Read(ctx context.Context, c *apply.Cluster, namespace string, now time.Time) (*Status, error) {
 	l, err := ledger.Read(ctx, c, namespace)
 	if err != nil {
 		return nil, err
@@ -107,11 +95,7 @@ func ReadStatus(ctx context.Context, c *apply.Cluster, namespace string, now tim
 	if err != nil {
 		return nil, err
 	}
-	s := &Status{
-		Environment: sum.Environment, Repository: sum.Repository, Branch: sum.Branch, Head: sum.Head, Applied: sum.Applied,
-		Verdict: sum.Verdict, Reason: sum.Reason, SecondsBehind: sum.SecondsBehind, Paused: sum.Paused, Releases: []ReleaseStatus{},
-		BehindSince: sum.BehindSince, Windows: sum.Windows, Agent: sum.Agent, Away: sum.Away, HealthRules: l.HealthRules,
-	}
+	s := &Status{Overview: sum.Overview, Releases: []ReleaseStatus{}, HealthRules: l.HealthRules}
 	histories := map[string]map[string][]*record.Record{}
 	for _, r := range l.Releases {
 		if histories[r.Namespace] == nil {
@@ -135,7 +119,7 @@ func releaseStatus(ctx context.Context, c *apply.Cluster, r ledger.Release, hist
 	for _, d := range r.Drift {
 		s.Drift = append(s.Drift, shownDrift(d))
 	}
-	s.Reason = firstOf(s.Reason, damageOf(history))
+	s.Reason = cmp.Or(s.Reason, damageOf(history))
 	runs := history.Runs()
 	if runs == nil {
 		if last := history.Last(); last != nil {
@@ -159,8 +143,8 @@ func releaseStatus(ctx context.Context, c *apply.Cluster, r ledger.Release, hist
 		s.Healthy, s.Reason = false, err.Error()
 		return s, nil
 	}
-	var why string
-	if s.Healthy, why = healthy(states); why != "" {
+	how, why := ledger.ConditionOf(states)
+	if s.Healthy = how == ledger.Well; why != "" {
 		s.Reason = discreet(why, r, runs)
 	}
 	s.Doubted = s.Healthy && !r.Healthy
@@ -208,4 +192,13 @@ func ReadRevisions(ctx context.Context, c *apply.Cluster, namespace, release str
 		})
 	}
 	return out, nil
+}
+
+// damageOf says what of a history can't be read; empty if all can.
+func damageOf(h record.History) string {
+	var parts []string
+	for _, r := range h.Damaged() {
+		parts = append(parts, fmt.Sprintf("the record of revision %d is set aside: %s", r.Revision, r.Damage))
+	}
+	return strings.Join(parts, "; ")
 }

@@ -1,4 +1,4 @@
-package agent
+package status
 
 import (
 	"context"
@@ -9,13 +9,11 @@ import (
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
-	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/render"
 )
 
-// Summary is one environment of what `tether status -o json` prints: a contract with
-// other programs. It is all in the ledger: nothing else is read.
-type Summary struct {
+// Overview is what is said of an environment, in short and in full.
+type Overview struct {
 	Environment   string         `json:"environment"`
 	Repository    string         `json:"repository"`
 	Branch        string         `json:"branch"`
@@ -24,17 +22,26 @@ type Summary struct {
 	Verdict       ledger.Verdict `json:"verdict"`
 	Reason        string         `json:"reason"`
 	SecondsBehind int64          `json:"secondsBehind"`
-	BehindSince   time.Time      `json:"behindSince,omitzero"`
-	Paused        *Paused        `json:"paused,omitempty"`
-	// Releases, Unhealthy and Drifted are how many releases there are, how many of them
-	// were not healthy, and how many objects had drifted when the agent last looked.
-	Releases  int      `json:"releases"`
-	Unhealthy int      `json:"unhealthy"`
-	Drifted   int      `json:"drifted"`
-	Windows   *Windows `json:"windows,omitempty"`
-	Agent     Leader   `json:"agent"`
+	// BehindSince is since when it is not what git asks for; left out if it is.
+	BehindSince time.Time `json:"behindSince,omitzero"`
+	Paused      *Paused   `json:"paused,omitempty"`
+	// Windows says when deploys are allowed; left out if they always are.
+	Windows *Windows `json:"windows,omitempty"`
+	// Agent is who leads the environment.
+	Agent Leader `json:"agent"`
 	// Away says why nothing new is heard of git; left out if all is well.
 	Away *ledger.Away `json:"away,omitempty"`
+}
+
+// Summary is one environment of what `tether status -o json` prints: a contract with
+// other programs. It is all in the ledger: nothing else is read.
+type Summary struct {
+	Overview
+	// Releases, Unhealthy and Drifted are how many releases there are, how many of them
+	// were not healthy, and how many objects had drifted when the agent last looked.
+	Releases  int `json:"releases"`
+	Unhealthy int `json:"unhealthy"`
+	Drifted   int `json:"drifted"`
 }
 
 // Windows says whether deploys are allowed, and when that changes; zero if never.
@@ -43,50 +50,8 @@ type Windows struct {
 	Changes time.Time `json:"changes,omitzero"`
 }
 
-// Leader is the agent that leads an environment, by its Lease.
-type Leader struct {
-	Alive    bool      `json:"alive"`
-	Identity string    `json:"identity,omitempty"`
-	Renewed  time.Time `json:"renewed,omitzero"`
-
-	// doubt says why the holder is not believed to lead; empty if it is.
-	doubt string
-	// Never says that no agent ever led it here.
-	Never bool `json:"-"`
-	// Unknown says that who asks may not read the Lease.
-	Unknown bool `json:"-"`
-}
-
-// Trouble says in one line that nobody leads; nothing if an agent does, or if that can't
-// be told.
-func (l Leader) Trouble(environment string) string {
-	switch {
-	case l.Alive || l.Unknown:
-		return ""
-	case l.Never:
-		return fmt.Sprintf("no agent has led %s in this cluster yet", environment)
-	case l.doubt != "":
-		return fmt.Sprintf("no agent leads %s: %s", environment, l.doubt)
-	case l.Identity == "":
-		return fmt.Sprintf("no agent leads %s: what follows is as the last one left it", environment)
-	}
-	return fmt.Sprintf("no agent leads %s: %s last renewed its Lease at %s", environment, l.Identity, l.Renewed.Format(time.RFC3339))
-}
-
-// ReadLeader reads who leads an environment.
-func ReadLeader(ctx context.Context, c *apply.Cluster, namespace, environment string, now time.Time) (Leader, error) {
-	lease, err := c.ReadLease(ctx, namespace, ledger.Name(environment))
-	switch {
-	case apierror.Forbidden(err):
-		return Leader{Unknown: true}, nil
-	case err != nil || lease == nil:
-		return Leader{Never: true}, err
-	}
-	return Leader{Alive: lease.Lasts(now) && !lease.Stranger, Identity: lease.Holder, Renewed: seconds(lease.Renewed), doubt: doubt(lease, now)}, nil
-}
-
-// ReadSummaries tells of all environments of a namespace, with the agent up or down.
-func ReadSummaries(ctx context.Context, c *apply.Cluster, namespace string, now time.Time) ([]Summary, error) {
+// ReadAll tells of all environments of a namespace, with the agent up or down.
+func ReadAll(ctx context.Context, c *apply.Cluster, namespace string, now time.Time) ([]Summary, error) {
 	all, err := ledger.List(ctx, c, namespace)
 	if err != nil {
 		return nil, err
@@ -113,8 +78,8 @@ func summary(ctx context.Context, c *apply.Cluster, l *ledger.Ledger, namespace 
 
 // summarise puts together what is said of an environment.
 func summarise(l *ledger.Ledger, control ledger.Control, leader Leader, now time.Time) Summary {
-	s := Summary{Environment: l.Environment, Repository: l.Repository, Branch: l.Branch, Applied: l.Applied,
-		Paused: pausedOf(control.Paused("", now)), Releases: len(l.Releases), Agent: leader, Away: l.Away}
+	s := Summary{Releases: len(l.Releases), Overview: Overview{Environment: l.Environment, Repository: l.Repository, Branch: l.Branch, Applied: l.Applied,
+		Paused: pausedOf(control.Paused("", now)), Agent: leader, Away: l.Away}}
 	if head := l.Head(); head != nil {
 		s.Head, s.Verdict, s.Reason = &head.Commit, head.Verdict, head.Reason
 		s.SecondsBehind, s.BehindSince = l.SecondsBehind(now), seconds(l.BehindSince())
