@@ -19,8 +19,8 @@ import (
 
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/report"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/realm"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
@@ -113,7 +113,7 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 	}
 	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(opts.Render), poller: source.NewPoller(repo), leading: map[string]bool{}}
 	source.TellSilence(repo, a.silent)
-	pace := apply.NewPace(opts.Concurrency, m.Requested)
+	pace := kube.NewPace(opts.Concurrency, m.Requested)
 	for _, name := range opts.Environments {
 		e, err := newEnvironment(a, name, config, pace)
 		if err != nil {
@@ -127,7 +127,7 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 // Close ends the watches.
 func (a *Agent) Close() {
 	for _, e := range a.envs {
-		e.cluster.Live.Close()
+		e.cluster.Close()
 	}
 }
 

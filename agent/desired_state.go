@@ -241,7 +241,7 @@ func outgoing(ctx context.Context, e *environment, j *job, former []formerHook, 
 			continue
 		case j.decision.Act == decide.Uninstall && uninstalls:
 			continue
-		case j.decision.Act == decide.Uninstall || plan.RunsToEnd(h.ID()) || since > 0 && h.revision > since:
+		case j.decision.Act == decide.Uninstall || h.ID().RunsToEnd() || since > 0 && h.revision > since:
 			sure = append(sure, h.Hook)
 		default:
 			doubtful = append(doubtful, h.Hook)

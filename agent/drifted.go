@@ -1,6 +1,8 @@
 package agent
 
-import "github.com/xetys/tether/agent/ledger"
+import (
+	"github.com/xetys/tether/agent/ledger"
+)
 
 // foreignOf lists what people's tools added to a release's objects and may stay.
 func foreignOf(j *job) []ledger.Drift {

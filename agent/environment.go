@@ -15,6 +15,7 @@ import (
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source"
@@ -29,7 +30,7 @@ type environment struct {
 	log   *slog.Logger
 
 	cluster    *apply.Cluster
-	references *apply.References
+	references *kube.References
 	renderer   *render.Renderer
 	reporter   *report.Reporter
 	candidate  *lead.Candidate
@@ -61,7 +62,7 @@ func unconnected(a *Agent, name string) *environment {
 	return e
 }
 
-func newEnvironment(a *Agent, name string, config *rest.Config, pace *apply.Pace) (*environment, error) {
+func newEnvironment(a *Agent, name string, config *rest.Config, pace *kube.Pace) (*environment, error) {
 	e := unconnected(a, name)
 	a.metrics.Begin(name)
 	c, err := apply.Connect(config, name, e.changed, pace)

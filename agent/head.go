@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/source"
 )
 
@@ -67,7 +67,7 @@ func (e *environment) readLedger(ctx context.Context) error {
 	return nil
 }
 
-func (e *environment) putAside(ctx context.Context, doc apply.Document, why error) (*ledger.Ledger, error) {
+func (e *environment) putAside(ctx context.Context, doc kube.Document, why error) (*ledger.Ledger, error) {
 	aside, err := e.cluster.ReadDocument(ctx, ledger.DamagedDocument(e.name, e.agent.opts.Namespace))
 	if err != nil {
 		return nil, err

@@ -11,8 +11,9 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/kube"
+	"github.com/xetys/tether/apply/live"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/manifest"
@@ -67,7 +68,7 @@ func (e *environment) preflight(ctx, reading context.Context, l *loaded, jobs []
 		refusals = append(refusals, l.err.Error())
 	}
 	changing := slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return !j.changes() })
-	if why := overloaded(apply.Held(e.cluster.Live), changing); why != "" {
+	if why := overloaded(live.Held(e.cluster.Live), changing); why != "" {
 		return append(refusals, why), nil
 	}
 	wrong, err := e.describeAll(reading, rounds(jobs))
@@ -187,7 +188,7 @@ func (e *environment) describeAll(ctx context.Context, rounds [][]*job) ([]strin
 func together(jobs []*job, do func(*job) error) []error {
 	errs := make([]error, len(jobs))
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, apply.DefaultConcurrency)
+	slots := make(chan struct{}, kube.DefaultConcurrency)
 	for i, j := range jobs {
 		slots <- struct{}{}
 		wg.Go(func() {

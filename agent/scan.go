@@ -1,6 +1,8 @@
 package agent
 
-import "time"
+import (
+	"time"
+)
 
 // fullScan has every release surveyed anew from time to time, a few at once: it is
 // the safety net below the watches, and must not be felt.

@@ -3,14 +3,14 @@ package agent
 import (
 	"context"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/live"
 )
 
 // sight tells, once each time, which kinds can't be watched any more and which can
 // again.
 func (e *environment) sight(ctx context.Context) {
 	now := map[string]string{}
-	for _, b := range e.cluster.Live.Blind() {
+	for _, b := range e.cluster.Blind() {
 		key := blindKey(b)
 		now[key] = b.Error()
 		if _, known := e.bulletin.blind[key]; !known {
@@ -27,4 +27,4 @@ func (e *environment) sight(ctx context.Context) {
 	e.agent.metrics.Blind(e.name, len(now))
 }
 
-func blindKey(b *apply.BlindError) string { return b.Kind.String() + " in " + b.Namespace }
+func blindKey(b *live.BlindError) string { return b.Kind.String() + " in " + b.Namespace }

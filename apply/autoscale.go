@@ -2,16 +2,9 @@ package apply
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
-	"sync"
-	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/apply/plan"
@@ -79,125 +72,5 @@ func (c *Cluster) isScaled(ctx context.Context, o manifest.Object, s scaling.Int
 	if s.Targets[o.ID()] {
 		return true, nil
 	}
-	return c.scalers.target(ctx, o.ID(), s.Leaving)
-}
-
-// autoscalers follows the HorizontalPodAutoscalers of namespaces, whoever made
-// them: KEDA's, a person's, a chart's. It is safe for concurrent use.
-type autoscalers struct {
-	cluster *Cluster
-	mu      sync.Mutex
-	spaces  map[string]*watch
-}
-
-// target reports whether an autoscaler of the namespace, but for some, targets an
-// object. Who may not read them, or has none of that kind, gets none; that they can't be
-// read is told by Live.Blind.
-func (a *autoscalers) target(ctx context.Context, id manifest.ID, but map[manifest.ID]bool) (bool, error) {
-	w, err := a.follow(id.Namespace)
-	if err != nil {
-		return false, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	var blind *BlindError
-	switch err := w.synced(ctx); {
-	case apierrors.IsForbidden(err), apierrors.IsNotFound(err), errors.As(err, &blind):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("read the autoscalers of namespace %s: %w", id.Namespace, err)
-	}
-	for _, o := range w.informer.GetStore().List() {
-		h, ok := o.(*unstructured.Unstructured)
-		if ok && scaling.TargetOf(h) == id && !isLeaving(h, but) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// isLeaving reports whether an autoscaler, or who made it, is among those that go.
-func isLeaving(h *unstructured.Unstructured, leaving map[manifest.ID]bool) bool {
-	if leaving[manifest.IDOf(h)] {
-		return true
-	}
-	for _, o := range h.GetOwnerReferences() {
-		maker := &unstructured.Unstructured{Object: map[string]any{}}
-		maker.SetAPIVersion(o.APIVersion)
-		maker.SetKind(o.Kind)
-		maker.SetNamespace(h.GetNamespace())
-		maker.SetName(o.Name)
-		if leaving[manifest.IDOf(maker)] {
-			return true
-		}
-	}
-	return false
-}
-
-// follow watches a namespace's autoscalers. What one targets, or no longer does, is
-// looked at anew.
-func (a *autoscalers) follow(namespace string) (*watch, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if w := a.spaces[namespace]; w != nil {
-		return w, nil
-	}
-	gvr := schema.GroupVersionResource{Group: scaling.AutoscalerKind.Group, Version: "v2", Resource: "horizontalpodautoscalers"}
-	w := newWatch(watchKey{scaling.AutoscalerKind.WithVersion("v2"), namespace}, a.cluster.dyn.Resource(gvr).Namespace(namespace), a.cluster.dyn, "")
-	w.answered = func(error) {}
-	quiet := func(context.Context, *cache.Reflector, error) {} // Blind tells of it
-	if err := errors.Join(w.informer.SetWatchErrorHandlerWithContext(quiet), w.informer.SetTransform(targeting)); err != nil {
-		return nil, err
-	}
-	tell := func(o any) {
-		if t, ok := o.(cache.DeletedFinalStateUnknown); ok {
-			o = t.Obj
-		}
-		if h, ok := o.(*unstructured.Unstructured); ok {
-			a.cluster.Live.touch(scaling.TargetOf(h))
-		}
-	}
-	_, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: tell, DeleteFunc: tell,
-		UpdateFunc: func(before, after any) {
-			if b, a := before.(*unstructured.Unstructured), after.(*unstructured.Unstructured); b.GetGeneration() != a.GetGeneration() {
-				tell(before)
-				tell(after)
-			}
-		}})
-	if err != nil {
-		return nil, err
-	}
-	go w.informer.RunWithContext(a.cluster.Live.stop)
-	a.spaces[namespace] = w
-	return w, nil
-}
-
-// targeting keeps of an autoscaler what tells its target and its maker.
-func targeting(o any) (any, error) {
-	u, ok := o.(*unstructured.Unstructured)
-	if !ok {
-		return o, nil
-	}
-	ref, _, _ := unstructured.NestedFieldNoCopy(u.Object, "spec", "scaleTargetRef")
-	meta := map[string]any{}
-	for _, k := range []string{"name", "namespace", "uid", "resourceVersion", "generation", "ownerReferences"} {
-		if v, ok := manifest.AsMap(u.Object["metadata"])[k]; ok {
-			meta[k] = v
-		}
-	}
-	return &unstructured.Unstructured{Object: map[string]any{"apiVersion": u.GetAPIVersion(), "kind": u.GetKind(), "metadata": meta,
-		"spec": map[string]any{"scaleTargetRef": ref}}}, nil
-}
-
-// blind returns the namespaces whose autoscalers can't be read.
-func (a *autoscalers) blind(now time.Time) []*BlindError {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var out []*BlindError
-	for _, w := range a.spaces {
-		if b, ok := w.blind(now).(*BlindError); ok {
-			out = append(out, b)
-		}
-	}
-	return out
+	return c.scalers.Target(ctx, o.ID(), s.Leaving)
 }

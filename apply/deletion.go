@@ -37,8 +37,8 @@ func (c *Cluster) TryDeletions(ctx context.Context, p plan.Plan) (plan.Plan, err
 			objects = append(objects, manifest.Object{Unstructured: ch.Live})
 		}
 	}
-	err := c.each(ctx, objects, func(ctx context.Context, o manifest.Object) error {
-		err := apierror.Retry(ctx, func() error { return c.delete(ctx, o.Unstructured, client.DryRunAll) })
+	err := c.Each(ctx, objects, func(ctx context.Context, o manifest.Object) error {
+		err := apierror.Retry(ctx, func() error { return c.Delete(ctx, o.Unstructured, client.DryRunAll) })
 		switch {
 		case err == nil, apierror.WebhookDown(err): // which may be up by then
 			return nil

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
@@ -40,7 +41,7 @@ const mostRounds = 4
 // owns, or nobody, and so the server refuses both together. The one that is not wanted
 // then makes way, in the dry-run and in the write alike.
 func (c *Cluster) judge(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	judged, err := c.send(ctx, u, client.DryRunAll)
+	judged, err := c.Send(ctx, u, client.DryRunAll)
 	if err == nil {
 		return c.judgeAdopted(ctx, u, judged)
 	}
@@ -63,7 +64,7 @@ func (c *Cluster) judgeAdopted(ctx context.Context, u, judged *unstructured.Unst
 
 // submit applies an object for real, in the way that judge found.
 func (c *Cluster) submit(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	answer, err := c.send(ctx, u)
+	answer, err := c.Send(ctx, u)
 	if err == nil || !apierror.Unacceptable(err) {
 		return answer, err
 	}
@@ -79,7 +80,7 @@ func (c *Cluster) submit(ctx context.Context, u *unstructured.Unstructured) (*un
 			return nil, err
 		}
 	}
-	return c.send(ctx, w.object)
+	return c.Send(ctx, w.object)
 }
 
 // around finds a way to apply an object that the server refused. An error is the refusal
@@ -91,14 +92,14 @@ func (c *Cluster) around(ctx context.Context, u *unstructured.Unstructured, refu
 	}
 	if less, some := drift.WithoutNulls(u, apierror.Complaints(refusal)); some {
 		var err error
-		if w.judged, err = c.send(ctx, less, client.DryRunAll); err == nil {
+		if w.judged, err = c.Send(ctx, less, client.DryRunAll); err == nil {
 			w.object = less
 			return w, nil
 		}
 		w.object, refusal = less, err
 	}
 	var err error
-	if w.live, err = c.read(ctx, u); err != nil {
+	if w.live, err = c.Read(ctx, u); err != nil {
 		return w, err
 	}
 	if w.live == nil {
@@ -168,10 +169,10 @@ func (c *Cluster) trial(ctx context.Context, live, want *unstructured.Unstructur
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
 	answer := live.DeepCopy()
-	return answer, c.direct.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.DryRunAll, client.FieldOwner(ownership.FieldManager))
+	return answer, c.Direct.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.DryRunAll, client.FieldOwner(ownership.FieldManager))
 }
 
 type operation struct {
@@ -240,7 +241,7 @@ func (c *Cluster) takeOver(ctx context.Context, live *unstructured.Unstructured,
 		if !apierrors.IsConflict(err) || try == mostConflicts {
 			return live, fmt.Errorf("take over fields of %s: %w", manifest.IDOf(live), err)
 		}
-		again, err := c.read(ctx, live)
+		again, err := c.Read(ctx, live)
 		if err != nil || again == nil {
 			return live, err
 		}

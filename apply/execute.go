@@ -55,12 +55,12 @@ func (c *Cluster) applyStage(ctx, waits context.Context, rel plan.Owner, changes
 	var wg sync.WaitGroup
 	errs := make([]error, len(changes))
 	for i, ch := range changes {
-		release, err := c.turns.acquire(ctx)
+		release, err := c.Turns.Acquire(ctx)
 		if err != nil {
 			errs[i] = err
 			break
 		}
-		turn := &turn{queue: c.turns, release: release}
+		turn := &turn{queue: c.Turns, release: release}
 		wg.Go(func() {
 			defer turn.end()
 			w, done := waitingFor(ctx, waits, turn, progress)
@@ -191,6 +191,9 @@ func (e *RefusedError) Error() string { return fmt.Sprintf("%s is refused: %s", 
 // Unwrap returns the server's own error, if it was the server's.
 func (e *RefusedError) Unwrap() error { return e.err }
 
+// errGone is returned while waiting for an object that somebody deletes.
+var errGone = errors.New("the object was deleted by somebody else")
+
 // established waits until the API server serves the CRDs that were written, and
 // has it asked anew what it can do.
 func (c *Cluster) established(ctx, waits context.Context, changes []plan.Change) error {
@@ -218,7 +221,7 @@ func (c *Cluster) established(ctx, waits context.Context, changes []plan.Change)
 // until waits for a condition on the live cache, looking again whenever an event
 // arrives.
 func (c *Cluster) until(ctx context.Context, id manifest.ID, holds func() (bool, error)) error {
-	events, end := c.Live.subscribe([]manifest.ID{id})
+	events, end := c.Live.Subscribe([]manifest.ID{id})
 	defer end()
 	for {
 		ok, err := holds()

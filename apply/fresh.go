@@ -14,7 +14,7 @@ import (
 // exists reports whether there is an object of the same kind and name.
 func (c *Cluster) exists(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming) (bool, error) {
 	if !coming.Absent[u.GetNamespace()] {
-		live, err := c.read(ctx, u)
+		live, err := c.Read(ctx, u)
 		return live != nil, err
 	}
 	return c.listed(ctx, u, coming)
@@ -33,7 +33,7 @@ func (c *Cluster) namesOf(ctx context.Context, u *unstructured.Unstructured) (ma
 	gvk := u.GroupVersionKind()
 	gvk.Kind += "List"
 	list.SetGroupVersionKind(gvk)
-	if err := c.direct.List(ctx, list, client.InNamespace(u.GetNamespace())); err != nil {
+	if err := c.Direct.List(ctx, list, client.InNamespace(u.GetNamespace())); err != nil {
 		return nil, fmt.Errorf("list %s in namespace %s: %w", u.GroupVersionKind().GroupKind(), u.GetNamespace(), err)
 	}
 	all := make(map[string]bool, len(list.Items))

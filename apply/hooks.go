@@ -86,7 +86,7 @@ func (c *Cluster) clearHooks(ctx context.Context, rel plan.Owner, hooks []manife
 		if !slices.Contains(h.DeletePolicies, policy) {
 			continue
 		}
-		live, err := c.read(ctx, h.Unstructured)
+		live, err := c.Read(ctx, h.Unstructured)
 		if err == nil && live != nil && rel.OwnsHook(h, live) {
 			err = c.deleteHook(ctx, h, live, run)
 		}
@@ -131,14 +131,14 @@ func (c *Cluster) runHook(ctx context.Context, rel plan.Owner, h manifest.Hook, 
 	if err := c.Live.Watch(ctx, []*unstructured.Unstructured{u}); err != nil {
 		return err
 	}
-	live, err := c.read(ctx, u)
+	live, err := c.Read(ctx, u)
 	if err != nil {
 		return err
 	}
 	if live != nil && !rel.OwnsHook(h, live) && !run.Coming.GivesHook(rel, live) {
 		return &RefusedError{ID: h.ID(), Why: rel.HookCollision(live)}
 	}
-	if live != nil && plan.RunsToEnd(h.ID()) && run.started(live) {
+	if live != nil && h.ID().RunsToEnd() && run.started(live) {
 		return c.awaitEnd(ctx, h, run)
 	}
 	if live != nil && plan.GoesFirst(h) {
@@ -149,7 +149,7 @@ func (c *Cluster) runHook(ctx context.Context, rel plan.Owner, h manifest.Hook, 
 	if err := c.writeAgain(ctx, plan.Change{ID: h.ID(), Object: u}); err != nil {
 		return err
 	}
-	if !plan.RunsToEnd(h.ID()) {
+	if !h.ID().RunsToEnd() {
 		return nil
 	}
 	return c.awaitEnd(ctx, h, run)

@@ -30,7 +30,7 @@ func (c *Cluster) SurveyHooks(ctx context.Context, rel plan.Owner, hooks []manif
 	coming = coming.With(objects)
 	var mu sync.Mutex
 	var refused []plan.Change
-	err := c.each(ctx, rel.Mark(objects), func(ctx context.Context, o manifest.Object) error {
+	err := c.Each(ctx, rel.Mark(objects), func(ctx context.Context, o manifest.Object) error {
 		s, err := c.surveyHook(ctx, rel, due[o.ID()], o, coming)
 		if err != nil || s.Err == nil {
 			return err
@@ -61,7 +61,7 @@ func (c *Cluster) surveyHook(ctx context.Context, rel plan.Owner, h manifest.Hoo
 	if why := coming.Unserved(o.GroupVersionKind()); why != "" {
 		return plan.Seen{Err: errors.New(why)}, nil
 	}
-	live, err := c.read(ctx, o.Unstructured)
+	live, err := c.Read(ctx, o.Unstructured)
 	if err != nil {
 		return plan.Seen{}, err
 	}

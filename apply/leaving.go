@@ -26,10 +26,10 @@ func (c *Cluster) Doomed(plan plan.Plan) []manifest.ID {
 func (c *Cluster) Leaving(ctx context.Context, ids []manifest.ID) ([]Health, error) {
 	var unknown []*unstructured.Unstructured
 	for _, id := range ids {
-		if c.Live.asked(id) {
+		if c.Live.Asked(id) {
 			continue
 		}
-		m, err := c.mapper.RESTMapping(id.GroupKind())
+		m, err := c.Mapper.RESTMapping(id.GroupKind())
 		if err != nil {
 			continue
 		}
@@ -54,7 +54,7 @@ func (c *Cluster) Leaving(ctx context.Context, ids []manifest.ID) ([]Health, err
 // AnyThere reports whether any of some objects is in the cluster.
 func (c *Cluster) AnyThere(ctx context.Context, objects []manifest.Object) (bool, error) {
 	for _, o := range objects {
-		live, err := c.look(ctx, c.served(o.Unstructured))
+		live, err := c.look(ctx, c.Served(o.Unstructured))
 		if err != nil || live != nil {
 			return live != nil, err
 		}
@@ -71,12 +71,4 @@ func holds(live *unstructured.Unstructured) string {
 		return fmt.Sprintf("it is being deleted, and finalizers %v hold it", f)
 	}
 	return "it is being deleted"
-}
-
-// asked reports whether an object was ever asked for, and so in which version.
-func (l *Live) asked(id manifest.ID) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, known := l.version[id]
-	return known
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/xetys/tether/apply/apierror"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -66,7 +67,7 @@ func TestWhatARenderLooksUpIsBounded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer cluster.Live.Close()
+			defer cluster.Close()
 			client, _, err := cluster.Lookup(context.Background()).GetClientFor("v1", "ConfigMap")
 			if err != nil {
 				t.Fatal(err)
@@ -80,7 +81,7 @@ func TestWhatARenderLooksUpIsBounded(t *testing.T) {
 					_, err = in.Get(context.Background(), fmt.Sprint("n", i), metav1.GetOptions{})
 				}
 			}
-			if (err == nil) != (c.why == "") || err != nil && !strings.Contains(err.Error(), c.why) || transient(err) {
+			if (err == nil) != (c.why == "") || err != nil && !strings.Contains(err.Error(), c.why) || apierror.Transient(err) {
 				t.Errorf("%v; want %q", err, c.why)
 			}
 		})

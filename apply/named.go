@@ -9,10 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/restmapper"
 
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
@@ -28,14 +25,14 @@ func (c *Cluster) HealthOfNamed(ctx context.Context, name string) (Health, error
 	if err != nil {
 		return Health{}, err
 	}
-	m, err := c.kindNamed(kind)
+	m, err := c.KindNamed(kind)
 	if err != nil {
 		return Health{}, err
 	}
 	id := manifest.ID{Group: m.GroupVersionKind.Group, Kind: m.GroupVersionKind.Kind, Namespace: namespace, Name: object}
-	var of dynamic.ResourceInterface = c.dyn.Resource(m.Resource)
+	var of dynamic.ResourceInterface = c.Dynamic.Resource(m.Resource)
 	if namespace != "" && m.Scope.Name() == meta.RESTScopeNameNamespace {
-		of = c.dyn.Resource(m.Resource).Namespace(namespace)
+		of = c.Dynamic.Resource(m.Resource).Namespace(namespace)
 	}
 	list, err := of.List(ctx, metav1.ListOptions{LabelSelector: ownership.LabelEnvironment + "=" + c.Environment, FieldSelector: "metadata.name=" + object})
 	if err != nil {
@@ -70,19 +67,4 @@ func parseName(s string) (kind, namespace, name string, err error) {
 		return kind, parts[0], parts[1], nil
 	}
 	return "", "", "", fmt.Errorf("object %q: write Kind.group name, Kind.group namespace/name or kind/name, like deployment/web", s)
-}
-
-// kindNamed finds a kind by its name, singular or plural, with or without its group.
-func (c *Cluster) kindNamed(name string) (*meta.RESTMapping, error) {
-	resource, group, _ := strings.Cut(name, ".")
-	groups, err := restmapper.GetAPIGroupResources(c.discovery)
-	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
-		return nil, fmt.Errorf("ask the API server %s for its APIs: %w", c.config.Host, err)
-	}
-	mapper := restmapper.NewShortcutExpander(restmapper.NewDiscoveryRESTMapper(groups), c.discovery, nil)
-	gvk, err := mapper.KindFor(schema.GroupVersionResource{Group: group, Resource: strings.ToLower(resource)})
-	if err != nil {
-		return nil, fmt.Errorf("the cluster has no kind %s: %w", name, err)
-	}
-	return mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 }

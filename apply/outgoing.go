@@ -15,14 +15,14 @@ import (
 func Outgoing(ctx context.Context, c *Cluster, rel plan.Owner, hooks []manifest.Hook, coming plan.Coming) ([]plan.Change, error) {
 	objects := make([]*unstructured.Unstructured, len(hooks))
 	for i, h := range hooks {
-		objects[i] = c.served(h.Unstructured)
+		objects[i] = c.Served(h.Unstructured)
 	}
 	if err := c.Live.Watch(ctx, objects); err != nil {
 		return nil, err
 	}
 	var out []plan.Change
 	for _, u := range objects {
-		live, err := c.read(ctx, u)
+		live, err := c.Read(ctx, u)
 		if err != nil {
 			return nil, err
 		}

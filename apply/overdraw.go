@@ -54,7 +54,7 @@ func (c *Cluster) Overdrawn(ctx context.Context, plans []plan.Plan, records map[
 func (c *Cluster) quotasOf(ctx context.Context, namespace string, limits map[manifest.ID]quota.Amounts) ([]quota.Quota, error) {
 	var list *corev1.ResourceQuotaList
 	err := apierror.Retry(ctx, func() (err error) {
-		list, err = c.kube.CoreV1().ResourceQuotas(namespace).List(ctx, metav1.ListOptions{})
+		list, err = c.Typed.CoreV1().ResourceQuotas(namespace).List(ctx, metav1.ListOptions{})
 		return err
 	})
 	if apierrors.IsForbidden(err) {
@@ -94,7 +94,7 @@ func (c *Cluster) takenBy(changes []plan.Change, of quota.Amounts, records int) 
 				add(name, growth(ch, name))
 				continue
 			}
-			if m, err := c.mapper.RESTMapping(ch.GroupKind()); err == nil {
+			if m, err := c.Mapper.RESTMapping(ch.GroupKind()); err == nil {
 				add(name, quota.Takes(ch.Object, m.Resource.GroupResource(), name))
 			}
 		}

@@ -20,6 +20,8 @@ import (
 	corelisters "k8s.io/client-go/listers/core/v1"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/xetys/tether/apply/kube"
+	"github.com/xetys/tether/apply/live"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -99,7 +101,7 @@ func (p *podCache) wake(o any) {
 	defer p.mu.Unlock()
 	for ch, workloads := range p.users {
 		if len(makers) == 0 || slices.ContainsFunc(workloads, func(w controller) bool { return slices.Contains(makers, w) }) {
-			wake(ch)
+			live.Wake(ch)
 		}
 	}
 }
@@ -137,8 +139,8 @@ func (c *Cluster) unfollow(namespace string, p *podCache) {
 }
 
 func (c *Cluster) followPods(namespace string) (*podCache, error) {
-	ctx, cancel := context.WithCancel(c.Live.stop)
-	factory := informers.NewSharedInformerFactoryWithOptions(c.kube, 0, informers.WithNamespace(namespace), informers.WithTransform(slim))
+	ctx, cancel := context.WithCancel(c.Lifetime)
+	factory := informers.NewSharedInformerFactoryWithOptions(c.Typed, 0, informers.WithNamespace(namespace), informers.WithTransform(slim))
 	pods, sets := factory.Core().V1().Pods(), factory.Apps().V1().ReplicaSets()
 	p := &podCache{pods: pods.Lister().Pods(namespace), sets: sets.Lister().ReplicaSets(namespace), cancel: cancel, users: map[chan struct{}][]controller{},
 		synced: func() bool { return pods.Informer().HasSynced() && sets.Informer().HasSynced() }}
@@ -274,10 +276,10 @@ func (w *podCache) makers(live *unstructured.Unstructured) []types.UID {
 // objects that it has one about, empty if there is none or it can't be had: it is
 // said beside a reason that is known.
 func (c *Cluster) warning(ctx context.Context, namespace string, about []types.UID) string {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
 	for _, uid := range about {
-		list, err := c.kube.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{
+		list, err := c.Typed.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{
 			FieldSelector: fmt.Sprintf("involvedObject.uid=%s,type=%s", uid, corev1.EventTypeWarning)})
 		if err != nil || len(list.Items) == 0 {
 			continue

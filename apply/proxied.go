@@ -12,7 +12,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
-	"k8s.io/client-go/rest"
 
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
@@ -30,7 +29,7 @@ func (c *Cluster) askService(ctx context.Context, namespace string, check manife
 	if err := s.Within(); err != nil {
 		return 0, nil, err
 	}
-	proxy := c.kube.CoreV1().RESTClient().Get().Namespace(namespace).Resource("services").
+	proxy := c.Typed.CoreV1().RESTClient().Get().Namespace(namespace).Resource("services").
 		Name(utilnet.JoinSchemeNamePort(s.Scheme, s.Name, s.Port)).SubResource("proxy")
 	if err := proxy.Error(); err != nil {
 		return 0, nil, err
@@ -41,7 +40,7 @@ func (c *Cluster) askService(ctx context.Context, namespace string, check manife
 	if values, err := url.ParseQuery(query); err == nil {
 		asked.RawQuery = values.Encode()
 	}
-	client, err := rest.HTTPClientFor(c.config)
+	client, err := c.HTTP()
 	if err != nil {
 		return 0, nil, err
 	}

@@ -61,7 +61,7 @@ func TestWhereAServicesPathLeads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cluster.Live.Close()
+	defer cluster.Close()
 	for _, c := range []struct {
 		name, path, why string
 		status          int

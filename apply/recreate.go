@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/quota"
 	"github.com/xetys/tether/render/manifest"
@@ -77,7 +78,7 @@ func (c *Cluster) replaceable(w *waiting, ch plan.Change) error {
 // turn is a slot among the requests that are under way at once. It is given back while
 // its holder waits: what takes long must keep nobody else from asking.
 type turn struct {
-	queue   *queue
+	queue   *kube.Queue
 	release func()
 }
 
@@ -120,7 +121,7 @@ func (w *waiting) idle(wait func() error) error {
 	w.turn.end()
 	w.turn.release = nil
 	err := wait()
-	release, taken := w.turn.queue.acquire(w.ctx)
+	release, taken := w.turn.queue.Acquire(w.ctx)
 	if taken != nil {
 		return errors.Join(err, taken)
 	}

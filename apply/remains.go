@@ -39,7 +39,7 @@ func (c *Cluster) Remains(ctx context.Context, namespace string) (map[string][]m
 	for _, kind := range lasting {
 		opts := metav1.ListOptions{LabelSelector: ownership.LabelEnvironment + "=" + c.Environment, Limit: 500}
 		for {
-			list, err := c.meta.Resource(kind.GroupVersion().WithResource(kind.resource)).Namespace(namespace).List(ctx, opts)
+			list, err := c.Metadata.Resource(kind.GroupVersion().WithResource(kind.resource)).Namespace(namespace).List(ctx, opts)
 			if apierrors.IsForbidden(err) || apierrors.IsResourceExpired(err) {
 				break
 			}

@@ -20,6 +20,15 @@ func (c *Cluster) SetHealthRules(rules *health.Rules) {
 	}
 }
 
+// forgetHealth drops what was found of objects that are gone.
+func (c *Cluster) forgetHealth(ids []manifest.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, id := range ids {
+		delete(c.judged, id)
+	}
+}
+
 // healthBy is HealthOf with the cluster's rules, and with what it says of the kind.
 func (c *Cluster) healthBy(id manifest.ID, live *unstructured.Unstructured) Health {
 	c.mu.Lock()
@@ -30,18 +39,11 @@ func (c *Cluster) healthBy(id manifest.ID, live *unstructured.Unstructured) Heal
 
 // hasStatus says whether a kind has a status subresource.
 func (c *Cluster) hasStatus(gvk schema.GroupVersionKind) health.Presence {
-	m, err := c.mapping(gvk)
-	if err != nil {
+	switch has, known := c.StatusOf(gvk); {
+	case !known:
 		return health.Unsure
-	}
-	list, err := c.discovery.ServerResourcesForGroupVersion(gvk.GroupVersion().String())
-	if err != nil {
-		return health.Unsure
-	}
-	for _, r := range list.APIResources {
-		if r.Name == m.Resource.Resource+"/status" {
-			return health.Present
-		}
+	case has:
+		return health.Present
 	}
 	return health.Absent
 }

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/ownership"
 )
 
@@ -26,7 +27,7 @@ func Seal(ctx context.Context, c *Cluster, namespace string) error {
 	if apierrors.IsNotFound(err) {
 		fresh := make([]byte, sealSize)
 		_, _ = rand.Read(fresh) // never fails
-		_, err = c.kube.CoreV1().Secrets(namespace).Create(ctx, &corev1.Secret{
+		_, err = c.Typed.CoreV1().Secrets(namespace).Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: sealName, Labels: map[string]string{ownership.LabelManagedBy: ownership.FieldManager}},
 			Data:       map[string][]byte{sealKey: fresh},
 		}, metav1.CreateOptions{FieldManager: ownership.FieldManager})
@@ -50,9 +51,9 @@ func KnowSeal(ctx context.Context, c *Cluster, namespace string) {
 }
 
 func readSeal(ctx context.Context, c *Cluster, namespace string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
-	secret, err := c.kube.CoreV1().Secrets(namespace).Get(ctx, sealName, metav1.GetOptions{})
+	secret, err := c.Typed.CoreV1().Secrets(namespace).Get(ctx, sealName, metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/xetys/tether/apply/live"
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -39,14 +40,14 @@ type Awaited struct {
 // ended, and ErrChanged as soon as one is not as it was left, for the caller to look
 // at it; at the deadline either is an UnhealthyError. For the rest see WaitFor.
 func (c *Cluster) Wait(ctx context.Context, a Awaited) error {
-	w := waiter{cluster: c, objects: a.Objects, judge: c.orEnded(c.healthOf), applied: c.appliedAs(a), bounds: a.Bounds, progress: a.Progress}
+	w := waiter{cluster: c, objects: a.Objects, judge: c.orEnded(c.healthOf, c.Live.LastOf), applied: c.appliedAs(a), bounds: a.Bounds, progress: a.Progress}
 	return w.wait(ctx)
 }
 
 // applied is how objects were left by who waits for them.
 type applied struct {
 	strict bool
-	placed map[manifest.ID]placed
+	placed map[manifest.ID]live.Placement
 	left   map[manifest.ID]string
 	found  map[manifest.ID]uint64 // what is in left, when it was found so
 }
@@ -54,22 +55,20 @@ type applied struct {
 // appliedAs takes down how objects were left. Of what is not known to be in place it
 // takes what it is like now: the survey found no difference in it.
 func (c *Cluster) appliedAs(of Awaited) *applied {
-	a := &applied{strict: of.Strict, placed: make(map[manifest.ID]placed, len(of.Objects)), left: of.Left, found: map[manifest.ID]uint64{}}
-	c.mu.Lock()
+	a := &applied{strict: of.Strict, placed: make(map[manifest.ID]live.Placement, len(of.Objects)), left: of.Left, found: map[manifest.ID]uint64{}}
 	for _, id := range of.Objects {
-		if p, known := c.inPlace[id]; known {
+		if p, known := c.Placements.Of(id); known {
 			a.placed[id] = p
 		}
 	}
-	c.mu.Unlock()
 	for _, id := range of.Objects {
 		if _, stays := of.Left[id]; stays {
 			a.found[id] = c.content(id)
 			continue
 		}
-		m, _ := c.Live.marksOf(id)
-		if _, known := a.placed[id]; !known && m.ours {
-			a.placed[id] = placed{live: m.live, foreign: m.foreign}
+		m, _ := c.Live.MarksOf(id)
+		if _, known := a.placed[id]; !known && m.Ours {
+			a.placed[id] = live.Placement{Live: m.Live, Foreign: m.Foreign}
 		}
 	}
 	return a
@@ -89,7 +88,7 @@ func (a *applied) compare(c *Cluster, h *Health) (differs bool, news error) {
 		}
 		return true, fmt.Errorf("%s: %w", h.ID, ErrMissing)
 	}
-	m, there := c.Live.marksOf(h.ID)
+	m, there := c.Live.MarksOf(h.ID)
 	known := stays && a.found[h.ID] == c.content(h.ID)
 	if !there || known && why == "" || !known && a.holds(h.ID, m) {
 		return false, nil
@@ -110,27 +109,27 @@ func (a *applied) compare(c *Cluster, h *Health) (differs bool, news error) {
 
 // holds reports whether an object with these marks is as it was left, as far as that is
 // known.
-func (a *applied) holds(id manifest.ID, m marks) bool {
+func (a *applied) holds(id manifest.ID, m live.Marks) bool {
 	p, known := a.placed[id]
 	if _, stays := a.left[id]; !known {
 		return !stays
 	}
-	return m.ours && m.live == p.live && (!a.strict || m.foreign == p.foreign)
+	return m.Ours && m.Live == p.Live && (!a.strict || m.Foreign == p.Foreign)
 }
 
 // content identifies what an object is like but for its status, whoever owns it: what
 // somebody took from us and sets back is not ours any more, and shows in no mark.
 func (c *Cluster) content(id manifest.ID) uint64 {
-	live, ok := c.Live.Get(id)
+	found, ok := c.Live.Get(id)
 	if !ok {
 		return 0
 	}
-	body, meta := maps.Clone(live.Object), maps.Clone(manifest.AsMap(live.Object["metadata"]))
+	body, meta := maps.Clone(found.Object), maps.Clone(manifest.AsMap(found.Object["metadata"]))
 	delete(body, "status")
 	delete(meta, "resourceVersion")
 	delete(meta, "managedFields")
 	body["metadata"] = meta
-	return fingerprint(&unstructured.Unstructured{Object: body})
+	return live.Fingerprint(&unstructured.Unstructured{Object: body})
 }
 
 // writerOf names who wrote last to an object, besides us and who writes its status.

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/xetys/tether/apply/kube"
 )
 
 // unstick deletes the pods that keep a StatefulSet from leaving a revision that does
@@ -129,9 +131,9 @@ func inTrouble(p *corev1.Pod) bool {
 
 // deletePod deletes a pod if it still is what it was seen to be.
 func (c *Cluster) deletePod(ctx context.Context, p *corev1.Pod) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
-	err := c.kube.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{
+	err := c.Typed.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &p.UID, ResourceVersion: &p.ResourceVersion}})
 	return client.IgnoreNotFound(err)
 }

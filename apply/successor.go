@@ -58,7 +58,7 @@ func (c *Cluster) probe(ctx context.Context, u *unstructured.Unstructured, comin
 // dry-run would be of a change of that. Who may not look takes it that there is none.
 func (c *Cluster) nameTaken(ctx context.Context, probe *unstructured.Unstructured, coming plan.Coming) bool {
 	if coming.Names == nil {
-		live, err := c.read(ctx, probe)
+		live, err := c.Read(ctx, probe)
 		return err == nil && live != nil
 	}
 	taken, err := c.listed(ctx, probe, coming)
@@ -77,7 +77,7 @@ func (c *Cluster) dryRun(ctx context.Context, u *unstructured.Unstructured) (ans
 // tryNew asks what the API server says of an object that is not there.
 func (c *Cluster) tryNew(ctx context.Context, u *unstructured.Unstructured) error {
 	return apierror.Retry(ctx, func() error {
-		_, err := c.send(ctx, u, client.DryRunAll)
+		_, err := c.Send(ctx, u, client.DryRunAll)
 		return err
 	})
 }

@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/apply/plan"
@@ -25,7 +21,7 @@ import (
 func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, coming plan.Coming) (map[manifest.ID]plan.Seen, error) {
 	var watched []*unstructured.Unstructured
 	for i, o := range past {
-		past[i].Unstructured = c.served(o.Unstructured)
+		past[i].Unstructured = c.Served(o.Unstructured)
 		watched = append(watched, past[i].Unstructured)
 	}
 	for _, o := range want {
@@ -43,7 +39,7 @@ func (c *Cluster) Survey(ctx context.Context, want, past []manifest.Object, comi
 		seen[o.ID()] = plan.Seen{Live: live}
 	}
 	var mu sync.Mutex
-	err := c.each(ctx, want, func(ctx context.Context, o manifest.Object) error {
+	err := c.Each(ctx, want, func(ctx context.Context, o manifest.Object) error {
 		s, err := c.surveyWanted(ctx, o, coming)
 		mu.Lock()
 		defer mu.Unlock()
@@ -87,7 +83,7 @@ func (c *Cluster) FindAbsent(ctx context.Context, coming *plan.Coming) error {
 	for ns := range coming.Namespaces {
 		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace"}}
 		u.SetName(ns)
-		live, err := c.read(ctx, u)
+		live, err := c.Read(ctx, u)
 		if err != nil {
 			return err
 		}
@@ -96,61 +92,13 @@ func (c *Cluster) FindAbsent(ctx context.Context, coming *plan.Coming) error {
 	return nil
 }
 
-// moved are the kinds that Kubernetes serves under another group than at first: what was
-// applied there is the same object here
-// (https://kubernetes.io/docs/reference/using-api/deprecation-guide/).
-var moved = map[schema.GroupKind]string{
-	{Group: "extensions", Kind: "Ingress"}:           "networking.k8s.io",
-	{Group: "extensions", Kind: "NetworkPolicy"}:     "networking.k8s.io",
-	{Group: "extensions", Kind: "Deployment"}:        "apps",
-	{Group: "extensions", Kind: "DaemonSet"}:         "apps",
-	{Group: "extensions", Kind: "ReplicaSet"}:        "apps",
-	{Group: "extensions", Kind: "PodSecurityPolicy"}: "policy",
-}
-
-// served returns a past object under a version of its API that the server still
-// has, of another group perhaps: what was applied before the version went must be found
-// all the same.
-func (c *Cluster) served(u *unstructured.Unstructured) *unstructured.Unstructured {
-	gvk := u.GroupVersionKind()
-	if _, err := c.mapping(gvk); !meta.IsNoMatchError(err) {
-		return u
-	}
-	gk := gvk.GroupKind()
-	m, err := c.mapper.RESTMapping(gk)
-	if group := moved[gk]; err != nil && group != "" {
-		m, err = c.mapper.RESTMapping(schema.GroupKind{Group: group, Kind: gk.Kind})
-	}
-	if err != nil {
-		return u
-	}
-	u = u.DeepCopy()
-	u.SetGroupVersionKind(m.GroupVersionKind)
-	return u
-}
-
 // look returns a past object as the live cache has it; one that lost the
 // environment's label, or is Helm's until now, is read from the server.
 func (c *Cluster) look(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if live, ok := c.Live.Get(manifest.IDOf(u)); ok {
 		return live, nil
 	}
-	return c.read(ctx, u)
-}
-
-// read gets an object from the server; nil without an error if it, or its kind,
-// does not exist.
-func (c *Cluster) read(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	live := &unstructured.Unstructured{}
-	live.SetGroupVersionKind(u.GroupVersionKind())
-	err := c.direct.Get(ctx, client.ObjectKeyFromObject(u), live)
-	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", manifest.IDOf(u), err)
-	}
-	return live, nil
+	return c.Read(ctx, u)
 }
 
 // looks is how often an object is looked at that changes while it is judged.
@@ -162,7 +110,7 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 	if why := coming.Unserved(u.GroupVersionKind()); why != "" {
 		return plan.Seen{Live: live, Err: errors.New(why)}, nil
 	}
-	if live != nil && c.knownInPlace(u) {
+	if live != nil && c.Live.KnownInPlace(u) {
 		return plan.Seen{Live: live, InPlace: true}, nil
 	}
 	for range looks {
@@ -173,13 +121,13 @@ func (c *Cluster) surveyOne(ctx context.Context, u *unstructured.Unstructured, c
 		if !sameVersion(live, judged) {
 			// The watch is behind what was dry-run, or the object exists without our
 			// label: a comparison would call others' writes our drift.
-			if live, err = c.read(ctx, u); err != nil {
+			if live, err = c.Read(ctx, u); err != nil {
 				return plan.Seen{}, err
 			}
 		}
 		if sameVersion(live, judged) {
 			if live != nil && plan.Settled(live, judged, drift.Compare(live, judged)) {
-				c.leave(id, u, live)
+				c.Leave(id, u, live)
 			}
 			return plan.Seen{Live: live, Judged: judged}, nil
 		}
@@ -213,7 +161,7 @@ func (c *Cluster) refusedBy(ctx context.Context, u, live *unstructured.Unstructu
 		return plan.Seen{Deferred: redefinedText}, err
 	}
 	s := plan.Seen{Err: refusal}
-	if s.Live, err = c.read(ctx, u); err != nil || s.Live == nil { // the refusal may be about what exists without our label
+	if s.Live, err = c.Read(ctx, u); err != nil || s.Live == nil { // the refusal may be about what exists without our label
 		return s, err
 	}
 	if apierror.Immutable(refusal) && manifest.IDOf(u).GroupKind() != plan.DefinitionKind {
@@ -242,30 +190,4 @@ func sameVersion(live, judged *unstructured.Unstructured) bool {
 		return judged.GetResourceVersion() == ""
 	}
 	return live.GetResourceVersion() == judged.GetResourceVersion()
-}
-
-// each runs do for every object, as many at once as the cluster has slots, and
-// returns the first error.
-func (c *Cluster) each(ctx context.Context, objects []manifest.Object, do func(context.Context, manifest.Object) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var wg sync.WaitGroup
-	var once sync.Once
-	var first error
-	for _, o := range objects {
-		release, err := c.turns.acquire(ctx)
-		if err != nil {
-			once.Do(func() { first = err })
-			break
-		}
-		wg.Go(func() {
-			defer release()
-			if err := do(ctx, o); err != nil {
-				once.Do(func() { first = err })
-				cancel(err)
-			}
-		})
-	}
-	wg.Wait()
-	return first
 }

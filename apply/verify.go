@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source/outbound"
@@ -87,7 +88,7 @@ func (c *Cluster) check(ctx context.Context, rel plan.Owner, hooks []manifest.Ho
 	if check.Test {
 		return c.RunHooks(ctx, rel, hooks, HookRun{Event: plan.Test, Bounds: bounds})
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(requestTimeout, max(bounds.Left(time.Now()), lastTry)))
+	ctx, cancel := context.WithTimeout(ctx, min(kube.RequestTimeout, max(bounds.Left(time.Now()), lastTry)))
 	defer cancel()
 	ask := c.askURL
 	if check.Service != nil {

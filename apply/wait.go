@@ -42,7 +42,7 @@ func (e *UnhealthyError) Error() string {
 func (c *Cluster) Health(objects []manifest.ID) []Health {
 	out := make([]Health, 0, len(objects))
 	for _, id := range objects {
-		if err := c.Live.blindTo(id); err != nil {
+		if err := c.Live.BlindTo(id); err != nil {
 			out = append(out, Health{ID: id, State: Unknown, Reason: err.Error()})
 			continue
 		}
@@ -60,7 +60,7 @@ type judged struct {
 // healthOf is HealthOf, which is asked again only of what changed: at rest nothing
 // does.
 func (c *Cluster) healthOf(id manifest.ID) Health {
-	version := c.Live.resourceVersion(id)
+	version := c.Live.ResourceVersion(id)
 	c.mu.Lock()
 	known, ok := c.judged[id]
 	c.mu.Unlock()
@@ -100,7 +100,7 @@ func (c *Cluster) WaitFor(ctx context.Context, objects []manifest.ID, bounds Bou
 // waitForEnd is WaitFor for what was written just now and has to run to its end: a
 // Pod that runs is not done, and what is gone without having ended is missing.
 func (c *Cluster) waitForEnd(ctx context.Context, objects []manifest.Object, bounds Bounds, progress func([]Health)) error {
-	w := waiter{cluster: c, objects: idsOf(objects), judge: c.orEnded(c.endOf), applied: &applied{}, bounds: bounds, progress: progress}
+	w := waiter{cluster: c, objects: idsOf(objects), judge: c.orEnded(c.endOf, c.Live.LastOf), applied: &applied{}, bounds: bounds, progress: progress}
 	return w.wait(ctx)
 }
 
@@ -134,7 +134,7 @@ func (w *waiter) wait(ctx context.Context) error {
 	w.pods, w.told, w.clocks, w.sent = map[string]*podWatch{}, make(chan struct{}, 1), map[manifest.ID]clocks{}, map[types.UID]bool{}
 	w.failed, w.half = map[manifest.ID]time.Time{}, time.Now().Add(w.bounds.Left(time.Now())/2)
 	defer w.close()
-	events, end := w.cluster.Live.subscribe(w.objects)
+	events, end := w.cluster.Live.Subscribe(w.objects)
 	defer end()
 	for {
 		w.looked = time.Now()
@@ -175,7 +175,7 @@ func (w *waiter) look(ctx context.Context, now time.Time) sight {
 	s := sight{next: time.Hour}
 	for _, id := range w.objects {
 		h := w.judge(id)
-		if err := w.cluster.Live.blindTo(id); err != nil {
+		if err := w.cluster.Live.BlindTo(id); err != nil {
 			h = Health{ID: id, State: Unknown, Reason: err.Error()}
 		}
 		differs, moved := w.applied.compare(w.cluster, &h)
@@ -253,8 +253,8 @@ func (c *Cluster) HealthNow(ctx context.Context, objects []manifest.Object) ([]H
 	for i, o := range objects {
 		index[o.ID()] = i
 	}
-	err := c.each(ctx, objects, func(ctx context.Context, o manifest.Object) error {
-		live, err := c.read(ctx, o.Unstructured)
+	err := c.Each(ctx, objects, func(ctx context.Context, o manifest.Object) error {
+		live, err := c.Read(ctx, o.Unstructured)
 		if err != nil {
 			return err
 		}

@@ -4,24 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
-
-// requestTimeout bounds a single request: an API server that hangs is as good as
-// away.
-const requestTimeout = 30 * time.Second
 
 // write applies one object by server-side apply and remembers how it was left.
 func (c *Cluster) write(ctx context.Context, ch plan.Change) error {
@@ -41,8 +35,8 @@ func (c *Cluster) write(ctx context.Context, ch plan.Change) error {
 	if answer, err = c.disown(ctx, answer); err != nil {
 		return err
 	}
-	c.Live.wrote(answer)
-	c.leave(ch.ID, ch.Object, answer)
+	c.Live.Wrote(answer)
+	c.Leave(ch.ID, ch.Object, answer)
 	return nil
 }
 
@@ -67,14 +61,14 @@ func (c *Cluster) strip(ctx context.Context, rel plan.Owner, ch plan.Change) err
 	if err != nil || patch == nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
 	answer := live.DeepCopy()
-	if err := c.direct.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(ownership.FieldManager)); err != nil {
+	if err := c.Direct.Patch(ctx, answer, client.RawPatch(types.JSONPatchType, patch), client.FieldOwner(ownership.FieldManager)); err != nil {
 		return fmt.Errorf("remove foreign fields of %s: %w", ch.ID, err)
 	}
-	c.Live.wrote(answer)
-	c.leave(ch.ID, ch.Object, answer)
+	c.Live.Wrote(answer)
+	c.Leave(ch.ID, ch.Object, answer)
 	return nil
 }
 
@@ -85,48 +79,19 @@ func (c *Cluster) manage(ctx context.Context, live *unstructured.Unstructured, m
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
 	answer := live.DeepCopy()
-	return answer, c.direct.Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(ownership.FieldManager))
-}
-
-// send applies an object as it stands and returns the server's answer.
-func (c *Cluster) send(ctx context.Context, u *unstructured.Unstructured, more ...client.ApplyOption) (*unstructured.Unstructured, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	answer := u.DeepCopy()
-	opts := append([]client.ApplyOption{client.ForceOwnership, client.FieldOwner(ownership.FieldManager)}, more...)
-	if err := c.direct.Apply(ctx, client.ApplyConfigurationFromUnstructured(answer), opts...); err != nil {
-		return nil, apierror.Redact(u, err)
-	}
-	return answer, nil
+	return answer, c.Direct.Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(ownership.FieldManager))
 }
 
 // remove deletes the very object that was planned to go, in the foreground of
 // what it owns, and nothing that took its name since.
 func (c *Cluster) remove(ctx context.Context, live *unstructured.Unstructured) error {
-	if err := c.delete(ctx, live); err != nil {
+	if err := c.Delete(ctx, live); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	delete(c.inPlace, manifest.IDOf(live))
-	delete(c.judged, manifest.IDOf(live))
-	c.mu.Unlock()
-	return nil
-}
-
-func (c *Cluster) delete(ctx context.Context, live *unstructured.Unstructured, opts ...client.DeleteOption) error {
-	uid := live.GetUID()
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	opts = append(opts, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &uid})
-	err := c.direct.Delete(ctx, live, opts...)
-	if apierrors.IsNotFound(err) || apierror.Replaced(err) {
-		return nil // gone, or another object of the same name: not ours to delete
-	}
-	if err != nil {
-		return fmt.Errorf("delete %s: %w", manifest.IDOf(live), err)
-	}
+	c.Placements.Forget(manifest.IDOf(live))
+	c.forgetHealth([]manifest.ID{manifest.IDOf(live)})
 	return nil
 }

@@ -15,13 +15,14 @@ import (
 
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 )
 
 // The Lease's times. A replica looks at the Lease every one to 2.2 retry periods
 // (client-go's jitter), so a leader that is killed is followed after leaseDuration
 // and twice that at the most: 16.6 s. One that stops gives its Lease back at once.
 const (
-	leaseDuration = apply.LeaseDuration
+	leaseDuration = kube.LeaseDuration
 	renewDeadline = 7 * time.Second
 	retryPeriod   = 1500 * time.Millisecond
 )
@@ -106,7 +107,7 @@ func (c *Candidate) term(ctx context.Context, work func(context.Context)) error 
 	var worker termWorker
 	name := ledger.Name(c.Environment)
 	lock := &observedLock{Interface: c.Cluster.Lock(c.Namespace, name, c.Identity), failed: c.failed, taken: resign, others: c.others,
-		read: func(ctx context.Context) (*apply.Lease, error) { return c.Cluster.ReadLease(ctx, c.Namespace, name) }}
+		read: func(ctx context.Context) (*kube.Lease, error) { return c.Cluster.ReadLease(ctx, c.Namespace, name) }}
 	c.Cluster.Fence(lock.check)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock:          lock,

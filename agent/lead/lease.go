@@ -10,17 +10,17 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 )
 
 // observedLock is a Lease that remembers when this process last renewed it, and what kept
 // it from that. The elector keeps both to itself.
 type observedLock struct {
 	resourcelock.Interface
-	failed func(error)                          // told of each attempt that ended with an error, nil for one that did not
-	taken  func()                               // told that another process has the Lease that this one had
-	others func(lease *apply.Lease, taken bool) // told of another process that has it, once for each
-	read   func(context.Context) (*apply.Lease, error)
+	failed func(error)                         // told of each attempt that ended with an error, nil for one that did not
+	taken  func()                              // told that another process has the Lease that this one had
+	others func(lease *kube.Lease, taken bool) // told of another process that has it, once for each
+	read   func(context.Context) (*kube.Lease, error)
 
 	mu      sync.Mutex
 	renewed time.Time // when the request of the last renewal was sent; zero before the first

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 )
 
 // A stranger that has the Lease is told of at once, and given up when it is kept; another
@@ -15,11 +15,11 @@ func TestWhoElseHasTheLease(t *testing.T) {
 	now := time.Now()
 	failed := 0
 	c := &Candidate{Environment: "prod", Log: slog.New(slog.DiscardHandler), Now: time.Now, Failed: func() { failed++ }}
-	c.others(&apply.Lease{Holder: "two", Renewed: now.Add(time.Hour)}, true)
+	c.others(&kube.Lease{Holder: "two", Renewed: now.Add(time.Hour)}, true)
 	if err := c.Trouble(); err != nil || failed != 0 {
 		t.Error(err, failed)
 	}
-	c.others(&apply.Lease{Holder: "evil", Renewed: now, Stranger: true}, true)
+	c.others(&kube.Lease{Holder: "evil", Renewed: now, Stranger: true}, true)
 	if err := c.Trouble(); failed != 1 || err == nil || !strings.Contains(err.Error(), `environment prod: nobody leads it: its Lease names "evil", which no agent wrote there`) {
 		t.Error(err, failed)
 	}
@@ -39,16 +39,16 @@ func TestWhoElseHasTheLease(t *testing.T) {
 func TestALeaseThatIsNotBelieved(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for sentence, c := range map[string]struct {
-		lease apply.Lease
+		lease kube.Lease
 		lasts bool
 		doubt string
 	}{
-		"renewed just now":          {apply.Lease{Holder: "a", Renewed: now, Until: now.Add(apply.LeaseDuration)}, true, ""},
-		"renewed a while ago":       {apply.Lease{Holder: "a", Renewed: now.Add(-time.Minute), Until: now.Add(-50 * time.Second)}, false, ""},
-		"renewed by a clock before": {apply.Lease{Holder: "a", Renewed: now.Add(5 * time.Second), Until: now.Add(15 * time.Second)}, true, ""},
-		"renewed in another year":   {apply.Lease{Holder: "a", Renewed: now.AddDate(9, 0, 0), Until: now.AddDate(9, 0, 1)}, false, "still to come"},
-		"given back":                {apply.Lease{}, false, ""},
-		"named by who is no agent":  {apply.Lease{Holder: "a", Renewed: now, Until: now.Add(apply.LeaseDuration), Stranger: true}, true, "which no agent wrote there"},
+		"renewed just now":          {kube.Lease{Holder: "a", Renewed: now, Until: now.Add(kube.LeaseDuration)}, true, ""},
+		"renewed a while ago":       {kube.Lease{Holder: "a", Renewed: now.Add(-time.Minute), Until: now.Add(-50 * time.Second)}, false, ""},
+		"renewed by a clock before": {kube.Lease{Holder: "a", Renewed: now.Add(5 * time.Second), Until: now.Add(15 * time.Second)}, true, ""},
+		"renewed in another year":   {kube.Lease{Holder: "a", Renewed: now.AddDate(9, 0, 0), Until: now.AddDate(9, 0, 1)}, false, "still to come"},
+		"given back":                {kube.Lease{}, false, ""},
+		"named by who is no agent":  {kube.Lease{Holder: "a", Renewed: now, Until: now.Add(kube.LeaseDuration), Stranger: true}, true, "which no agent wrote there"},
 	} {
 		if lasts := c.lease.Lasts(now); lasts != c.lasts {
 			t.Errorf("%s: it lasts: %t", sentence, lasts)

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 )
 
 // trouble is what keeps a process from its Lease. It is logged once, and again when it is
@@ -19,7 +19,7 @@ type trouble struct {
 }
 
 // others takes note of another process that has the Lease, which may be no agent.
-func (c *Candidate) others(lease *apply.Lease, taken bool) {
+func (c *Candidate) others(lease *kube.Lease, taken bool) {
 	t := &c.trouble
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -43,7 +43,7 @@ func (c *Candidate) others(lease *apply.Lease, taken bool) {
 }
 
 // Doubt says of a Lease why its holder is not believed to lead; empty of another.
-func Doubt(lease *apply.Lease, now time.Time) string {
+func Doubt(lease *kube.Lease, now time.Time) string {
 	switch {
 	case lease.Stranger:
 		return fmt.Sprintf("its Lease names %q, which no agent wrote there; an agent takes it back %s after it was last changed", lease.Holder, leaseDuration)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 )
 
 // The names of an environment's ConfigMaps. No two of them are equal, whatever the
@@ -21,18 +22,18 @@ const (
 func Name(environment string) string { return ledgerPrefix + environment }
 
 // Document is where an environment's ledger is stored.
-func Document(environment, namespace string) apply.Document {
-	return apply.Document{Namespace: namespace, Name: Name(environment), Key: "ledger.json"}
+func Document(environment, namespace string) kube.Document {
+	return kube.Document{Namespace: namespace, Name: Name(environment), Key: "ledger.json"}
 }
 
 // ControlDocument is where people ask for something.
-func ControlDocument(environment, namespace string) apply.Document {
-	return apply.Document{Namespace: namespace, Name: controlPrefix + environment, Key: "control.json", Anybody: true}
+func ControlDocument(environment, namespace string) kube.Document {
+	return kube.Document{Namespace: namespace, Name: controlPrefix + environment, Key: "control.json", Anybody: true}
 }
 
 // DamagedDocument is where a ledger that can't be read is put aside.
-func DamagedDocument(environment, namespace string) apply.Document {
-	return apply.Document{Namespace: namespace, Name: damagedPrefix + environment, Key: "ledger.json"}
+func DamagedDocument(environment, namespace string) kube.Document {
+	return kube.Document{Namespace: namespace, Name: damagedPrefix + environment, Key: "ledger.json"}
 }
 
 // formerControl is the name that a control had before names were told apart: it is
@@ -117,7 +118,7 @@ func ReadControlOf(ctx context.Context, c *apply.Cluster, environment, namespace
 }
 
 // readControl falls back on the former name until the first write under the new one.
-func readControl(ctx context.Context, c *apply.Cluster, environment, namespace string) (apply.Document, error) {
+func readControl(ctx context.Context, c *apply.Cluster, environment, namespace string) (kube.Document, error) {
 	d, err := c.ReadDocument(ctx, ControlDocument(environment, namespace))
 	if err != nil || d.Version != "" {
 		return d, err

@@ -8,7 +8,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // KindMissing reports whether the API server does not serve an object's kind, or not in
@@ -93,13 +92,6 @@ func AboutContent(err error) bool {
 // by now.
 func Replaced(err error) bool {
 	return apierrors.IsConflict(err) && (strings.Contains(err.Error(), "the UID in the precondition") || strings.Contains(err.Error(), "UID in precondition"))
-}
-
-// FromServer reports whether an error is the API server's own word, and not what
-// the Service answered.
-func FromServer(err error) bool {
-	var status apierrors.APIStatus
-	return errors.As(err, &status) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
 // Forbidden reports whether the server refused a request to who sent it.

@@ -61,18 +61,12 @@ func BroughtBefore(hooks []manifest.Hook) []manifest.Object {
 
 // GoesFirst reports whether an object that is in a hook's way is deleted before it runs.
 func GoesFirst(h manifest.Hook) bool {
-	return (slices.Contains(h.DeletePolicies, beforeCreation) || RunsToEnd(h.ID())) && !HoldsOthers(h)
+	return (slices.Contains(h.DeletePolicies, beforeCreation) || h.ID().RunsToEnd()) && !HoldsOthers(h)
 }
 
 // HoldsOthers reports whether with the object of a hook would go all that is in it, or of
 // its kind.
 func HoldsOthers(h manifest.Hook) bool { return h.ID().GroupKind() == DefinitionKind }
-
-// RunsToEnd reports whether a hook of this kind ends by itself, so that Helm waits for it,
-// and is a trace of its run from then on. What others make lasts.
-func RunsToEnd(id manifest.ID) bool {
-	return id.GroupKind() == JobKind || id.GroupKind() == PodKind
-}
 
 // OwnsHook reports whether a live object is of the release's hooks. Helm does not mark
 // those that it made with the release: they are known by being a hook's at all, made by

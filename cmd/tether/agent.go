@@ -19,7 +19,7 @@ import (
 	"github.com/xetys/tether/agent"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/agent/web"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/source"
 )
 
@@ -73,7 +73,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.StringVar(&f.dataDir, "data-dir", "", "where the clone and fetched charts are kept (default: below the user's cache directory)")
 	fl.StringVar(&f.identity, "identity", "", "this replica's name in leases (default: host name and data directory)")
 	fl.StringVar(&f.driftSchedule, "drift-schedule", "*/30 * * * *", "when to compare everything with the cluster anew, as a cron expression; empty for never")
-	fl.IntVar(&f.concurrency, "concurrency", apply.DefaultConcurrency, "how many requests to the API server are under way at once at the most; fewer while it says that it has too many")
+	fl.IntVar(&f.concurrency, "concurrency", kube.DefaultConcurrency, "how many requests to the API server are under way at once at the most; fewer while it says that it has too many")
 	fl.BoolVar(&f.profiling, "profiling", false, "answer /debug/pprof too, for go tool pprof: whoever reaches --listen can then see what the process holds in memory")
 	fl.StringVar(&f.healthRules, "health-rules", "", "a file with rules on the health of kinds, for all environments; an environment's own go before them")
 	fl.DurationVar(&f.unhealthy, "unhealthy-after", agent.DefaultUnhealthyAfter, "how long a release has to be unhealthy, or healthy again, after its rollout until that is told; four times as long if something is only in progress")

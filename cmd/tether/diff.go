@@ -223,7 +223,7 @@ func (f *diffFlags) preview(ctx context.Context, to fs.FS, environment string) (
 	if err != nil {
 		return nil, err
 	}
-	defer c.Live.Close()
+	defer c.Close()
 	keys, err := f.sops.keys()
 	if err != nil {
 		return nil, err

@@ -122,7 +122,7 @@ func (f *promoteFlags) well(ctx context.Context, progress io.Writer, to *render.
 	if err != nil {
 		return nil, err
 	}
-	defer c.Live.Close()
+	defer c.Close()
 	rules, unread := f.rulesOf(f.from)
 	c.SetHealthRules(rules)
 	st, err := status.Read(ctx, c, f.namespace, time.Now())

@@ -153,7 +153,7 @@ func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) 
 		return err
 	}
 	if c != nil {
-		defer c.Live.Close()
+		defer c.Close()
 	}
 	config, err := f.sops.config(c, environment, f.namespace)
 	if err != nil {

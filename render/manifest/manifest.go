@@ -32,6 +32,12 @@ func (id ID) GroupKind() schema.GroupKind {
 	return schema.GroupKind{Group: id.Group, Kind: id.Kind}
 }
 
+// RunsToEnd reports whether an object of the kind ends by itself: Helm waits until a hook of
+// it has, and what is left is a trace of the run. What other hooks make lasts.
+func (id ID) RunsToEnd() bool {
+	return id.GroupKind() == schema.GroupKind{Group: "batch", Kind: "Job"} || id.GroupKind() == schema.GroupKind{Kind: "Pod"}
+}
+
 // String returns the form that people read everywhere: Kind.group
 // namespace/name, without what is empty.
 func (id ID) String() string {

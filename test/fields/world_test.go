@@ -50,7 +50,7 @@ func newWorldAs(t *testing.T, user string) *world {
 	if w.cluster, err = apply.Connect(config, w.space, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.cluster.Live.Close)
+	t.Cleanup(w.cluster.Close)
 	w.owner = plan.Owner{Environment: w.space, Name: "web", Namespace: w.space}
 	w.kubectl("create", "namespace", w.space)
 	return w

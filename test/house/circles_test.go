@@ -22,7 +22,7 @@ const mostInCircle = 5
 var circles = map[string]int{
 	"agent":         41,
 	"agent/ledger":  7,
-	"apply":         20,
+	"apply":         9,
 	"apply/health":  12,
 	"cmd/tether":    23,
 	"render":        20,

@@ -42,16 +42,18 @@ var rooms = map[string][]string{
 	"apply/scaling":     {"render/manifest"},
 	"apply/plan":        {"apply/apierror", "apply/ownership", "apply/quota", "apply/realm", "apply/scaling", "drift", "render/manifest"},
 	"apply/realm":       {"render/manifest"},
-	"apply":             {"source/outbound", "apply/apierror", "apply/health", "apply/ownership", "apply/plan", "apply/quota", "apply/realm", "apply/record", "apply/scaling", "drift", "render/manifest"},
+	"apply/kube":        {"apply/apierror", "apply/ownership", "apply/realm", "drift", "render/manifest"},
+	"apply/live":        {"apply/kube", "apply/ownership", "apply/scaling", "drift", "render/manifest"},
+	"apply":             {"source/outbound", "apply/apierror", "apply/health", "apply/kube", "apply/live", "apply/ownership", "apply/plan", "apply/quota", "apply/realm", "apply/record", "apply/scaling", "drift", "render/manifest"},
 	"apply/graph":       {},
 	"agent/decide":      {"apply/graph", "apply/record", "render"},
-	"agent/ledger":      {"source/printable", "apply", "apply/record", "drift", "render", "source"},
+	"agent/ledger":      {"source/printable", "apply", "apply/kube", "apply/record", "drift", "render", "source"},
 	"agent/report":      {"agent/ledger"},
-	"agent/lead":        {"agent/ledger", "apply"},
-	"agent/status":      {"agent/decide", "agent/lead", "agent/ledger", "apply", "apply/apierror", "apply/record", "render", "render/manifest", "render/mask"},
+	"agent/lead":        {"agent/ledger", "apply", "apply/kube"},
+	"agent/status":      {"agent/decide", "agent/lead", "agent/ledger", "apply", "apply/apierror", "apply/kube", "apply/record", "render", "render/manifest", "render/mask"},
 	"agent/web":         {},
-	"agent":             {"source/outbound", "source/printable", "agent/decide", "agent/lead", "agent/ledger", "agent/report", "agent/web", "source", "render", "render/manifest", "render/mask", "render/sops", "apply", "apply/apierror", "apply/plan", "apply/graph", "apply/health", "apply/realm", "apply/record", "drift"},
-	"cmd/tether":        {"source/outbound", "source/printable", "agent", "agent/ledger", "agent/report", "agent/status", "agent/web", "apply", "apply/health", "apply/ownership", "apply/plan", "apply/realm", "cmd/tether/demo", "render", "render/fetch", "render/images", "render/worker", "source"},
+	"agent":             {"source/outbound", "source/printable", "agent/decide", "agent/lead", "agent/ledger", "agent/report", "agent/web", "source", "render", "render/manifest", "render/mask", "render/sops", "apply", "apply/apierror", "apply/kube", "apply/live", "apply/plan", "apply/graph", "apply/health", "apply/realm", "apply/record", "drift"},
+	"cmd/tether":        {"source/outbound", "source/printable", "agent", "agent/ledger", "agent/report", "agent/status", "agent/web", "apply", "apply/health", "apply/kube", "apply/ownership", "apply/plan", "apply/realm", "cmd/tether/demo", "render", "render/fetch", "render/images", "render/worker", "source"},
 	"cmd/tether/demo":   {},
 	"test/cluster":      {},
 	"test/faults":       {},
@@ -66,11 +68,11 @@ var libraries = []struct {
 	only         []string
 }{
 	{"helm.sh/helm/v3/pkg/storage", "Helm's storage", []string{"apply/record"}},
-	{"helm.sh/helm/v3/pkg/engine", "Helm's engine", []string{"render", "render/worker", "apply"}}, // apply answers its lookups
+	{"helm.sh/helm/v3/pkg/engine", "Helm's engine", []string{"render", "render/worker", "apply/kube"}}, // apply answers its lookups
 	{"helm.sh/helm/v3/pkg/chart", "Helm's charts", []string{"render", "render/worker", "apply/record"}},
-	{"k8s.io/client-go/dynamic", "a Kubernetes client", []string{"apply", "render/worker"}}, // a worker has none: Helm's lookup takes its type
-	{"k8s.io/client-go/kubernetes", "a Kubernetes client", []string{"apply", "apply/record", "cmd/tether/demo", "test/cluster", "test/controlplane"}},
-	{"sigs.k8s.io/controller-runtime", "a Kubernetes client", []string{"apply"}},
+	{"k8s.io/client-go/dynamic", "a Kubernetes client", []string{"apply", "apply/kube", "apply/live", "render/worker"}}, // a worker has none: Helm's lookup takes its type
+	{"k8s.io/client-go/kubernetes", "a Kubernetes client", []string{"apply", "apply/kube", "apply/record", "cmd/tether/demo", "test/cluster", "test/controlplane"}},
+	{"sigs.k8s.io/controller-runtime", "a Kubernetes client", []string{"apply", "apply/kube"}},
 	{"github.com/go-git/go-git", "git", []string{"source"}},
 	{"github.com/getsops/", "SOPS", []string{"render/sops", "test/sops"}},
 	{"sigs.k8s.io/kustomize", "kustomize", []string{"render/patch"}},

@@ -5,14 +5,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 )
 
 // A document that somebody deleted since it was read is written anew; one that somebody
 // changed is not overwritten; one that does not fit is not sent.
 func TestADocumentThatCannotBeWrittenAsItWasRead(t *testing.T) {
 	w := newWorld(t, "")
-	d := apply.Document{Namespace: w.space, Name: "ledger", Key: "ledger.json", Text: "1"}
+	d := kube.Document{Namespace: w.space, Name: "ledger", Key: "ledger.json", Text: "1"}
 	first, err := w.cluster.WriteDocument(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestADocumentThatCannotBeWrittenAsItWasRead(t *testing.T) {
 		t.Errorf("have %+v, %v", have, err)
 	}
 	second.Text = strings.Repeat("a", 1<<20+1)
-	var large *apply.DocumentTooLargeError
+	var large *kube.DocumentTooLargeError
 	if _, err = w.cluster.WriteDocument(t.Context(), second); !errors.As(err, &large) || large.Size <= large.Limit || !strings.Contains(err.Error(), "it would hold 1048577 bytes, and may hold 1048576") {
 		t.Errorf("have %v", err)
 	}

@@ -75,7 +75,7 @@ func BenchmarkLiveMemory(b *testing.B) {
 			}
 		}
 		b.ReportMetric(float64(heap()-before)/float64(len(objects)), "bytes/object")
-		c.Live.Close()
+		c.Close()
 	}
 }
 

@@ -56,7 +56,7 @@ func newWorld(t testing.TB, user string) *world {
 	if w.cluster, err = apply.Connect(config, w.space, w.tell, nil); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.cluster.Live.Close)
+	t.Cleanup(w.cluster.Close)
 	w.create("{apiVersion: v1, kind: Namespace, metadata: {name: $NS}}")
 	return w
 }

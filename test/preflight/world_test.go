@@ -86,7 +86,7 @@ func (w *world) connect(user string) *apply.Cluster {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.t.Cleanup(c.Live.Close)
+	w.t.Cleanup(c.Close)
 	return c
 }
 

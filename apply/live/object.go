@@ -1,4 +1,4 @@
-package apply
+package live
 
 import (
 	"bytes"
@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,18 +29,18 @@ type kept struct {
 	text              []byte           // without the fields that managers own
 	packed            bool             // it is compressed
 	fields            []map[string]any // those, in the managers' order, shared
-	marks
+	Marks
 }
 
-// marks are what tells whether an object is as it was left.
-type marks struct {
-	ours          bool       // we own fields of it
-	live, foreign drift.Hash // what we own, and what people's tools added
+// Marks are what tells whether an object is as it was left.
+type Marks struct {
+	Ours          bool       // we own fields of it
+	Live, Foreign drift.Hash // what we own, and what people's tools added
 }
 
-func marksOf(u *unstructured.Unstructured) marks {
+func marksOf(u *unstructured.Unstructured) Marks {
 	hash, err := drift.Projection(u, ownership.FieldManager)
-	return marks{ours: err == nil, live: hash, foreign: drift.ForeignHash(u, ownership.FieldManager, ownership.Tools)}
+	return Marks{Ours: err == nil, Live: hash, Foreign: drift.ForeignHash(u, ownership.FieldManager, ownership.Tools)}
 }
 
 func (k *kept) id() manifest.ID {
@@ -93,22 +91,6 @@ func (k *kept) unpacked() ([]byte, error) {
 	return io.ReadAll(flate.NewReader(bytes.NewReader(k.text)))
 }
 
-// Held is how many bytes a cache holds of its environment's objects.
-func Held(l *Live) int {
-	l.mu.Lock()
-	watches := slices.Collect(maps.Values(l.watches))
-	l.mu.Unlock()
-	n := 0
-	for _, w := range watches {
-		for _, o := range w.informer.GetStore().List() {
-			if k, ok := o.(*kept); ok {
-				n += len(k.text)
-			}
-		}
-	}
-	return n
-}
-
 func managersOf(u *unstructured.Unstructured) []map[string]any {
 	list, _ := manifest.AsMap(u.Object["metadata"])["managedFields"].([]any)
 	out := make([]map[string]any, len(list))
@@ -126,7 +108,7 @@ func (t *interned) keep(kind schema.GroupVersionKind, namespace string) func(any
 		if !ok {
 			return o, nil
 		}
-		k := &kept{kind: kind, marks: marksOf(u)}
+		k := &kept{kind: kind, Marks: marksOf(u)}
 		k.Name, k.Namespace, k.UID, k.ResourceVersion = u.GetName(), namespace, u.GetUID(), u.GetResourceVersion()
 		entries := managersOf(u)
 		k.fields = make([]map[string]any, len(entries))

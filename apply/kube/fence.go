@@ -1,4 +1,4 @@
-package apply
+package kube
 
 import (
 	"net/http"
@@ -20,9 +20,9 @@ func (f *FencedError) Error() string { return "not sent: " + f.Why.Error() }
 // Unwrap returns the reason.
 func (f *FencedError) Unwrap() error { return f.Why }
 
-// Fence has every write of this Cluster asked for permission first: while check returns an
+// Fence has every write of this Client asked for permission first: while check returns an
 // error, none is sent. Leases, and what anybody may write, are not asked about.
-func (c *Cluster) Fence(check func() error) { c.fence.check.Store(&check) }
+func (c *Client) Fence(check func() error) { c.fence.check.Store(&check) }
 
 func (f *fence) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {

@@ -1,4 +1,4 @@
-package apply
+package kube
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 // read by its name alone: nothing else of its namespace is held, and the permission
 // can be for that one. It is safe for concurrent use.
 type References struct {
-	cluster *Cluster
+	cluster *Client
 	changed func(manifest.Reference)
 	stop    context.Context
 
@@ -43,8 +43,8 @@ type watchedReference struct {
 
 // References returns what reads references in this cluster until it is closed.
 // changed is told when what was read is another than it was; it must not block.
-func (c *Cluster) References(changed func(manifest.Reference)) *References {
-	return &References{cluster: c, changed: changed, stop: c.Live.stop, watched: map[manifest.Reference]*watchedReference{}}
+func (c *Client) References(changed func(manifest.Reference)) *References {
+	return &References{cluster: c, changed: changed, stop: c.Lifetime, watched: map[manifest.Reference]*watchedReference{}}
 }
 
 // deniedError says that the API server does not let the agent read something.
@@ -65,7 +65,7 @@ func (r *References) Read(ctx context.Context, ref manifest.Reference) (map[stri
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
 	select {
 	case <-w.news:
@@ -103,9 +103,9 @@ func (r *References) watch(ref manifest.Reference) (*watchedReference, error) {
 	w := &watchedReference{news: make(chan struct{})}
 	switch ref.Kind {
 	case "ConfigMap":
-		w.informer = coreinformers.NewFilteredConfigMapInformer(r.cluster.kube, ref.Namespace, 0, cache.Indexers{}, only)
+		w.informer = coreinformers.NewFilteredConfigMapInformer(r.cluster.Typed, ref.Namespace, 0, cache.Indexers{}, only)
 	case "Secret":
-		w.informer = coreinformers.NewFilteredSecretInformer(r.cluster.kube, ref.Namespace, 0, cache.Indexers{}, only)
+		w.informer = coreinformers.NewFilteredSecretInformer(r.cluster.Typed, ref.Namespace, 0, cache.Indexers{}, only)
 	default:
 		return nil, fmt.Errorf("%s is neither a ConfigMap nor a Secret", ref)
 	}

@@ -1,4 +1,4 @@
-package apply
+package live
 
 import (
 	"time"
@@ -15,6 +15,13 @@ type absentKind struct {
 	vanished bool // it was watched; not watched again before the server says that it is back
 }
 
+// absentKinds are those that are asked for.
+type absentKinds struct {
+	all     map[watchKey]*absentKind
+	seeking bool
+	sought  chan struct{} // has a token when one more is
+}
+
 // How often the API server is asked whether a kind has come: soon after it was
 // missed, then more and more seldom. Its CustomResourceDefinition may be nobody's
 // that we watch.
@@ -25,7 +32,7 @@ const (
 
 // vanish ends a watch whose kind the server does not have any more, in this
 // version: what it held is not there, as far as anybody can tell.
-func (l *Live) vanish(w *watch) {
+func (l *Cache) vanish(w *watch) {
 	l.mu.Lock()
 	if l.watches[w.key] != w {
 		l.mu.Unlock()
@@ -41,25 +48,25 @@ func (l *Live) vanish(w *watch) {
 			gone = append(gone, id)
 			a.objects[id] = struct{}{}
 			delete(l.written, id)
-			l.wakeAll(id)
+			l.waiters.wake(id)
 		}
 	}
 	l.mu.Unlock()
-	l.cluster.forgetAPIs()
-	l.tell(gone)
+	l.client.Refresh()
+	l.listeners.drifted(gone...)
 }
 
 // missed returns what is known of a kind that is absent; l.mu is held. From now on
 // it is asked for.
-func (l *Live) missed(key watchKey) *absentKind {
-	a := l.absent[key]
+func (l *Cache) missed(key watchKey) *absentKind {
+	a := l.absent.all[key]
 	if a == nil {
 		a = &absentKind{objects: map[manifest.ID]struct{}{}}
-		l.absent[key] = a
-		wake(l.sought)
+		l.absent.all[key] = a
+		Wake(l.absent.sought)
 	}
-	if !l.seeking {
-		l.seeking = true
+	if !l.absent.seeking {
+		l.absent.seeking = true
 		go l.seek()
 	}
 	return a
@@ -67,21 +74,21 @@ func (l *Live) missed(key watchKey) *absentKind {
 
 // seek asks for absent kinds until none is left, and has the objects of those that
 // came looked at.
-func (l *Live) seek() {
+func (l *Cache) seek() {
 	pause := seekFirst
 	for {
 		select {
-		case <-l.stop.Done():
+		case <-l.client.Lifetime.Done():
 			return
-		case <-l.sought:
+		case <-l.absent.sought:
 			pause = seekFirst
 			continue
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, seekLast)
-		l.cluster.forgetAPIs()
+		l.client.Refresh()
 		came, done := l.came()
-		l.tell(came)
+		l.listeners.drifted(came...)
 		if done {
 			return
 		}
@@ -90,36 +97,36 @@ func (l *Live) seek() {
 
 // came returns the objects of kinds that have come, and whether none is absent any
 // more.
-func (l *Live) came() (came []manifest.ID, done bool) {
+func (l *Cache) came() (came []manifest.ID, done bool) {
 	l.mu.Lock()
 	var keys []watchKey
-	for key := range l.absent {
+	for key := range l.absent.all {
 		keys = append(keys, key)
 	}
 	l.mu.Unlock()
 	for _, key := range keys {
-		if _, err := l.cluster.mapper.RESTMapping(key.GroupKind(), key.Version); err != nil {
+		if _, err := l.client.Mapper.RESTMapping(key.GroupKind(), key.Version); err != nil {
 			continue
 		}
 		l.mu.Lock()
-		for id := range l.absent[key].objects {
+		for id := range l.absent.all[key].objects {
 			came = append(came, id)
 		}
-		delete(l.absent, key)
+		delete(l.absent.all, key)
 		l.mu.Unlock()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seeking = len(l.absent) > 0
-	return came, !l.seeking
+	l.absent.seeking = len(l.absent.all) > 0
+	return came, !l.absent.seeking
 }
 
-// reconsider has kinds that vanished watched again at the next chance: somebody who
+// Reconsider has kinds that vanished watched again at the next chance: somebody who
 // knows says that what the server can do has changed.
-func (l *Live) reconsider() {
+func (l *Cache) Reconsider() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, a := range l.absent {
+	for _, a := range l.absent.all {
 		a.vanished = false
 	}
 }

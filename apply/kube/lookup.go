@@ -1,4 +1,4 @@
-package apply
+package kube
 
 import (
 	"cmp"
@@ -24,7 +24,7 @@ import (
 // render sees one state of each object, and costs a request for each at most. It is
 // for one render, and not safe for concurrent use. What it returns must not be modified.
 type Lookup struct {
-	cluster *Cluster
+	cluster *Client
 	dyn     dynamic.Interface
 	broken  error // why there is no dyn
 	room    int   // bytes that may still be read
@@ -40,7 +40,7 @@ type Lookup struct {
 const maxLookedUp = 16 << 20
 
 // Lookup returns the cluster's answers to one render, bounded by ctx.
-func (c *Cluster) Lookup(ctx context.Context) *Lookup {
+func (c *Client) Lookup(ctx context.Context) *Lookup {
 	l := &Lookup{cluster: c, realm: c.bounds(), ctx: ctx, found: map[string]*unstructured.Unstructured{},
 		lists: map[string]*unstructured.UnstructuredList{}, failed: map[string]error{}, room: maxLookedUp}
 	config := rest.CopyConfig(c.config)
@@ -88,11 +88,11 @@ func (l *Lookup) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableRes
 		return nil, false, fmt.Errorf("look up a %s: %w", kind, l.broken)
 	}
 	gvk := schema.FromAPIVersionAndKind(apiVersion, kind)
-	m, err := l.cluster.mapping(gvk)
+	m, err := l.cluster.Mapping(gvk)
 	if meta.IsNoMatchError(err) {
 		// As for Helm, a kind that an API has not is one of which nothing is there; an
 		// API that the server has not is an error.
-		if _, err := l.cluster.discovery.ServerResourcesForGroupVersion(apiVersion); err != nil {
+		if _, err := l.cluster.Discovery.client.ServerResourcesForGroupVersion(apiVersion); err != nil {
 			return nil, false, fmt.Errorf("look up a %s: find its API %s: %w", kind, apiVersion, err)
 		}
 		m, err = &meta.RESTMapping{Resource: gvk.GroupVersion().WithResource(""), Scope: meta.RESTScopeRoot}, nil

@@ -1,4 +1,4 @@
-package apply
+package kube
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 )
 
 func TestTheWallReadsEveryPath(t *testing.T) {
-	w := &wall{kindOf: func(gvr schema.GroupVersionResource) (schema.GroupVersionKind, error) {
+	w := &boundary{kindOf: func(gvr schema.GroupVersionResource) (schema.GroupVersionKind, error) {
 		if gvr.Resource == "clusterroles" {
 			return gvr.GroupVersion().WithKind("ClusterRole"), nil
 		}

@@ -1,8 +1,7 @@
-package apply
+package live
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -82,7 +81,7 @@ func (w *watch) answer(ctx context.Context, err error) {
 	w.err = err
 	w.mu.Unlock()
 	if err != nil {
-		wake(w.failed)
+		Wake(w.failed)
 	}
 	w.answered(err)
 }
@@ -176,14 +175,4 @@ func (w *watch) get(id manifest.ID) *kept {
 	}
 	k, _ := o.(*kept)
 	return k
-}
-
-// errGone is returned while waiting for an object that somebody deletes.
-var errGone = errors.New("the object was deleted by somebody else")
-
-func wake(ch chan struct{}) {
-	select {
-	case ch <- struct{}{}:
-	default:
-	}
 }

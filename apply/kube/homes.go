@@ -1,4 +1,4 @@
-package apply
+package kube
 
 import (
 	"context"
@@ -15,11 +15,11 @@ import (
 
 // Homes lists the namespaces in which agents keep documents of their own; none if they may
 // not be listed. What a chart labelled so in a release's namespace is none.
-func (c *Cluster) Homes(ctx context.Context) ([]string, error) {
+func (s *Documents) Homes(ctx context.Context) ([]string, error) {
 	found := map[string]bool{}
 	opts := metav1.ListOptions{LabelSelector: ownership.Group + "/ledger", Limit: 500}
 	for {
-		list, err := c.meta.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).List(ctx, opts)
+		list, err := s.client.Metadata.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).List(ctx, opts)
 		if apierrors.IsForbidden(err) || apierrors.IsResourceExpired(err) {
 			break
 		}

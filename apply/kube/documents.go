@@ -1,4 +1,4 @@
-package apply
+package kube
 
 import (
 	"context"
@@ -33,6 +33,18 @@ type Document struct {
 	Anybody bool
 }
 
+// Documents are what the agent keeps for itself in a cluster, for one environment. They are
+// safe for concurrent use.
+type Documents struct {
+	client      *Client
+	environment string
+}
+
+// NewDocuments returns the documents of an environment.
+func NewDocuments(client *Client, environment string) *Documents {
+	return &Documents{client: client, environment: environment}
+}
+
 // DocumentTooLargeError says that a document does not fit into a ConfigMap.
 type DocumentTooLargeError struct {
 	Namespace, Name string
@@ -49,11 +61,11 @@ const maxDocument = corev1.MaxSecretSize
 
 // ReadDocument reads a document that is named by Namespace, Name and Key; one that
 // does not exist is empty.
-func (c *Cluster) ReadDocument(ctx context.Context, d Document) (Document, error) {
+func (s *Documents) ReadDocument(ctx context.Context, d Document) (Document, error) {
 	d.Text, d.Version, d.UID = "", "", ""
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	cm, err := c.kube.CoreV1().ConfigMaps(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
+	cm, err := s.client.Typed.CoreV1().ConfigMaps(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return d, nil
 	}
@@ -67,24 +79,24 @@ func (c *Cluster) ReadDocument(ctx context.Context, d Document) (Document, error
 // WriteDocument stores a document and returns it with its new version. The
 // namespace is created if it does not exist, and so is a document that was deleted since
 // it was read.
-func (c *Cluster) WriteDocument(ctx context.Context, d Document) (Document, error) {
+func (s *Documents) WriteDocument(ctx context.Context, d Document) (Document, error) {
 	if size := len(d.Text); size > maxDocument {
 		return d, &DocumentTooLargeError{Namespace: d.Namespace, Name: d.Name, Size: size, Limit: maxDocument}
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
 	var cm *corev1.ConfigMap
 	var err error
-	maps := c.documents(d)
+	maps := s.documents(d)
 	if d.Version != "" {
-		cm, err = maps.Update(ctx, c.documentMap(d), metav1.UpdateOptions{FieldManager: ownership.FieldManager})
+		cm, err = maps.Update(ctx, s.documentMap(d), metav1.UpdateOptions{FieldManager: ownership.FieldManager})
 	}
 	if d.Version == "" || apierrors.IsNotFound(err) {
 		d.Version = ""
-		cm, err = maps.Create(ctx, c.documentMap(d), metav1.CreateOptions{FieldManager: ownership.FieldManager})
+		cm, err = maps.Create(ctx, s.documentMap(d), metav1.CreateOptions{FieldManager: ownership.FieldManager})
 		if apierror.NamespaceMissing(err, d.Namespace) {
-			if err = c.EnsureHome(ctx, d.Namespace); err == nil {
-				cm, err = maps.Create(ctx, c.documentMap(d), metav1.CreateOptions{FieldManager: ownership.FieldManager})
+			if err = s.EnsureHome(ctx, d.Namespace); err == nil {
+				cm, err = maps.Create(ctx, s.documentMap(d), metav1.CreateOptions{FieldManager: ownership.FieldManager})
 			}
 		}
 	}
@@ -96,19 +108,19 @@ func (c *Cluster) WriteDocument(ctx context.Context, d Document) (Document, erro
 }
 
 // documents is where a document is written.
-func (c *Cluster) documents(d Document) corev1client.ConfigMapInterface {
-	kube := c.kube
+func (s *Documents) documents(d Document) corev1client.ConfigMapInterface {
+	kube := s.client.Typed
 	if d.Anybody {
-		kube = c.unfenced
+		kube = s.client.unfenced
 	}
 	return kube.CoreV1().ConfigMaps(d.Namespace)
 }
 
-func (c *Cluster) documentMap(d Document) *corev1.ConfigMap {
+func (s *Documents) documentMap(d Document) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: d.Namespace, Name: d.Name, ResourceVersion: d.Version,
-			Labels: map[string]string{ownership.LabelManagedBy: ownership.FieldManager, ownership.Group + "/ledger": c.Environment},
+			Labels: map[string]string{ownership.LabelManagedBy: ownership.FieldManager, ownership.Group + "/ledger": s.environment},
 		},
 		Data: map[string]string{d.Key: d.Text},
 	}
@@ -116,8 +128,8 @@ func (c *Cluster) documentMap(d Document) *corev1.ConfigMap {
 
 // WatchDocument tells of a document's text, at first and whenever it changes,
 // until ctx ends; one that is deleted is empty. It does not wait.
-func (c *Cluster) WatchDocument(ctx context.Context, d Document, changed func(text string)) error {
-	informer := coreinformers.NewFilteredConfigMapInformer(c.kube, d.Namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
+func (s *Documents) WatchDocument(ctx context.Context, d Document, changed func(text string)) error {
+	informer := coreinformers.NewFilteredConfigMapInformer(s.client.Typed, d.Namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", d.Name).String()
 	})
 	tell := func(o any) {
@@ -140,8 +152,8 @@ func (c *Cluster) WatchDocument(ctx context.Context, d Document, changed func(te
 // Emit writes an event about a document, for who watches the cluster's events.
 // kind is Normal or Warning; reason is one CamelCase word. A name, if given, is added to
 // the document's own: the same event again is not written twice, and created is false.
-func (c *Cluster) Emit(ctx context.Context, about Document, name, kind, reason, message string, now time.Time) (created bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+func (s *Documents) Emit(ctx context.Context, about Document, name, kind, reason, message string, now time.Time) (created bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
 	const longest = 1024 // the API's bound on a message
 	if len(message) > longest {
@@ -160,7 +172,7 @@ func (c *Cluster) Emit(ctx context.Context, about Document, name, kind, reason, 
 	if name != "" {
 		e.GenerateName, e.Name = "", about.Name+"."+name
 	}
-	_, err = c.kube.CoreV1().Events(about.Namespace).Create(ctx, e, metav1.CreateOptions{})
+	_, err = s.client.Typed.CoreV1().Events(about.Namespace).Create(ctx, e, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		return false, nil
 	}
@@ -172,10 +184,10 @@ func (c *Cluster) Emit(ctx context.Context, about Document, name, kind, reason, 
 
 // EnsureHome makes the namespace exist in which the agent keeps what is its own. Any
 // replica may do that.
-func (c *Cluster) EnsureHome(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+func (s *Documents) EnsureHome(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	spaces := c.unfenced.CoreV1().Namespaces()
+	spaces := s.client.unfenced.CoreV1().Namespaces()
 	_, err := spaces.Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		_, err = spaces.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{FieldManager: ownership.FieldManager})
@@ -188,10 +200,10 @@ func (c *Cluster) EnsureHome(ctx context.Context, name string) error {
 
 // ListDocuments reads the documents of a namespace that have a key, whatever environment
 // they are of, sorted by name.
-func (c *Cluster) ListDocuments(ctx context.Context, namespace, key string) ([]Document, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+func (s *Documents) ListDocuments(ctx context.Context, namespace, key string) ([]Document, error) {
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	maps, err := c.kube.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: ownership.Group + "/ledger"})
+	maps, err := s.client.Typed.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: ownership.Group + "/ledger"})
 	if err != nil {
 		return nil, fmt.Errorf("list the ConfigMaps of namespace %s: %w", namespace, err)
 	}

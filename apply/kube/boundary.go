@@ -1,4 +1,4 @@
-package apply
+package kube
 
 import (
 	"bytes"
@@ -14,20 +14,20 @@ import (
 	"github.com/xetys/tether/apply/realm"
 )
 
-// wall keeps writes of objects from being sent to where the environment may not write. It
+// boundary keeps writes of objects from being sent to where the environment may not write. It
 // stands in front of the connection, as the fence does, so that no writer can be forgotten:
 // plans and hooks ask the realm before, to say it of the template.
-type wall struct {
+type boundary struct {
 	bounds atomic.Pointer[realm.Realm]
 	kindOf func(schema.GroupVersionResource) (schema.GroupVersionKind, error)
 }
 
 // Bound says what the environment may touch from now on.
-func (c *Cluster) Bound(r realm.Realm) { c.wall.bounds.Store(&r) }
+func (c *Client) Bound(r realm.Realm) { c.boundary.bounds.Store(&r) }
 
 // bounds is what the environment may touch.
-func (c *Cluster) bounds() realm.Realm {
-	if r := c.wall.bounds.Load(); r != nil {
+func (c *Client) bounds() realm.Realm {
+	if r := c.boundary.bounds.Load(); r != nil {
 		return *r
 	}
 	return realm.Realm{}
@@ -35,7 +35,7 @@ func (c *Cluster) bounds() realm.Realm {
 
 // wrap has writes asked about. A dry-run writes nothing: what is tried in another
 // namespace than its own is judged by its own.
-func (w *wall) wrap(next http.RoundTripper) http.RoundTripper {
+func (w *boundary) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		bounds := w.bounds.Load()
 		if bounds == nil || r.Method == http.MethodGet || r.Method == http.MethodHead || r.URL.Query().Get("dryRun") == metav1.DryRunAll {
@@ -49,7 +49,7 @@ func (w *wall) wrap(next http.RoundTripper) http.RoundTripper {
 }
 
 // why says what keeps a write from being sent to a path of the API; empty if nothing does.
-func (w *wall) why(bounds realm.Realm, path string) string {
+func (w *boundary) why(bounds realm.Realm, path string) string {
 	to, ok := parsePath(path)
 	if !ok {
 		return "no object of a release has the path " + path

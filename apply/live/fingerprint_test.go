@@ -1,4 +1,4 @@
-package apply
+package live
 
 import (
 	"testing"
@@ -26,7 +26,7 @@ spec:
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if fingerprint(objects[0].Unstructured) == 0 {
+		if Fingerprint(objects[0].Unstructured) == 0 {
 			b.Fatal("no fingerprint")
 		}
 	}

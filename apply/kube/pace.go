@@ -1,4 +1,4 @@
-package apply
+package kube
 
 import (
 	"context"
@@ -26,21 +26,21 @@ type Pace struct {
 	active int
 	good   int       // answers since the limit last changed
 	halved time.Time // when it was last halved
-	queues []*queue
+	queues []*Queue
 	last   int // the queue that was last let in
 }
 
-// queue is where one cluster's requests wait: each queue has its turn, so that an
+// Queue is where one cluster's requests wait: each queue has its turn, so that an
 // environment with ten thousand requests keeps none of the others waiting.
-type queue struct {
+type Queue struct {
 	pace    *Pace
 	waiting []chan struct{}
 }
 
-func (p *Pace) queue() *queue {
+func (p *Pace) queue() *Queue {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	q := &queue{pace: p}
+	q := &Queue{pace: p}
 	p.queues = append(p.queues, q)
 	return q
 }
@@ -57,8 +57,8 @@ func NewPace(most int, observe func(verb string, code int)) *Pace {
 // Most returns how many requests are under way at once at the most.
 func (p *Pace) Most() int { return p.most }
 
-// acquire waits for its turn; the returned function ends it.
-func (q *queue) acquire(ctx context.Context) (func(), error) {
+// Acquire waits for its turn; the returned function ends it.
+func (q *Queue) Acquire(ctx context.Context) (func(), error) {
 	p := q.pace
 	p.mu.Lock()
 	if p.active < p.limit {
@@ -79,7 +79,7 @@ func (q *queue) acquire(ctx context.Context) (func(), error) {
 }
 
 // leave gives up waiting; if the turn has come meanwhile, the next one gets it.
-func (q *queue) leave(turn chan struct{}) {
+func (q *Queue) leave(turn chan struct{}) {
 	p := q.pace
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,7 +111,7 @@ func (p *Pace) next() {
 	}
 }
 
-func (p *Pace) nextQueue() *queue {
+func (p *Pace) nextQueue() *Queue {
 	for range p.queues {
 		p.last = (p.last + 1) % len(p.queues)
 		if q := p.queues[p.last]; len(q.waiting) > 0 {

@@ -1,4 +1,4 @@
-package apply
+package kube
 
 import (
 	"context"
@@ -10,13 +10,13 @@ import (
 )
 
 // held takes turns until none is left, and returns how many it got.
-func held(t *testing.T, p *queue) (n int, release func()) {
+func held(t *testing.T, p *Queue) (n int, release func()) {
 	t.Helper()
 	var ends []func()
 	for {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errBusy) // who has to wait gives up at once
-		end, err := p.acquire(ctx)
+		end, err := p.Acquire(ctx)
 		if err != nil {
 			return len(ends), func() {
 				for _, end := range ends {
@@ -69,14 +69,14 @@ func TestPaceHalvesWhenThereIsTooMuchAndGrowsAgain(t *testing.T) {
 
 func TestPaceLetsInWhoWaitsInOrder(t *testing.T) {
 	p := NewPace(1, nil).queue()
-	end, err := p.acquire(t.Context())
+	end, err := p.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	gone, leave := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if _, err := p.acquire(gone); err == nil {
+		if _, err := p.Acquire(gone); err == nil {
 			t.Error("who left got a turn")
 		}
 	})
@@ -84,7 +84,7 @@ func TestPaceLetsInWhoWaitsInOrder(t *testing.T) {
 	wg.Wait()
 	got := make(chan func())
 	go func() {
-		end, err := p.acquire(context.WithoutCancel(gone))
+		end, err := p.Acquire(context.WithoutCancel(gone))
 		if err != nil {
 			t.Error(err)
 		}
@@ -100,15 +100,15 @@ func TestPaceLetsInWhoWaitsInOrder(t *testing.T) {
 func TestPaceLetsEachQueueHaveItsTurn(t *testing.T) {
 	p := NewPace(1, nil)
 	crowd, one := p.queue(), p.queue()
-	end, err := crowd.acquire(t.Context())
+	end, err := crowd.Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	order := make(chan string, 101)
 	var wg sync.WaitGroup
-	wait := func(q *queue, name string) {
+	wait := func(q *Queue, name string) {
 		wg.Go(func() {
-			end, err := q.acquire(t.Context())
+			end, err := q.Acquire(t.Context())
 			if err != nil {
 				t.Error(err)
 				return
@@ -117,7 +117,7 @@ func TestPaceLetsEachQueueHaveItsTurn(t *testing.T) {
 			end()
 		})
 	}
-	waiting := func(q *queue) int {
+	waiting := func(q *Queue) int {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		return len(q.waiting)

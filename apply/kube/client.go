@@ -1,0 +1,103 @@
+// Package kube is the connection to an API server: clients and their pace, what the server
+// can do, and the single objects that the agent reads or keeps for itself (ConfigMaps,
+// Events, Leases, namespaces, what charts and values refer to).
+//
+// It does not know releases or plans, and not what an object is applied for.
+package kube
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Client is a connection to an API server: typed, dynamic and for objects of any kind. It
+// is safe for concurrent use.
+type Client struct {
+	*Discovery
+	config   *rest.Config
+	Typed    kubernetes.Interface
+	unfenced kubernetes.Interface // for Leases, and for what anybody may write
+	Dynamic  dynamic.Interface
+	Metadata metadata.Interface
+	Direct   client.Client
+	Turns    *Queue
+	fence    *fence
+	boundary *boundary
+	Lifetime context.Context // ends what watches
+	cancel   context.CancelFunc
+}
+
+// NewClient returns a Client with a pace of its own if none is given. It sends no request:
+// a server that is away shows at the first use.
+func NewClient(config *rest.Config, pace *Pace) (*Client, error) {
+	config = rest.CopyConfig(config)
+	config.UserAgent = "tether"
+	if pace == nil {
+		pace = NewPace(0, nil)
+	}
+	config.Wrap(pace.wrap)
+	// The API server's priority and fairness paces us; a limiter of our own
+	// would only add waiting to it.
+	config.QPS = -1
+	typed := rest.CopyConfig(config)
+	typed.ContentType, typed.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
+	unfenced, err := kubernetes.NewForConfig(typed)
+	if err != nil {
+		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
+	}
+	fence := &fence{}
+	config.Wrap(fence.wrap)
+	typed = rest.CopyConfig(typed)
+	typed.Wrap(fence.wrap)
+	kube, err := kubernetes.NewForConfig(typed)
+	if err != nil {
+		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
+	}
+	dyn, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
+	}
+	meta, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &Client{
+		Discovery: newDiscovery(config.Host, kube.Discovery()), config: config, Typed: kube, unfenced: unfenced, Dynamic: dyn, Metadata: meta,
+		Turns: pace.queue(), fence: fence, Lifetime: ctx, cancel: cancel,
+	}
+	c.boundary = &boundary{kindOf: c.Mapper.KindFor}
+	config = rest.CopyConfig(config)
+	config.Wrap(c.boundary.wrap)
+	if c.Direct, err = client.New(config, client.Options{Mapper: c.Mapper}); err != nil {
+		cancel()
+		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
+	}
+	return c, nil
+}
+
+// HTTP returns a client for requests that no other one can send, with the credentials, the
+// pace and the fence of all.
+func (c *Client) HTTP() (*http.Client, error) { return rest.HTTPClientFor(c.config) }
+
+// Close ends all watches.
+func (c *Client) Close() { c.cancel() }
+
+// Ping reports whether the API server answers, and as what version.
+func (c *Client) Ping(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	raw, err := c.Typed.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Raw()
+	if err != nil {
+		return "", fmt.Errorf("reach the API server %s: %w", c.host, err)
+	}
+	return string(raw), nil
+}

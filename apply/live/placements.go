@@ -1,0 +1,118 @@
+package live
+
+import (
+	"encoding/json"
+	"hash/maphash"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/apply/ownership"
+	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Placement is how an object was left: what was wanted, and a hash of the live
+// fields that are ours.
+type Placement struct {
+	want    uint64
+	Live    drift.Hash
+	Foreign drift.Hash // of what people's tools had added
+}
+
+// Placements is how the objects of an environment were left by who wrote them last. It is
+// safe for concurrent use.
+type Placements struct {
+	mu    sync.Mutex
+	known map[manifest.ID]Placement
+}
+
+// NewPlacements returns the memory of a process that left nothing yet.
+func NewPlacements() *Placements { return &Placements{known: map[manifest.ID]Placement{}} }
+
+var seed = maphash.MakeSeed()
+
+// Fingerprint identifies what an object says, within this process.
+func Fingerprint(u *unstructured.Unstructured) uint64 {
+	raw, err := json.Marshal(u.Object) // maps are written in the order of their keys
+	if err != nil {
+		return 0
+	}
+	return maphash.Bytes(seed, raw)
+}
+
+// Leave remembers that live is how want looks in the cluster.
+func (p *Placements) Leave(id manifest.ID, want, live *unstructured.Unstructured) {
+	hash, err := drift.Projection(live, ownership.FieldManager)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil {
+		delete(p.known, id)
+		return
+	}
+	p.known[id] = Placement{want: Fingerprint(want), Live: hash, Foreign: drift.ForeignHash(live, ownership.FieldManager, ownership.Tools)}
+}
+
+// Left returns how objects were left, one hash after the other, for Trust in
+// another process; what is not known is zero.
+func (p *Placements) Left(objects []manifest.ID) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := make([]byte, 0, len(objects)*len(drift.Hash{}))
+	for _, id := range objects {
+		hash := p.known[id].Live
+		out = append(out, hash[:]...)
+	}
+	return out
+}
+
+// Trust takes it that an earlier process left objects, as they are applied, in the
+// way that Left told: one that is still so needs no dry-run. Of objects beyond those that
+// Left told of nothing is known.
+func (p *Placements) Trust(objects []manifest.Object, left []byte) {
+	size := len(drift.Hash{})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, o := range objects[:min(len(objects), len(left)/size)] {
+		hash := drift.Hash(left[i*size : (i+1)*size])
+		if _, known := p.known[o.ID()]; !known && hash != (drift.Hash{}) {
+			p.known[o.ID()] = Placement{want: Fingerprint(o.Unstructured), Live: hash}
+		}
+	}
+}
+
+// Doubt forgets how objects were left, so that the next survey asks the server
+// about every one of them.
+func (p *Placements) Doubt(ids []manifest.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range ids {
+		delete(p.known, id)
+	}
+}
+
+// asMarked reports whether an object with these marks is as it was left: in the fields
+// that are ours, and people's tools added nothing since.
+func (p *Placements) asMarked(id manifest.ID, m Marks) bool {
+	p.mu.Lock()
+	left, ok := p.known[id]
+	p.mu.Unlock()
+	return ok && m.Ours && m.Live == left.Live && m.Foreign == left.Foreign
+}
+
+// Forget drops what was remembered of objects that are gone.
+func (p *Placements) Forget(ids ...manifest.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range ids {
+		delete(p.known, id)
+	}
+}
+
+// Of returns how an object was left; known is false if nobody left it.
+func (p *Placements) Of(id manifest.ID) (left Placement, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left, known = p.known[id]
+	return left, known
+}
