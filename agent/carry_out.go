@@ -37,7 +37,7 @@ func (e *environment) start(ctx context.Context, seen *seen) *active {
 	case !slices.Equal(seen.pauses, e.inbox.controlNow().Pauses):
 		a.stop(errPaused)
 	}
-	e.carryOut(ctx, a, work, e.executor(e.assessor(), l), e.handOut(jobs))
+	e.carryOut(ctx, a, work, e.executor(e.assessor(), l), handOut(jobs))
 	return a
 }
 
@@ -49,7 +49,7 @@ type handedOut struct {
 
 // handOut gives the releases to their rollouts, by their keys. The loop keeps what it says
 // of them: nobody writes what it reads.
-func (e *environment) handOut(jobs []*job) map[string]handedOut {
+func handOut(jobs []*job) map[string]handedOut {
 	out := make(map[string]handedOut, len(jobs))
 	for _, j := range jobs {
 		brief := j.Release.Brief()
@@ -85,7 +85,7 @@ func (e *environment) carryOut(ctx context.Context, a *active, work *graph.Graph
 
 // passOver leaves out a repair that was made while the job waited for its turn.
 func (e *environment) passOver(j *assess.Release) {
-	if j.Decision.Act == decide.Repair && e.Observed.Baselines.HeldOf(j.Key) != j.Found && e.undisturbed(j.Key) {
+	if j.Decision.Act == decide.Repair && e.Observed.Baselines.HeldOf(j.Key) != j.Found && e.Observed.Undisturbed(j.Key) {
 		j.Decision = decide.Decision{Act: decide.None}
 	}
 }

@@ -70,10 +70,10 @@ func (e *environment) untilChange() time.Duration {
 	now := e.Now()
 	if a := e.rollouts.underWay(); a != nil {
 		if head := e.ledger.Head(); len(a.justEnded()) > 0 || head.Verdict == ledger.Progressing && e.rollouts.soFar(head) != head.Reason {
-			return e.until(sooner(e.rollouts.published.Add(publishEvery), e.nextTelling(now)))
+			return e.until(sooner(e.rollouts.published.Add(publishEvery), nextTelling(e.ledger, now)))
 		}
 	}
-	next := sooner(e.inbox.controlNow().NextEnd(now), e.nextTelling(now))
+	next := sooner(e.inbox.controlNow().NextEnd(now), nextTelling(e.ledger, now))
 	if e.retries.busyUntil.After(now) {
 		next = sooner(next, e.retries.busyUntil)
 	}
@@ -93,11 +93,11 @@ func (e *environment) until(at time.Time) time.Duration {
 }
 
 // nextTelling is when a decline is to be told; zero if none is.
-func (e *environment) nextTelling(now time.Time) time.Time {
-	if e.ledger == nil {
+func nextTelling(l *ledger.Ledger, now time.Time) time.Time {
+	if l == nil {
 		return time.Time{}
 	}
-	return e.ledger.NextTelling(now)
+	return l.NextTelling(now)
 }
 
 // sooner is the earlier of two moments, of which each may be none.

@@ -9,10 +9,21 @@ import (
 	"github.com/xetys/tether/agent/ledger"
 )
 
-// progressing puts into the ledger that work has begun, and which releases it concerns,
-// so that who asks meanwhile is told, and a newer commit with the same inputs leaves the
-// work to this one.
+// progressing puts into the ledger that work has begun, and stores it.
 func (e *environment) progressing(ctx context.Context, l *assess.Commit, jobs []*job) {
+	if !e.begin(l, jobs) {
+		return
+	}
+	if err := e.store(ctx); err != nil {
+		// Not worth stopping a rollout for: the verdict is stored later, or fails.
+		e.log.Warn("the ledger can't be written", "error", err)
+	}
+}
+
+// begin enters that work has begun, and which releases it concerns, so that who asks
+// meanwhile is told, and a newer commit with the same inputs leaves the work to this one. It
+// reports whether that is news.
+func (e *environment) begin(l *assess.Commit, jobs []*job) bool {
 	head := e.ledger.Head()
 	for _, j := range jobs {
 		if !j.Changes() {
@@ -25,16 +36,13 @@ func (e *environment) progressing(ctx context.Context, l *assess.Commit, jobs []
 		head.Begin(j.Key.String(), j.State.Want)
 	}
 	if head.Verdict.Stands() || !slices.ContainsFunc(jobs, (*job).Changes) {
-		return
+		return false
 	}
 	head.Conclude(ledger.Progressing, "", e.Now())
 	if l.Env != nil && l.Unread() == nil {
 		e.ledger.Follow(l.Env)
 	}
-	if err := e.store(ctx); err != nil {
-		// Not worth stopping a rollout for: the verdict is stored later, or fails.
-		e.log.Warn("the ledger can't be written", "error", err)
-	}
+	return true
 }
 
 // commitOf returns the commit to which a rollout belongs: that which asked for its inputs

@@ -252,7 +252,7 @@ func TestDriftIsPutBackOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, key := a.envs[0], observed.Key{Namespace: s.space, Name: "web"}
-	until(t, "the agent is told", func() bool { return !e.undisturbed(key) })
+	until(t, "the agent is told", func() bool { return !e.Observed.Undisturbed(key) })
 	e.Cluster.Fence(func() error { return nil }) // the Lease was given back
 	found, err := e.see(t.Context(), e.inbox.headNow())
 	if err != nil || found.jobs[0].Decision.Act != decide.Repair {

@@ -18,7 +18,7 @@ func (e *environment) tend(ctx context.Context, a *active) error {
 		if j.ended.over() && j.Decision.Act == decide.Repair && j.open(j.ended.err) && !errors.Is(j.ended.err, rollout.ErrInterrupted) && j.ended.putOff() {
 			e.postpone(j.Key, j.ended.err) // it was tried just now
 		}
-		if e.undisturbed(j.Key) {
+		if e.Observed.Undisturbed(j.Key) {
 			continue
 		}
 		if err := e.tendOne(ctx, a, j.Key); err != nil {
@@ -30,17 +30,6 @@ func (e *environment) tend(ctx context.Context, a *active) error {
 		return err
 	}
 	return e.publish(ctx, a)
-}
-
-// undisturbed reports that there is nothing to look after: the release never ran, or
-// nothing happened to it since it was looked at.
-func (e *environment) undisturbed(key observed.Key) bool {
-	settled := e.Observed.Histories.History(key).Settled()
-	if settled == nil {
-		return true
-	}
-	h := e.Observed.Baselines.HeldOf(key)
-	return h != nil && h.Revision == settled.Revision && !e.Observed.Touched.Any(h.IDs) && len(h.Drift) == 0
 }
 
 // publish puts into the ledger what the rollouts under way wait for, and what became of

@@ -17,6 +17,29 @@ import (
 
 // conclude draws the verdicts from what became of the jobs, and has them told.
 func (e *environment) conclude(ctx context.Context, a *active) error {
+	again := e.draw(a, func() bool { return e.goingBack(ctx, a) })
+	e.describeReleases(ctx, a.jobs)
+	e.tellTurns()
+	e.tell(ctx)
+	if err := e.publishVerdicts(ctx); err != nil {
+		return err
+	}
+	if a.results != nil && !a.idle {
+		e.inbox.trigger() // after acting, look again
+	}
+	if again != nil {
+		return again
+	}
+	if e.ledger.Head().Verdict == ledger.Refused || len(a.Refusals) > 0 {
+		return errRefused
+	}
+	return nil
+}
+
+// draw enters what became of the jobs and draws the verdicts from it. It returns the error
+// for which to look again, if any, and asks neither git nor the cluster: goingBack does,
+// where it has to be known.
+func (e *environment) draw(a *active, goingBack func() bool) error {
 	l, jobs := a.Commit, a.jobs
 	e.collect(a)
 	e.rollouts.end()
@@ -31,7 +54,7 @@ func (e *environment) conclude(ctx context.Context, a *active) error {
 	if again == nil && l.Away != nil {
 		again = fmt.Errorf("%w: %w", errAway, l.Away)
 	}
-	if again == nil && e.goingBack(ctx, a) {
+	if again == nil && goingBack() {
 		again = rollout.ErrInterrupted // the others of an atomic environment follow at once
 	}
 	e.closeOlder(jobs)
@@ -44,22 +67,7 @@ func (e *environment) conclude(ctx context.Context, a *active) error {
 			e.ledger.Follow(l.Env)
 		}
 	}
-	e.describeReleases(ctx, jobs)
-	e.tellTurns()
-	e.tell(ctx)
-	if err := e.publishVerdicts(ctx); err != nil {
-		return err
-	}
-	if a.results != nil && !a.idle {
-		e.inbox.trigger() // after acting, look again
-	}
-	if again != nil {
-		return again
-	}
-	if head.Verdict == ledger.Refused || len(a.Refusals) > 0 {
-		return errRefused
-	}
-	return nil
+	return again
 }
 
 // merge enters what became of each release under the commit that it belongs to.

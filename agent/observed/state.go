@@ -20,3 +20,14 @@ func (s *State) Forget() {
 	s.Fights.forget()
 	s.Touched.forget()
 }
+
+// Undisturbed reports that there is nothing to look after: the release never ran, or
+// nothing happened to it since it was looked at.
+func (s *State) Undisturbed(key Key) bool {
+	settled := s.Histories.History(key).Settled()
+	if settled == nil {
+		return true
+	}
+	h := s.Baselines.HeldOf(key)
+	return h != nil && h.Revision == settled.Revision && !s.Touched.Any(h.IDs) && len(h.Drift) == 0
+}
