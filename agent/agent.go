@@ -17,87 +17,19 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"github.com/xetys/tether/agent/lead"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/report"
-	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/kube"
-	"github.com/xetys/tether/apply/realm"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
-	"github.com/xetys/tether/source/outbound"
 )
-
-// Options configure an Agent.
-type Options struct {
-	// Environments are the names of the environments to keep.
-	Environments []string
-	// Namespace is where ledgers, leases and events are kept.
-	Namespace string
-	// Identity names this replica in leases. A process that is restarted may
-	// have the same one only if the former process is certainly gone.
-	Identity string
-	// Interval is how often the repository is polled, give or take a tenth.
-	Interval time.Duration
-	// Repository is the URL to show in the ledger, without credentials.
-	Repository string
-	// Refs are what the environments follow, by their names.
-	Refs map[string]source.Ref
-	// WebhookSecretFile holds the secret that senders of webhooks have to know; no
-	// webhook is taken if it is empty.
-	WebhookSecretFile string
-	// FullScan, if set, fires when the whole environment is to be looked at anew.
-	FullScan func(now time.Time) time.Time
-	// HistoryMax is how many records a release keeps, 10 if zero.
-	HistoryMax int
-	// Concurrency is how many requests to the API server are under way at once at
-	// the most, apply.DefaultConcurrency if zero.
-	Concurrency int
-	// Profiling has Serve answer /debug/pprof, which shows what the process does and
-	// holds in memory: for who may see that.
-	Profiling bool
-	// Keys say where the keys for SOPS files are.
-	Keys Keys
-	// Reach says what the addresses of checks may lead to.
-	Reach outbound.Rule
-	// Limits say what environments may touch of the cluster; the agent's namespace is known.
-	Limits realm.Limits
-	// Render is what rendering is given from outside.
-	Render render.Config
-	// Health are rules on objects' health, for all environments.
-	Health *health.Rules
-	// UnhealthyAfter is how long a release has to be unhealthy, or healthy again, after its
-	// rollout until that is told; four times as long if it is only in progress.
-	// DefaultUnhealthyAfter if zero.
-	UnhealthyAfter time.Duration
-	// Now is the clock; time.Now if nil.
-	Now func() time.Time
-}
-
-// DefaultUnhealthyAfter is how long a release is unhealthy until that is told, where
-// Options do not say.
-const DefaultUnhealthyAfter = 15 * time.Second
 
 // Agent keeps environments tied to one repository, each to its own ref of it.
 type Agent struct {
-	opts     Options
-	repo     *source.Repository
-	log      *slog.Logger
-	metrics  *report.Metrics
-	renderer *render.Renderer
-	poller   *source.Poller
-	envs     []*environment
-	homes    homes
-
-	mu sync.Mutex
-	fetching
-	leading map[string]bool
-}
-
-// fetching is how the last fetch ended.
-type fetching struct {
-	fetchErr error
-	away     *ledger.Away // why nothing new is heard of git; nil if all is well
-	fetched  bool         // one went well
+	process
+	envs []*environment
 }
 
 // New returns an Agent. It sends nothing: Run and Once do.
@@ -111,11 +43,11 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 	if opts.HistoryMax == 0 {
 		opts.HistoryMax = 10
 	}
-	a := &Agent{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(opts.Render), poller: source.NewPoller(repo), leading: map[string]bool{}}
+	a := &Agent{process: process{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(opts.Render), poller: source.NewPoller(repo), leading: map[string]bool{}}}
 	source.TellSilence(repo, a.silent)
 	pace := kube.NewPace(opts.Concurrency, m.Requested)
 	for _, name := range opts.Environments {
-		e, err := newEnvironment(a, name, config, pace)
+		e, err := a.newEnvironment(name, config, pace)
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +59,7 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 // Close ends the watches.
 func (a *Agent) Close() {
 	for _, e := range a.envs {
-		e.cluster.Close()
+		e.Cluster.Close()
 	}
 }
 
@@ -149,10 +81,10 @@ func (a *Agent) Run(ctx context.Context) error {
 // turned takes note of leadership that was won or lost.
 func (a *Agent) turned(e *environment, leads bool) {
 	a.mu.Lock()
-	led := a.leading[e.name]
-	a.leading[e.name] = leads
+	led := a.leading[e.Environment]
+	a.leading[e.Environment] = leads
 	a.mu.Unlock()
-	a.metrics.Leads(e.name, leads)
+	a.metrics.Leads(e.Environment, leads)
 	switch {
 	case leads:
 		e.log.Info("leading", "identity", a.opts.Identity)
@@ -161,17 +93,7 @@ func (a *Agent) turned(e *environment, leads bool) {
 	}
 }
 
-// leads reports whether this process leads an environment.
-func (a *Agent) leads(environment string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.leading[environment]
-}
-
 func (a *Agent) poll(ctx context.Context) { a.poller.Run(ctx, a.opts.Interval, a.heard) }
-
-// fetchNow has the repository fetched without waiting for the interval.
-func (a *Agent) fetchNow() { a.poller.Trigger() }
 
 // heard takes note of a fetch and wakes the environments.
 func (a *Agent) heard(heads source.Heads, err error) {
@@ -247,7 +169,7 @@ func (a *Agent) Once(ctx context.Context) error {
 	var errs []error
 	for _, e := range a.envs {
 		if err := heads[e.ref].Err; err != nil {
-			errs = append(errs, fmt.Errorf("environment %s: %w", e.name, err))
+			errs = append(errs, fmt.Errorf("environment %s: %w", e.Environment, err))
 			continue
 		}
 		errs = append(errs, e.once(ctx))
@@ -276,9 +198,6 @@ func (a *Agent) ready() error {
 	}
 	return nil
 }
-
-// timeOf returns a short duration for people.
-func timeOf(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
 
 // silent takes note of a git server that sends nothing in the middle of a fetch. What comes
 // of the fetch is told when it has ended; a server that fell silent before was told of.
@@ -322,8 +241,17 @@ func (a *Agent) setAway(now *ledger.Away) {
 	}
 }
 
-func (a *Agent) awayNow() *ledger.Away {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.away
+// newEnvironment returns an environment in a cluster.
+func (a *Agent) newEnvironment(name string, config *rest.Config, pace *kube.Pace) (*environment, error) {
+	e := unconnected(&a.process, name)
+	a.metrics.Begin(name)
+	c, err := apply.Connect(config, name, e.changed, pace)
+	if err != nil {
+		return nil, fmt.Errorf("environment %s: %w", name, err)
+	}
+	e.connected(c)
+	o := a.opts
+	e.candidate = &lead.Candidate{Environment: name, Namespace: o.Namespace, Identity: o.Identity, Cluster: c, Log: e.log, Now: o.Now,
+		Failed: func() { a.metrics.LeaseFailed(name) }, Turned: func(leads bool) { a.turned(e, leads) }}
+	return e, nil
 }

@@ -1,13 +1,13 @@
 package agent
 
 import (
-	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
+	"github.com/xetys/tether/agent/assess"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/observed"
 	"github.com/xetys/tether/agent/report"
 )
 
@@ -21,7 +21,6 @@ type bulletin struct {
 	mu       sync.Mutex
 	news     []news
 	repaired []ledger.Act // drift that was put back, for the ledger
-	veil     veil         // hides what is secret in all that is told
 
 	turns   []report.Turn     // releases whose health turned
 	damaged map[string]bool   // records that were said to be damaged
@@ -37,13 +36,6 @@ func (b *bulletin) add(more ...news) {
 	b.news = append(b.news, more...)
 }
 
-func (b *bulletin) putBack(act ledger.Act) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	act.Reason = b.veil.text(act.Reason)
-	b.repaired = append(b.repaired, act)
-}
-
 // take returns what is to be told, once.
 func (b *bulletin) take() ([]news, []ledger.Act) {
 	b.mu.Lock()
@@ -56,10 +48,10 @@ func (b *bulletin) take() ([]news, []ledger.Act) {
 // note takes down what a survey found that stays in the cluster, if it was not there
 // before: drift that is only reported, and fields that people's tools added. Each object
 // is told once, however many of its fields differ.
-func (b *bulletin) note(j *job, before, now *held) {
+func (b *bulletin) note(j *assess.Release, before, now *observed.Held) {
 	var known []ledger.Drift
 	if before != nil {
-		known = slices.Concat(before.drift, before.foreign)
+		known = slices.Concat(before.Drift, before.Foreign)
 	}
 	seen := make(map[ledger.Drift]bool, len(known))
 	for _, d := range known {
@@ -67,11 +59,11 @@ func (b *bulletin) note(j *job, before, now *held) {
 	}
 	var order []news
 	fields := map[news][]string{}
-	for _, d := range slices.Concat(now.drift, now.foreign) {
-		if seen[d] || !d.Foreign && j.state.Corrects() {
+	for _, d := range slices.Concat(now.Drift, now.Foreign) {
+		if seen[d] || !d.Foreign && j.State.Corrects() {
 			continue
 		}
-		n, text := news{"Drift", j.spec.Name, d.Object}, fmt.Sprintf("%s is %s, not %s", d.Path, d.Have, d.Want)
+		n, text := news{"Drift", j.Spec.Name, d.Object}, fmt.Sprintf("%s is %s, not %s", d.Path, d.Have, d.Want)
 		if d.Foreign {
 			n.reason, text = "Foreign", fmt.Sprintf("%s is %s, which is not of the chart", d.Path, d.Have)
 		}
@@ -84,29 +76,12 @@ func (b *bulletin) note(j *job, before, now *held) {
 		fields[n] = append(fields[n], text)
 	}
 	for _, n := range order {
-		b.add(news{n.reason, n.release, n.text + ": " + few(fields[n])})
+		b.add(news{n.reason, n.release, n.text + ": " + ledger.Few(fields[n])})
 	}
 }
 
-// mostFields bounds how many fields of an object are told of.
-const mostFields = 5
-
-// few joins the first texts, and says how many more there are.
-func few(texts []string) string {
-	if n := len(texts) - mostFields; n > 0 {
-		return fmt.Sprintf("%s; and %d more fields", strings.Join(texts[:mostFields], "; "), n)
-	}
-	return strings.Join(texts, "; ")
-}
-
-// tell says what was taken down.
-func (e *environment) tell(ctx context.Context) {
-	all, repaired := e.bulletin.take()
-	for _, act := range repaired {
-		e.ledger.Note(act)
-	}
-	for _, n := range all {
-		e.log.Warn(strings.ToLower(n.reason), "release", n.release, "what", n.text, "doing", "leaving it")
-		e.reporter.Say(ctx, "Warning", n.reason, fmt.Sprintf("release %s: %s; it is left as it is", n.release, n.text))
-	}
+func (b *bulletin) putBack(acts []ledger.Act) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.repaired = append(b.repaired, acts...)
 }

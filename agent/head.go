@@ -31,7 +31,7 @@ func (e *environment) enter(ctx context.Context, head source.Commit) error {
 			commits = between
 		}
 	}
-	e.reporter.Superseded(e.ledger.Arrive(commits, e.agent.opts.Now()))
+	e.reporter.Superseded(e.ledger.Arrive(commits, e.Now()))
 	e.ledger.Head().Trigger = moved
 	if e.rollouts.underWay() == nil {
 		e.retries.forget()
@@ -47,11 +47,11 @@ const mostBetween = 200
 // put aside, and a new one begun: all that the environment needs to go on stands in git,
 // in records and in the cluster.
 func (e *environment) readLedger(ctx context.Context) error {
-	doc, err := e.cluster.ReadDocument(ctx, ledger.Document(e.name, e.agent.opts.Namespace))
+	doc, err := e.Cluster.ReadDocument(ctx, ledger.Document(e.Environment, e.agent.opts.Namespace))
 	if err != nil {
 		return err
 	}
-	control, err := ledger.ReadControl(ctx, e.cluster, e.agent.opts.Namespace)
+	control, err := ledger.ReadControl(ctx, e.Cluster, e.agent.opts.Namespace)
 	if err != nil {
 		return err
 	}
@@ -68,12 +68,12 @@ func (e *environment) readLedger(ctx context.Context) error {
 }
 
 func (e *environment) putAside(ctx context.Context, doc kube.Document, why error) (*ledger.Ledger, error) {
-	aside, err := e.cluster.ReadDocument(ctx, ledger.DamagedDocument(e.name, e.agent.opts.Namespace))
+	aside, err := e.Cluster.ReadDocument(ctx, ledger.DamagedDocument(e.Environment, e.agent.opts.Namespace))
 	if err != nil {
 		return nil, err
 	}
 	aside.Text = doc.Text
-	if _, err := e.cluster.WriteDocument(ctx, aside); err != nil {
+	if _, err := e.Cluster.WriteDocument(ctx, aside); err != nil {
 		return nil, err
 	}
 	e.stored.set(doc, "")
@@ -86,7 +86,7 @@ func (e *environment) putAside(ctx context.Context, doc kube.Document, why error
 // another repository before.
 func (e *environment) follow(ctx context.Context) string {
 	l, was, is := e.ledger, e.ledger.Repository, e.agent.opts.Repository
-	l.Environment, l.Repository, l.Branch = e.name, is, string(e.ref)
+	l.Environment, l.Repository, l.Branch = e.Environment, is, string(e.ref)
 	if was == "" || was == is {
 		return ""
 	}
@@ -95,3 +95,5 @@ func (e *environment) follow(ctx context.Context) string {
 	e.reporter.Say(ctx, "Warning", "Repository", text)
 	return text
 }
+
+func short(sha string) string { return sha[:min(7, len(sha))] }

@@ -6,7 +6,9 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/xetys/tether/agent/assess"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/rollout"
 	"github.com/xetys/tether/render"
 )
 
@@ -16,7 +18,7 @@ import (
 func (e *environment) heed(ctx context.Context, a *active) error {
 	head := e.inbox.headNow()
 	seen := head.SHA + " " + reason(head.Untrusted)
-	if head.SHA == a.load.commit && reason(head.Untrusted) == a.load.untrusted || a.heeded == seen || a.waits.Err() != nil {
+	if head.SHA == a.Commit.SHA && reason(head.Untrusted) == a.Commit.Untrusted || a.heeded == seen || a.waits.Err() != nil {
 		return nil
 	}
 	if err := e.enter(ctx, head.Commit); err != nil {
@@ -26,71 +28,51 @@ func (e *environment) heed(ctx context.Context, a *active) error {
 	defer done(nil)
 	l, err := e.load(reading, head)
 	if err != nil {
-		if err = superseded(reading, err); errors.Is(err, errInterrupted) {
+		if err = superseded(reading, err); errors.Is(err, rollout.ErrInterrupted) {
 			e.inbox.trigger() // for the newer one
 			return nil
 		}
 		return err
 	}
-	jobs, err := e.jobs(ctx, l)
+	as := e.assessor()
+	releases, err := as.Releases(ctx, l)
+	e.retries.busy(as.Busy, e.Now())
 	if err != nil {
 		return err
 	}
-	if l.unread() == nil && concerned(a, jobs) {
+	if l.Unread() == nil && e.concerned(a, releases) {
 		a.stop(errSuperseded)
 		return nil
 	}
 	a.heeded = seen
 	entry := e.ledger.Head()
 	switch {
-	case l.err != nil:
-		e.give(entry, ledger.Refused, l.err.Error())
-	case l.away != nil:
-		entry.Conclude(ledger.Pending, e.bulletin.veil.text(l.away.Error()), e.agent.opts.Now())
+	case l.Err != nil:
+		e.give(entry, ledger.Refused, l.Err.Error())
+	case l.Away != nil:
+		entry.Conclude(ledger.Pending, e.Veil.Text(l.Away.Error()), e.Now())
 	default:
-		entry.Conclude(ledger.Progressing, e.rollouts.soFar(entry), e.agent.opts.Now())
+		entry.Conclude(ledger.Progressing, e.rollouts.soFar(entry), e.Now())
 	}
 	return e.publishVerdicts(ctx)
-}
-
-// undertaking is what a rollout was begun for. The loop compares newer heads with it
-// while the rollout's own goroutine works on the job.
-type undertaking struct {
-	spec   render.ReleaseSpec
-	want   string
-	listed bool
-	paused string
-	ended  *ending
-	// entered says that the ledger has what became of it; the loop's.
-	entered bool
-}
-
-func undertakings(jobs []*job) map[releaseKey]*undertaking {
-	out := map[releaseKey]*undertaking{}
-	for _, j := range jobs {
-		if j.changes() {
-			out[j.key] = &undertaking{spec: j.spec, want: j.state.Want, listed: j.state.Listed, paused: j.state.Paused, ended: &j.ended}
-		}
-	}
-	return out
-}
-
-// concerned reports whether what is decided for a newer head differs from what is under
-// way.
-func concerned(a *active, now []*job) bool {
-	return slices.ContainsFunc(now, func(n *job) bool {
-		u, ok := a.under[n.key]
-		switch {
-		case !ok || u.ended.over():
-			return n.changes()
-		case n.state.Want != u.want || n.state.Listed != u.listed || n.state.Paused != u.paused:
-			return true
-		}
-		return !sameWork(u.spec, n.spec)
-	})
 }
 
 // sameWork reports whether a rollout is done in the same way.
 func sameWork(a, b render.ReleaseSpec) bool {
 	return a.Timeout == b.Timeout && a.WaitWhileHeld == b.WaitWhileHeld && a.OnFailure == b.OnFailure && slices.Equal(a.DependsOn, b.DependsOn) && reflect.DeepEqual(a.Verify, b.Verify)
+}
+
+// concerned reports whether what is decided for a newer head differs from what is under
+// way.
+func (e *environment) concerned(a *active, now []*assess.Release) bool {
+	return slices.ContainsFunc(now, func(n *assess.Release) bool {
+		j := a.jobOf(n.Key)
+		switch {
+		case j == nil || !e.rollouts.rollsOut(n.Key):
+			return n.Changes()
+		case n.State.Want != j.State.Want || n.State.Listed != j.State.Listed || n.State.Paused != j.State.Paused:
+			return true
+		}
+		return !sameWork(j.Spec, n.Spec)
+	})
 }

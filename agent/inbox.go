@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/agent/rollout"
 	"github.com/xetys/tether/source"
 )
 
@@ -22,8 +22,6 @@ type inbox struct {
 	mu          sync.Mutex
 	head        source.Head
 	gone        string                  // why there is no head, as it was told last
-	dirty       map[manifest.ID]bool    // objects that may have drifted since they were last surveyed
-	dirtyMost   int                     // how large dirty may grow until it is tidied
 	nudged      bool                    // a look is asked for soon
 	control     ledger.Control          // what people ask for
 	stirred     map[string]bool         // what the environment refers to in the cluster that changed since it was read
@@ -41,7 +39,7 @@ func newInbox() *inbox {
 func (i *inbox) forget() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.dirty, i.stirred, i.control = map[manifest.ID]bool{}, map[string]bool{}, ledger.Control{}
+	i.stirred, i.control = map[string]bool{}, ledger.Control{}
 	i.stopReading, i.ended = func(error) {}, 0
 }
 
@@ -138,49 +136,10 @@ func (i *inbox) reading(ctx context.Context, head source.Head) (context.Context,
 func (i *inbox) readEnded(err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if errors.Is(err, errInterrupted) {
+	if errors.Is(err, rollout.ErrInterrupted) {
 		i.ended++
 	} else {
 		i.ended = 0
-	}
-}
-
-// leastDirty is how many objects may be dirty before any is forgotten.
-const leastDirty = 4096
-
-// touch takes note that an object may have drifted. Once there are many, those are
-// forgotten that no release is held to, as hooks' are: a release that is not held is
-// surveyed anyway.
-func (i *inbox) touch(id manifest.ID, inForce func() []manifest.ID) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.dirty[id] = true
-	if len(i.dirty) <= max(i.dirtyMost, leastDirty) {
-		return
-	}
-	kept := map[manifest.ID]bool{}
-	for _, id := range inForce() {
-		if i.dirty[id] {
-			kept[id] = true
-		}
-	}
-	i.dirty, i.dirtyMost = kept, 2*len(kept)
-}
-
-// touched reports whether one of the objects may have drifted.
-func (i *inbox) touched(ids []manifest.ID) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return slices.ContainsFunc(ids, func(id manifest.ID) bool { return i.dirty[id] })
-}
-
-// clean takes note that objects are being looked at: what is touched from now on
-// is looked at again.
-func (i *inbox) clean(ids []manifest.ID) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for _, id := range ids {
-		delete(i.dirty, id)
 	}
 }
 
@@ -228,8 +187,12 @@ func (i *inbox) instruct(control ledger.Control) ledger.Control {
 // requestNow tells the last request to look at once from those before; empty without
 // one.
 func (i *inbox) requestNow() string {
-	if s := i.controlNow().Sync; s != nil {
-		return s.ID
+	return i.controlNow().Request()
+}
+
+func reason(err error) string {
+	if err == nil {
+		return ""
 	}
-	return ""
+	return err.Error()
 }

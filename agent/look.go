@@ -3,18 +3,10 @@ package agent
 import (
 	"context"
 	"errors"
-	"strings"
 
-	"github.com/xetys/tether/agent/decide"
-	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/rollout"
 	"github.com/xetys/tether/source"
 )
-
-// errRefused says that the head was refused; its verdict says why.
-var errRefused = errors.New("the commit is refused")
-
-// errAway says that the head needs what can't be had now; its verdict says what.
-var errAway = errors.New("the commit can't be read to its end")
 
 // look is one look at git and the cluster, and what follows from it. It returns
 // nil when there is nothing left to do but to wait for what is under way,
@@ -45,7 +37,7 @@ func (e *environment) look(ctx context.Context) error {
 		return err
 	}
 	seen, err := e.see(ctx, head)
-	if e.inbox.readEnded(err); errors.Is(err, errInterrupted) {
+	if e.inbox.readEnded(err); errors.Is(err, rollout.ErrInterrupted) {
 		return err
 	}
 	if err == nil {
@@ -68,61 +60,23 @@ func (e *environment) look(ctx context.Context) error {
 	return nil
 }
 
-// seen is what a look found, and what was decided.
-type seen struct {
-	load     *loaded
-	jobs     []*job
-	refusals []string
-	pauses   []ledger.Pause // those in force when it was decided
-	trouble  error          // why what changes could not be surveyed; it is tried again
-}
-
 // see reads and decides; it writes nothing. A newer head ends the reading and rendering
 // of an older one, which may take long.
 func (e *environment) see(ctx context.Context, head source.Head) (*seen, error) {
 	reading, done := e.inbox.reading(ctx, head)
 	defer done(nil)
-	s := &seen{pauses: e.inbox.controlNow().Pauses}
-	var err error
-	if s.load, err = e.load(reading, head); err != nil {
+	l, err := e.load(reading, head)
+	if err != nil {
 		return nil, superseded(reading, err)
 	}
-	if s.jobs, err = e.jobs(ctx, s.load); err != nil {
+	a, asked := e.assessor(), e.askedOf(l)
+	found, err := a.Assess(ctx, reading, l, e.retries.refusal.known(asked, e.Now()))
+	e.retries.busy(a.Busy, e.Now())
+	if found == nil {
 		return nil, err
 	}
-	err = e.prepare(ctx, reading, s)
-	if err == nil {
-		err = e.giveUpBlocked(ctx, s.load, s.jobs)
+	if found.Preflight {
+		e.retries.refusal.note(asked, found.Refusals, e.Now())
 	}
-	return s, superseded(reading, err)
+	return &seen{Assessment: found, jobs: jobsOf(found.Releases), pauses: a.Control.Pauses}, superseded(reading, err)
 }
-
-// superseded tells an error that is there since the reading was ended from others.
-func superseded(reading context.Context, err error) error {
-	if cause := context.Cause(reading); err != nil && errors.Is(cause, errInterrupted) {
-		return cause
-	}
-	return err
-}
-
-// giveUpBlocked takes back what was begun and can't be gone on with, since a
-// release that it depends on is held.
-func (e *environment) giveUpBlocked(ctx context.Context, l *loaded, jobs []*job) error {
-	byName := byKey(jobs)
-	blocked := order(jobs, l.atomic()).Blocked(func(name string) bool { return byName[name].fails() })
-	for _, j := range jobs {
-		by := blocked[j.key.String()]
-		if by == nil || j.decision.Act != decide.Resume || j.goesBack() {
-			continue
-		}
-		j.state.Blocked = "blocked by " + strings.Join(releaseNames(by), ", ")
-		j.release = nil
-		j.decide()
-		if err := e.keep(ctx, l, j); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func short(sha string) string { return sha[:min(7, len(sha))] }

@@ -1,10 +1,14 @@
 package agent
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/xetys/tether/agent/assess"
+)
 
 // Labels that somebody edits while they are put in place are looked at again.
 func TestLabelsThatAreEditedMeanwhile(t *testing.T) {
-	at := &loaded{commit: "a"}
+	at := &assess.Commit{SHA: "a"}
 	for sentence, c := range map[string]struct {
 		edits func(l *labels)
 		again bool

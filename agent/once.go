@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/rollout"
 )
 
 // once looks until the head has a verdict, and returns an error if it is not a
 // good one. It holds the environment's Lease meanwhile: of two that run at once, one
 // waits for the other.
 func (e *environment) once(ctx context.Context) error {
-	ended := fmt.Errorf("environment %s: interrupted; another run goes on with it", e.name)
+	ended := fmt.Errorf("environment %s: interrupted; another run goes on with it", e.Environment)
 	if err := e.candidate.Once(ctx, func(ctx context.Context) {
 		ended = e.lookOnce(ctx)
 		e.rollouts.settled()
@@ -38,12 +39,12 @@ func (e *environment) lookOnce(ctx context.Context) error {
 		switch {
 		case err == nil || errors.Is(err, errRefused):
 			return e.verdict()
-		case errors.Is(err, errInterrupted):
+		case errors.Is(err, rollout.ErrInterrupted):
 			continue
 		case ctx.Err() != nil:
-			return fmt.Errorf("environment %s: interrupted; another run goes on with it", e.name)
+			return fmt.Errorf("environment %s: interrupted; another run goes on with it", e.Environment)
 		case try >= tries:
-			return fmt.Errorf("environment %s: %w", e.name, err)
+			return fmt.Errorf("environment %s: %w", e.Environment, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -68,5 +69,5 @@ func (e *environment) verdict() error {
 	if head == nil || head.Verdict == ledger.Applied || head.Verdict == ledger.NoOp {
 		return nil
 	}
-	return &VerdictError{Environment: e.name, Entry: *head}
+	return &VerdictError{Environment: e.Environment, Entry: *head}
 }

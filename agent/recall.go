@@ -1,12 +1,11 @@
 package agent
 
 import (
-	"fmt"
-
 	"helm.sh/helm/v3/pkg/release"
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/rollout"
 	"github.com/xetys/tether/apply/record"
 )
 
@@ -16,16 +15,16 @@ import (
 func (e *environment) recall(jobs []*job) {
 	for _, entry := range append(e.ledger.Open(), e.ledger.Head()) {
 		for _, j := range jobs {
-			want, begun := entry.Wants[j.key.String()]
-			if known := entry.Outcome(j.key.namespace, j.key.name); !begun || known != nil && known.Tells() {
+			want, begun := entry.Wants[j.Key.String()]
+			if known := entry.Outcome(j.Key.Namespace, j.Key.Name); !begun || known != nil && known.Tells() {
 				continue
 			}
-			o := concluded(e.histories.history(j.key), entry.Commit.Commit, want)
-			if o == nil || o.Revision <= e.ledger.Told(entry, j.key.namespace, j.key.name) {
+			o := concluded(e.Observed.Histories.History(j.Key), entry.Commit.Commit, want)
+			if o == nil || o.Revision <= e.ledger.Told(entry, j.Key.Namespace, j.Key.Name) {
 				continue
 			}
-			o.Name, o.Namespace = j.key.name, j.key.namespace
-			o.Undoes = undone(e.histories.history(j.key), *o)
+			o.Name, o.Namespace = j.Key.Name, j.Key.Namespace
+			o.Undoes = undone(e.Observed.Histories.History(j.Key), *o)
 			entry.Merge(*o)
 		}
 	}
@@ -51,7 +50,7 @@ func concluded(h record.History, commit, want string) *ledger.Outcome {
 	case ledger.ShortDigest(r.Digest) == want:
 		o.Outcome = string(ledger.Applied)
 	default:
-		o.Outcome, o.Reason = string(ledger.RolledBack), rolledBack(h.FailedFor(commit), r.Revision)
+		o.Outcome, o.Reason = string(ledger.RolledBack), rollout.RolledBack(h.FailedFor(commit), r.Revision)
 	}
 	return o
 }
@@ -70,13 +69,4 @@ func uninstalled(last *record.Record) *ledger.Outcome {
 		return nil
 	}
 	return o
-}
-
-// rolledBack is the reason of a rollout that failed and went back.
-func rolledBack(failed *record.Record, revision int) string {
-	back := fmt.Sprintf("rolled back (revision %d)", revision)
-	if failed == nil {
-		return back
-	}
-	return failed.Description() + "; " + back
 }

@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/observed"
 )
 
 // backoff is the time to wait before another try: doubled each time from one
@@ -37,22 +37,30 @@ func (w *waitingError) Unwrap() error { return w.error }
 
 // retries are what is tried again, and when. They are the loop's.
 type retries struct {
-	of        map[releaseKey]*retry
-	refusal   refusal               // what the head was refused for
-	away      retry                 // what the head needs from elsewhere, and could not be had
-	asked     map[releaseKey]string // the request for which a release was tried again
-	busyUntil time.Time             // until when a rollout that somebody else began is left to them
+	of        map[observed.Key]*retry
+	refusal   refusal                 // what the head was refused for
+	away      retry                   // what the head needs from elsewhere, and could not be had
+	asked     map[observed.Key]string // the request for which a release was tried again
+	busyUntil time.Time               // until when a rollout that somebody else began is left to them
 }
 
 func newRetries() *retries {
-	return &retries{of: map[releaseKey]*retry{}, asked: map[releaseKey]string{}}
+	return &retries{of: map[observed.Key]*retry{}, asked: map[observed.Key]string{}}
+}
+
+// waits returns the trouble for which a release waits; nil if it does not.
+func (r *retries) waits(key observed.Key, now time.Time) error {
+	if one := r.of[key]; one.pending(now) {
+		return &waitingError{one.err}
+	}
+	return nil
 }
 
 // forget has every release tried at once.
-func (r *retries) forget() { r.of = map[releaseKey]*retry{} }
+func (r *retries) forget() { r.of = map[observed.Key]*retry{} }
 
 // postpone has a release tried again later, the later the more often it was.
-func (r *retries) postpone(log *slog.Logger, key releaseKey, err error, now time.Time) {
+func (r *retries) postpone(log *slog.Logger, key observed.Key, err error, now time.Time) {
 	var waiting *waitingError
 	if errors.As(err, &waiting) {
 		return
@@ -64,12 +72,7 @@ func (r *retries) postpone(log *slog.Logger, key releaseKey, err error, now time
 	}
 	in := one.next()
 	one.err, one.until = err, now.Add(in)
-	log.Warn("will try again", "release", key.name, "error", err, "in", timeOf(in))
-}
-
-// postpone has a release tried again later.
-func (e *environment) postpone(key releaseKey, err error) {
-	e.retries.postpone(e.log, key, err, e.agent.opts.Now())
+	log.Warn("will try again", "release", key.Name, "error", err, "in", timeOf(in))
 }
 
 // until returns how long until the first release is tried again.
@@ -84,15 +87,12 @@ func (r *retries) until(now time.Time) time.Duration {
 // busy has the environment looked at again when the first of those who are at work should
 // have ended.
 func (r *retries) busy(until, now time.Time) {
+	if until.IsZero() {
+		return
+	}
 	if !r.busyUntil.After(now) || until.Before(r.busyUntil) {
 		r.busyUntil = until
 	}
-}
-
-// wanted reports whether somebody asked for what failed of a release to be tried again,
-// and it was not yet. last is its newest revision, and the request that this was for.
-func (r *retries) wanted(control ledger.Control, key releaseKey, revision int, request string) bool {
-	return revision <= control.Retry[key.String()] && control.Sync != nil && r.asked[key] != control.Sync.ID && request != control.Sync.ID
 }
 
 // refusal is what a commit was refused for, so that events in the cluster don't
@@ -121,3 +121,6 @@ func (r *refusal) note(asked string, texts []string, now time.Time) {
 		r.texts, r.until = texts, now.Add(r.next())
 	}
 }
+
+// timeOf returns a short duration for people.
+func timeOf(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"time"
+
+	"github.com/xetys/tether/agent/observed"
 )
 
 // fullScan has every release surveyed anew from time to time, a few at once: it is
@@ -9,8 +11,8 @@ import (
 type fullScan struct {
 	next  time.Time // when there is something to do; zero for never
 	every time.Duration
-	due   time.Time    // when the next scan begins
-	left  []releaseKey // what is left to do of one that has begun
+	due   time.Time      // when the next scan begins
+	left  []observed.Key // what is left to do of one that has begun
 }
 
 // longestScan bounds how long one scan is spread over.
@@ -25,7 +27,7 @@ func (e *environment) newScan() *fullScan {
 // plan sets when the next scan begins.
 func (s *fullScan) plan(e *environment) {
 	if e.agent.opts.FullScan != nil {
-		s.due = e.agent.opts.FullScan(e.agent.opts.Now())
+		s.due = e.agent.opts.FullScan(e.Now())
 		s.next = s.due
 	}
 }
@@ -33,7 +35,7 @@ func (s *fullScan) plan(e *environment) {
 // rescan begins a full scan when it is due, and has the next releases of one that
 // has begun surveyed by the next look. While a commit is carried out it waits.
 func (e *environment) rescan(s *fullScan) {
-	now := e.agent.opts.Now()
+	now := e.Now()
 	if s.next.IsZero() || now.Before(s.next) {
 		return
 	}
@@ -43,9 +45,9 @@ func (e *environment) rescan(s *fullScan) {
 	}
 	if len(s.left) == 0 {
 		s.plan(e)
-		e.baselines.distrust()
-		e.histories.readAnew()
-		s.left = e.baselines.releases()
+		e.Observed.Baselines.Distrust()
+		e.Observed.Histories.ReadAnew()
+		s.left = e.Observed.Baselines.Releases()
 		s.every = min(s.due.Sub(now)/2, longestScan) / time.Duration(max(1, len(s.left)))
 	}
 	batch := 1
@@ -54,9 +56,9 @@ func (e *environment) rescan(s *fullScan) {
 	}
 	batch = min(batch, len(s.left))
 	for _, key := range s.left[:batch] {
-		if h := e.baselines.heldOf(key); h != nil {
-			e.cluster.Doubt(h.ids)
-			e.baselines.hold(key, h.doubted())
+		if h := e.Observed.Baselines.HeldOf(key); h != nil {
+			e.Cluster.Doubt(h.IDs)
+			e.Observed.Baselines.Hold(key, h.Doubted())
 		}
 	}
 	if s.left = s.left[batch:]; len(s.left) > 0 {

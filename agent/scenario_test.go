@@ -19,12 +19,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/observed"
 	"github.com/xetys/tether/agent/report"
+	"github.com/xetys/tether/agent/rollout"
 	"github.com/xetys/tether/render/worker"
 	"github.com/xetys/tether/source"
 	"github.com/xetys/tether/test/cluster"
@@ -223,7 +226,7 @@ func TestAReleaseThatIsGoneTakesNoMemory(t *testing.T) {
 		}
 	}
 	look()
-	known := weak.Make(a.envs[0].bulletin.veil.of(veiled{s.space, "gone"}))
+	known := weak.Make(a.envs[0].Veil.Of(observed.Key{Namespace: s.space, Name: "gone"}))
 	if known.Value() == nil {
 		t.Fatal("nothing is known of it")
 	}
@@ -248,11 +251,11 @@ func TestDriftIsPutBackOnce(t *testing.T) {
 	if err := s.Kube.CoreV1().ConfigMaps(s.space).Delete(t.Context(), "web", metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	e, key := a.envs[0], releaseKey{s.space, "web"}
-	until(t, "the agent is told", func() bool { return !e.undisturbed(key) })
-	e.cluster.Fence(func() error { return nil }) // the Lease was given back
+	e, key := a.envs[0], observed.Key{Namespace: s.space, Name: "web"}
+	until(t, "the agent is told", func() bool { return !e.Observed.Undisturbed(key) })
+	e.Cluster.Fence(func() error { return nil }) // the Lease was given back
 	found, err := e.see(t.Context(), e.inbox.headNow())
-	if err != nil || found.jobs[0].decision.Act != decide.Repair {
+	if err != nil || found.jobs[0].Decision.Act != decide.Repair {
 		t.Fatalf("%v, %v", found, err)
 	}
 	lock := e.rollouts.lockOf(key)
@@ -286,12 +289,12 @@ func TestAPauseThatComesWhileACommitIsDecided(t *testing.T) {
 	heads, err := a.repo.Fetch(t.Context())
 	a.heard(heads, err)
 	e := a.envs[0]
-	e.cluster.Fence(func() error { return nil }) // the Lease was given back
+	e.Cluster.Fence(func() error { return nil }) // the Lease was given back
 	if err := e.enter(t.Context(), e.inbox.headNow().Commit); err != nil {
 		t.Fatal(err)
 	}
 	found, err := e.see(t.Context(), e.inbox.headNow())
-	if err != nil || found.jobs[0].decision.Act != decide.Upgrade {
+	if err != nil || found.jobs[0].Decision.Act != decide.Upgrade {
 		t.Fatalf("%v, %v", found, err)
 	}
 	e.instructed(`{"pauses": [{"by": "Ann", "reason": "an incident", "until": "2100-01-01T00:00:00Z"}]}`)
@@ -300,7 +303,7 @@ func TestAPauseThatComesWhileACommitIsDecided(t *testing.T) {
 	}
 	active := e.start(t.Context(), found)
 	<-active.done
-	if err := e.conclude(t.Context(), active); !errors.Is(err, errInterrupted) {
+	if err := e.conclude(t.Context(), active); !errors.Is(err, rollout.ErrInterrupted) {
 		t.Errorf("%v", err)
 	}
 	if n := len(s.recordsOf(t)); n != 1 {

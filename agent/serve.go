@@ -26,10 +26,10 @@ func (a *Agent) pushed(ctx context.Context, provider string) {
 	a.fetchNow()
 	now := a.opts.Now()
 	for _, e := range a.envs {
-		if a.leads(e.name) {
+		if a.leads(e.Environment) {
 			continue
 		}
-		err := ledger.AskFetch(ctx, e.cluster, a.opts.Namespace, "webhook of "+provider, now)
+		err := ledger.AskFetch(ctx, e.Cluster, a.opts.Namespace, "webhook of "+provider, now)
 		if err != nil {
 			e.log.Warn("who leads can't be told of a push, and will see it when it polls", "error", err)
 		}

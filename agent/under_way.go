@@ -2,14 +2,15 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/xetys/tether/agent/assess"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/observed"
+	"github.com/xetys/tether/agent/rollout"
 	"github.com/xetys/tether/apply/graph"
 )
 
@@ -17,30 +18,25 @@ import (
 // the releases that it leaves alone: a rollout that waits for ten minutes keeps
 // no other release's drift waiting.
 type active struct {
-	load     *loaded
+	*assess.Assessment
 	jobs     []*job
-	refusals []string
-	trouble  error                   // why what changes could not be surveyed
 	waits    context.Context         // ends when the waits are to end
 	stop     context.CancelCauseFunc // ends them
+	outcomes chan rollout.Outcome    // of releases, as they end
 	done     chan struct{}           // closed when results are there
 	idle     bool                    // nothing could be done
 	results  map[string]graph.Result
-	under    map[releaseKey]*undertaking // the rollouts
-	acts     map[releaseKey]bool         // that something is done about a release: the jobs are their goroutines'
-	heeded   string                      // the newest head that was found not to concern it
+	heeded   string // the newest head that was found not to concern it
 }
 
-// justEnded returns the jobs whose rollouts have come to their end and are not in the
-// ledger yet: their goroutines are done with what became of them.
-func (a *active) justEnded() []*job {
-	var out []*job
+// jobOf returns the job of a release; nil if it has none.
+func (a *active) jobOf(key observed.Key) *job {
 	for _, j := range a.jobs {
-		if u := a.under[j.key]; u != nil && !u.entered && j.ended.over() && j.outcome.Name != "" && j.outcome.Tells() {
-			out = append(out, j)
+		if j.Key == key {
+			return j
 		}
 	}
-	return out
+	return nil
 }
 
 // ended reports whether all that was begun has come to its end.
@@ -53,71 +49,23 @@ func (a *active) ended() bool {
 	}
 }
 
-// ending is how what was done about a release ended, as soon as it did: others look at that
-// while a commit is still carried out.
-type ending struct{ at atomic.Pointer[settlement] }
-
-// settlement is what is made of an error that something ended with. Postponed is the loop's.
-type settlement struct {
-	err       error
-	postponed bool
-}
-
-func (e *ending) end(err error) { e.at.Store(&settlement{err: err}) }
-
-func (e *ending) over() bool { return e.at.Load() != nil }
-
-// putOff reports whether trouble that something ended with is yet to be put off, and takes
-// note that it is: who looks at it once more puts it off no further.
-func (e *ending) putOff() bool {
-	s := e.at.Load()
-	if s == nil {
-		return true
-	}
-	first := !s.postponed
-	s.postponed = true
-	return first
-}
-
-// errInterrupted ends the waits of what is carried out, so that it is decided
-// anew: nothing is wrong with it.
-var errInterrupted = errors.New("interrupted")
-
-type interruption struct{ text string }
-
-func (i *interruption) Error() string { return i.text }
-
-// Is makes every interruption an errInterrupted.
-func (i *interruption) Is(target error) bool { return target == errInterrupted }
-
-var (
-	errSuperseded error = &interruption{"a newer commit has come"}
-	errPaused     error = &interruption{"it was paused"}
-)
-
-// rollouts are what is being carried out, and what that waits for. They are safe for
-// concurrent use: each rollout has a goroutine of its own.
-type rollouts struct {
-	beside sync.WaitGroup // what goes on beside the looks
-
-	mu        sync.Mutex
-	active    *active                    // nil if nothing is carried out
-	waitsFor  map[releaseKey]string      // what its rollouts wait for
-	locks     map[releaseKey]*sync.Mutex // held by who works on a release
-	published time.Time                  // when the ledger was last told what they wait for; the loop's
-}
-
 // forget drops what was carried out, once that has ended.
 func (r *rollouts) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.active, r.waitsFor, r.locks = nil, map[releaseKey]string{}, map[releaseKey]*sync.Mutex{}
+	r.working = map[observed.Key]bool{}
+	r.active, r.waitsFor, r.locks = nil, map[observed.Key]string{}, map[observed.Key]*sync.Mutex{}
 }
 
 func (r *rollouts) begin(a *active) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.active, r.waitsFor = a, map[releaseKey]string{}
+	r.active, r.working, r.waitsFor = a, map[observed.Key]bool{}, map[observed.Key]string{}
+	for _, j := range a.jobs {
+		if j.Acts() {
+			r.working[j.Key] = j.Changes()
+		}
+	}
 }
 
 func (r *rollouts) end() {
@@ -139,16 +87,6 @@ func (r *rollouts) stop(why error) {
 	}
 }
 
-// rollsOut reports whether a release is in the middle of a rollout.
-func (r *rollouts) rollsOut(key releaseKey) bool {
-	a := r.underWay()
-	if a == nil {
-		return false
-	}
-	u, ok := a.under[key]
-	return ok && !u.ended.over()
-}
-
 // settled waits until nothing is being carried out any more: who leads next must
 // be the only one to write.
 func (r *rollouts) settled() {
@@ -159,7 +97,7 @@ func (r *rollouts) settled() {
 }
 
 // lockOf returns the lock that whoever works on a release holds.
-func (r *rollouts) lockOf(key releaseKey) *sync.Mutex {
+func (r *rollouts) lockOf(key observed.Key) *sync.Mutex {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.locks[key]
@@ -171,7 +109,7 @@ func (r *rollouts) lockOf(key releaseKey) *sync.Mutex {
 }
 
 // wait takes note of what a rollout waits for; empty for nothing any more.
-func (r *rollouts) wait(key releaseKey, text string) {
+func (r *rollouts) wait(key observed.Key, text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.waitsFor, key)
@@ -185,10 +123,45 @@ func (r *rollouts) waitingFor() string {
 	defer r.mu.Unlock()
 	var parts []string
 	for key, text := range r.waitsFor {
-		parts = append(parts, key.name+": "+text)
+		parts = append(parts, key.Name+": "+text)
 	}
 	slices.Sort(parts)
 	return strings.Join(parts, "; ")
+}
+
+// rollouts are what is being carried out, and what that waits for. They are safe for
+// concurrent use: each rollout has a goroutine of its own.
+type rollouts struct {
+	beside sync.WaitGroup // what goes on beside the looks
+
+	mu        sync.Mutex
+	active    *active                      // nil if nothing is carried out
+	working   map[observed.Key]bool        // what something is done about: true if it is rolled out
+	waitsFor  map[observed.Key]string      // what its rollouts wait for
+	locks     map[observed.Key]*sync.Mutex // held by who works on a release
+	published time.Time                    // when the ledger was last told what they wait for; the loop's
+}
+
+// rollsOut reports whether a release is in the middle of a rollout.
+func (r *rollouts) rollsOut(key observed.Key) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.active != nil && r.working[key]
+}
+
+// worksOn reports whether something is being done about a release.
+func (r *rollouts) worksOn(key observed.Key) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, works := r.working[key]
+	return r.active != nil && works
+}
+
+// ended takes note that all is done about a release.
+func (r *rollouts) ended(key observed.Key) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.working, key)
 }
 
 // soFar is the reason of a commit that is under way: what failed of it, and what its
@@ -199,4 +172,16 @@ func (r *rollouts) soFar(entry *ledger.Entry) string {
 		texts = append(texts, waits)
 	}
 	return ledger.Shorten(strings.Join(texts, "; "))
+}
+
+// justEnded returns the jobs whose rollouts have come to their end and are not in the
+// ledger yet.
+func (a *active) justEnded() []*job {
+	var out []*job
+	for _, j := range a.jobs {
+		if j.unentered && j.outcome.Name != "" && j.outcome.Tells() {
+			out = append(out, j)
+		}
+	}
+	return out
 }

@@ -130,3 +130,14 @@ func (l *Ledger) Follow(env *render.Environment) {
 		l.HealthRules = append(l.HealthRules, cut(k, longestKind))
 	}
 }
+
+// mostFields bounds how many fields of an object are told of.
+const mostFields = 5
+
+// Few joins the first texts, and says how many more there are.
+func Few(texts []string) string {
+	if n := len(texts) - mostFields; n > 0 {
+		return fmt.Sprintf("%s; and %d more fields", strings.Join(texts[:mostFields], "; "), n)
+	}
+	return strings.Join(texts, "; ")
+}

@@ -226,3 +226,12 @@ func failures(ctx context.Context, c *apply.Cluster, l *Ledger, asked bool) (map
 	}
 	return out, nil
 }
+
+// Request tells the last request to look at once from those before; empty without
+// one.
+func (c Control) Request() string {
+	if c.Sync == nil {
+		return ""
+	}
+	return c.Sync.ID
+}

@@ -307,3 +307,13 @@ func (h History) triedAgain(i int) bool {
 		return later.Damage == "" && later.Digest == r.Digest && (later.Outcome == Failed || r.Outcome == Abandoned) // a failure is remembered
 	})
 }
+
+// Copy returns a history of copies: what a store makes of one of these changes no other.
+func Copy(h History) History {
+	out := make(History, len(h))
+	for i, r := range h {
+		one := *r
+		out[i] = &one
+	}
+	return out
+}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/assess"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
@@ -103,7 +103,7 @@ func (f *diffFlags) run(ctx context.Context, w io.Writer, named []string) error 
 	if f.rendering, err = f.charts.rendering(""); err != nil {
 		return err
 	}
-	all := make([]*agent.Difference, len(names))
+	all := make([]*assess.Difference, len(names))
 	for i, name := range names {
 		if all[i], err = f.difference(ctx, from, to, name); err != nil {
 			return err
@@ -116,7 +116,7 @@ func (f *diffFlags) run(ctx context.Context, w io.Writer, named []string) error 
 }
 
 // outcomeOf is the exit code of what was printed.
-func outcomeOf(all []*agent.Difference) error {
+func outcomeOf(all []*assess.Difference) error {
 	var refused []string
 	differs := false
 	for _, d := range all {
@@ -187,13 +187,13 @@ func noEnvironment(name string, known []string) error {
 }
 
 // difference compares one environment. What is refused is told with the others.
-func (f *diffFlags) difference(ctx context.Context, from, to fs.FS, environment string) (*agent.Difference, error) {
+func (f *diffFlags) difference(ctx context.Context, from, to fs.FS, environment string) (*assess.Difference, error) {
 	d, err := f.compare(ctx, from, to, environment)
 	var problems render.Problems
 	var broken *render.RenderError
 	var away *render.AwayError
 	if !errors.As(err, &away) && (errors.As(err, &problems) || errors.As(err, &broken)) {
-		d, err = &agent.Difference{Environment: environment, Releases: []agent.ReleaseDifference{}, Refusals: strings.Split(err.Error(), "\n")}, nil
+		d, err = &assess.Difference{Environment: environment, Releases: []assess.ReleaseDifference{}, Refusals: strings.Split(err.Error(), "\n")}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -205,7 +205,7 @@ func (f *diffFlags) difference(ctx context.Context, from, to fs.FS, environment 
 	return d, nil
 }
 
-func (f *diffFlags) compare(ctx context.Context, from, to fs.FS, environment string) (*agent.Difference, error) {
+func (f *diffFlags) compare(ctx context.Context, from, to fs.FS, environment string) (*assess.Difference, error) {
 	if f.live {
 		return f.preview(ctx, to, environment)
 	}
@@ -214,11 +214,11 @@ func (f *diffFlags) compare(ctx context.Context, from, to fs.FS, environment str
 		return nil, err
 	}
 	config.Lenient, config.Charts = true, f.rendering.Charts
-	return agent.Between(ctx, config, from, to, environment, render.Options{Revision: 1,
+	return assess.Between(ctx, config, from, to, environment, render.Options{Revision: 1,
 		Capabilities: render.OfflineCapabilities(f.kubeVersion, f.apiVersions)})
 }
 
-func (f *diffFlags) preview(ctx context.Context, to fs.FS, environment string) (*agent.Difference, error) {
+func (f *diffFlags) preview(ctx context.Context, to fs.FS, environment string) (*assess.Difference, error) {
 	c, err := f.cluster(environment)
 	if err != nil {
 		return nil, err
@@ -228,11 +228,11 @@ func (f *diffFlags) preview(ctx context.Context, to fs.FS, environment string) (
 	if err != nil {
 		return nil, err
 	}
-	return agent.Preview(ctx, c, f.rendering, to, f.namespace, keys)
+	return assess.Preview(ctx, c, f.rendering, to, f.namespace, keys)
 }
 
 // show prints the differences: one environment that was named as itself, else a list.
-func (f *diffFlags) show(w io.Writer, all []*agent.Difference, one bool) error {
+func (f *diffFlags) show(w io.Writer, all []*assess.Difference, one bool) error {
 	if f.output == "markdown" {
 		_, err := io.WriteString(printable.Writer(w), markdownOf(all))
 		return err

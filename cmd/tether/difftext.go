@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/assess"
 	"github.com/xetys/tether/apply/plan"
 )
 
@@ -15,7 +15,7 @@ var signs = map[plan.Action]string{
 	plan.Create: "+", plan.Delete: "-", plan.Update: "~", plan.Recreate: "±", plan.Deferred: "?", plan.Refused: "!", plan.Keep: "=", plan.Unchanged: " ",
 }
 
-func textOfDiff(d *agent.Difference) string {
+func textOfDiff(d *assess.Difference) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "environment %s: from %s to %s\n", d.Environment, fromText(d), revisionText(d.To))
 	for _, r := range d.Releases {
@@ -43,7 +43,7 @@ func textOfDiff(d *agent.Difference) string {
 }
 
 // fromText says what is compared with.
-func fromText(d *agent.Difference) string {
+func fromText(d *assess.Difference) string {
 	if d.Base == "" {
 		return revisionText(d.From)
 	}
@@ -60,14 +60,14 @@ func revisionText(revision string) string {
 	return revision
 }
 
-func actionText(r agent.ReleaseDifference) string {
+func actionText(r assess.ReleaseDifference) string {
 	if r.Reason == "" {
 		return r.Action
 	}
 	return r.Action + ", " + r.Reason
 }
 
-func objectText(o agent.ObjectDifference) string {
+func objectText(o assess.ObjectDifference) string {
 	text := o.Object
 	if o.Action != string(plan.Create) && o.Action != string(plan.Update) && o.Action != string(plan.Delete) && o.Action != string(plan.Unchanged) {
 		text += ": " + o.Action
@@ -78,7 +78,7 @@ func objectText(o agent.ObjectDifference) string {
 	return text
 }
 
-func fieldText(f agent.FieldDifference) string {
+func fieldText(f assess.FieldDifference) string {
 	text := fmt.Sprintf("%s: %s -> %s", f.Path, f.From, f.To)
 	if f.Foreign {
 		text = fmt.Sprintf("%s: %s, foreign", f.Path, f.From)

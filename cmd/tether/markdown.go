@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/assess"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/source/printable"
 )
@@ -36,7 +36,7 @@ type folded struct {
 // markdownOf is for a comment on a pull request. It is as long as such a comment may be,
 // at the most: summaries come first, then what is folded below them, and what was left
 // out is said. All that charts and people wrote is shown as text.
-func markdownOf(all []*agent.Difference) string {
+func markdownOf(all []*assess.Difference) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s", commentMark, headline(all))
 	var releases []folded
@@ -73,7 +73,7 @@ func markdownOf(all []*agent.Difference) string {
 }
 
 // headline says what was compared and how many environments change.
-func headline(all []*agent.Difference) string {
+func headline(all []*assess.Difference) string {
 	var changed, refused, same []string
 	for _, d := range all {
 		switch {
@@ -116,7 +116,7 @@ func few(names []string) string {
 func environmentHead(environment string) string { return fmt.Sprintf("\n#### %s\n", code(environment)) }
 
 // closingOf are notes and refusals, within bounds.
-func closingOf(all []*agent.Difference) string {
+func closingOf(all []*assess.Difference) string {
 	var lines []string
 	for _, d := range all {
 		for _, text := range d.Refusals {
@@ -134,7 +134,7 @@ func closingOf(all []*agent.Difference) string {
 	return strings.Join(lines, "")
 }
 
-func foldedOf(d *agent.Difference, r agent.ReleaseDifference) folded {
+func foldedOf(d *assess.Difference, r assess.ReleaseDifference) folded {
 	f := folded{environment: d.Environment, summary: summaryOf(r), head: []string{code(shortLine(actionText(r))) + "\n"}}
 	if len(r.Risks) > 0 {
 		f.head = append(f.head, "\n")
@@ -153,7 +153,7 @@ func foldedOf(d *agent.Difference, r agent.ReleaseDifference) folded {
 
 // summaryOf is the line of a release, as HTML: what is done, images, how many objects,
 // and which risks there are.
-func summaryOf(r agent.ReleaseDifference) string {
+func summaryOf(r assess.ReleaseDifference) string {
 	parts := []string{fmt.Sprintf("<b>%s</b>: %s", html.EscapeString(shortLine(r.Name)), html.EscapeString(r.Action))}
 	const most = 4
 	for _, i := range r.Images[:min(len(r.Images), most)] {
@@ -181,7 +181,7 @@ func versionText(version string) string {
 }
 
 // countsOf says how many objects are created, changed and deleted.
-func countsOf(r agent.ReleaseDifference) string {
+func countsOf(r assess.ReleaseDifference) string {
 	n := map[string]int{}
 	for _, o := range r.Objects {
 		switch plan.Action(o.Action) {
@@ -266,7 +266,7 @@ func code(text string) string {
 
 // diffLines are coloured by whoever shows Markdown: + and - by themselves, ! for
 // what changes.
-func diffLines(r agent.ReleaseDifference) string {
+func diffLines(r assess.ReleaseDifference) string {
 	var b strings.Builder
 	for _, o := range r.Objects {
 		sign := "!"

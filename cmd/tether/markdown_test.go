@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/assess"
 	"github.com/xetys/tether/apply/plan"
 )
 
@@ -32,19 +32,19 @@ func golden(t *testing.T, name, have string) {
 }
 
 // pull is what a pull request changes in three environments.
-func pull() []*agent.Difference {
+func pull() []*assess.Difference {
 	from, to := strings.Repeat("a", 40), strings.Repeat("b", 40)
-	web := agent.ReleaseDifference{Name: "web", Namespace: "prod", Action: "upgrade", Reason: "its inputs changed",
-		Images: []agent.ImageDifference{{Image: "example.com/shop/web", From: "v1", To: "v2"}},
+	web := assess.ReleaseDifference{Name: "web", Namespace: "prod", Action: "upgrade", Reason: "its inputs changed",
+		Images: []assess.ImageDifference{{Image: "example.com/shop/web", From: "v1", To: "v2"}},
 		Risks:  []plan.Risk{{Kind: plan.RiskHook, Object: "Job.batch prod/migrate", Text: "runs as pre-upgrade hook"}, {Kind: plan.RiskDelete, Object: "ConfigMap prod/old", Text: "is deleted"}},
-		Objects: []agent.ObjectDifference{
-			{Object: "Deployment.apps prod/web", Action: "update", Fields: []agent.FieldDifference{{Path: "spec.template.spec.containers[name=web].image", From: `"example.com/shop/web:v1"`, To: `"example.com/shop/web:v2"`}}},
+		Objects: []assess.ObjectDifference{
+			{Object: "Deployment.apps prod/web", Action: "update", Fields: []assess.FieldDifference{{Path: "spec.template.spec.containers[name=web].image", From: `"example.com/shop/web:v1"`, To: `"example.com/shop/web:v2"`}}},
 			{Object: "ConfigMap prod/new", Action: "create"},
 			{Object: "ConfigMap prod/old", Action: "delete"},
 		}}
-	return []*agent.Difference{
+	return []*assess.Difference{
 		{Environment: "dev", From: from, To: to, Base: "origin/main"},
-		{Environment: "prod", From: from, To: to, Base: "origin/main", Releases: []agent.ReleaseDifference{web}, Unread: []string{"secrets.sops.yaml is encrypted and its key is not here: its values are left out"}},
+		{Environment: "prod", From: from, To: to, Base: "origin/main", Releases: []assess.ReleaseDifference{web}, Unread: []string{"secrets.sops.yaml is encrypted and its key is not here: its values are left out"}},
 		{Environment: "stage", From: from, To: to, Base: "origin/main", Refusals: []string{"environments/stage/web.yaml:3: release web: tag is missing"}},
 	}
 }
@@ -62,7 +62,7 @@ func TestADifferenceForATerminal(t *testing.T) {
 }
 
 func TestWithoutDifferencesTheCommentSaysSo(t *testing.T) {
-	have := markdownOf([]*agent.Difference{{Environment: "prod", From: "HEAD", To: "the working tree"}})
+	have := markdownOf([]*assess.Difference{{Environment: "prod", From: "HEAD", To: "the working tree"}})
 	want := "<!-- tether diff -->\n### tether: no environment changes\n\nFrom `HEAD` to `the working tree`. No differences in `prod`.\n"
 	if have != want {
 		t.Errorf("have %s, want %s", have, want)
@@ -72,12 +72,12 @@ func TestWithoutDifferencesTheCommentSaysSo(t *testing.T) {
 // Whatever charts and people call things, it is shown, and not read as Markdown or HTML.
 func TestWhatChartsSayIsTextInAComment(t *testing.T) {
 	const evil = "</summary></details><script>alert(1)</script> @team #1 [a](http://b) `x` ```\n# b\n</code>"
-	d := &agent.Difference{Environment: "prod", From: evil, To: "``", Unread: []string{evil}, Refusals: []string{evil}, Releases: []agent.ReleaseDifference{{
-		Name: evil, Action: "upgrade", Reason: evil, Images: []agent.ImageDifference{{Image: evil, From: evil, To: evil}},
+	d := &assess.Difference{Environment: "prod", From: evil, To: "``", Unread: []string{evil}, Refusals: []string{evil}, Releases: []assess.ReleaseDifference{{
+		Name: evil, Action: "upgrade", Reason: evil, Images: []assess.ImageDifference{{Image: evil, From: evil, To: evil}},
 		Risks:   []plan.Risk{{Kind: "hook", Object: evil, Text: evil}},
-		Objects: []agent.ObjectDifference{{Object: evil, Action: "refused", Why: evil, Fields: []agent.FieldDifference{{Path: evil, From: evil, To: evil}, {Path: evil, Foreign: true, Manager: evil}}}},
+		Objects: []assess.ObjectDifference{{Object: evil, Action: "refused", Why: evil, Fields: []assess.FieldDifference{{Path: evil, From: evil, To: evil}, {Path: evil, Foreign: true, Manager: evil}}}},
 	}}}
-	have := markdownOf([]*agent.Difference{d})
+	have := markdownOf([]*assess.Difference{d})
 	if open, closed := strings.Count(have, "\n</summary>"), strings.Count(have, "\n</details>\n"); open != 0 || closed != 1 {
 		t.Errorf("it closes %d times, not once:\n%s", closed, have)
 	}
@@ -102,16 +102,16 @@ func TestWhatChartsSayIsTextInAComment(t *testing.T) {
 // A comment is never longer than a git host takes, and says what it leaves out.
 func TestAHugeDifferenceFitsIntoAComment(t *testing.T) {
 	huge := func(releases, objects int) string {
-		d := &agent.Difference{Environment: "prod", From: "HEAD", To: "the working tree"}
+		d := &assess.Difference{Environment: "prod", From: "HEAD", To: "the working tree"}
 		for i := range releases {
-			r := agent.ReleaseDifference{Name: fmt.Sprintf("web-%04d", i), Action: "upgrade", Reason: "its inputs changed"}
+			r := assess.ReleaseDifference{Name: fmt.Sprintf("web-%04d", i), Action: "upgrade", Reason: "its inputs changed"}
 			for j := range objects {
-				r.Objects = append(r.Objects, agent.ObjectDifference{Object: fmt.Sprintf("ConfigMap prod/config-%d", j), Action: "update",
-					Fields: []agent.FieldDifference{{Path: "data.text", From: `"` + strings.Repeat("a", 190) + `…`, To: `"` + strings.Repeat("b", 190) + `…`}}})
+				r.Objects = append(r.Objects, assess.ObjectDifference{Object: fmt.Sprintf("ConfigMap prod/config-%d", j), Action: "update",
+					Fields: []assess.FieldDifference{{Path: "data.text", From: `"` + strings.Repeat("a", 190) + `…`, To: `"` + strings.Repeat("b", 190) + `…`}}})
 			}
 			d.Releases = append(d.Releases, r)
 		}
-		return markdownOf([]*agent.Difference{d})
+		return markdownOf([]*assess.Difference{d})
 	}
 	for sentence, c := range map[string]struct {
 		releases, objects int

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/assess"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/render"
 )
@@ -27,8 +27,8 @@ func (f *sopsFlags) registerSecrets(fl *pflag.FlagSet) {
 }
 
 // keys reads the keys that lie in files.
-func (f *sopsFlags) keys() (agent.Keys, error) {
-	k := agent.Keys{Files: map[string][]byte{}, Secrets: f.secrets}
+func (f *sopsFlags) keys() (assess.Keys, error) {
+	k := assess.Keys{Files: map[string][]byte{}, Secrets: f.secrets}
 	files := slices.Clone(f.files)
 	if own := os.Getenv("SOPS_AGE_KEY_FILE"); own != "" {
 		files = append(files, own)

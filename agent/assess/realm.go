@@ -1,0 +1,132 @@
+package assess
+
+import (
+	"context"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/apply/realm"
+	"github.com/xetys/tether/render"
+)
+
+// bound finds out what the environment may touch at a commit, has the cluster held to that,
+// and refuses what environment.yaml asks for beyond it. An error says that the cluster could
+// not be asked.
+func (a *Reader) bound(ctx context.Context, l *Commit) error {
+	facts, err := a.facts(ctx, l)
+	if err != nil {
+		return err
+	}
+	l.realm = a.limits().For(a.Environment, facts)
+	a.Cluster.Bound(l.realm)
+	if l.Err == nil && !l.Gone {
+		l.Err = l.Env.Within(l.realm)
+	}
+	return nil
+}
+
+// facts are what the commit and the cluster say about whose the namespaces are.
+func (a *Reader) facts(ctx context.Context, l *Commit) (realm.Facts, error) {
+	f := realm.Facts{Alone: a.alone(l.files), Others: map[string]string{}}
+	var err error
+	if f.Homes, err = a.Homes.Find(ctx, a.Cluster, a.Now()); err != nil {
+		return f, err
+	}
+	own := had(a.Ledger)
+	named := namespacesOf(l.Env)
+	if len(a.Limits.Namespaces.Of(a.Environment)) == 0 && slices.ContainsFunc(named, func(ns string) bool { return !own[ns] }) {
+		if f.Others, err = a.othersNamespaces(ctx, l); err != nil {
+			return f, err
+		}
+	}
+	f.Namespaces = slices.Sorted(maps.Keys(own))
+	for _, ns := range named {
+		if f.Others[ns] == "" && !own[ns] {
+			f.Namespaces = append(f.Namespaces, ns)
+		}
+	}
+	return f, nil
+}
+
+// had are the namespaces that an environment has, as its ledger says.
+func had(l *ledger.Ledger) map[string]bool {
+	out := map[string]bool{l.Namespace: true}
+	for _, r := range l.Releases {
+		out[r.Namespace] = true
+	}
+	delete(out, "")
+	return out
+}
+
+// alone reports whether the repository has no other environment, and the agent keeps none.
+// What a head says that nobody trusts does not count: the last good commit does.
+func (a *Reader) alone(files fs.FS) bool {
+	if files == nil && a.Ledger.Applied != nil {
+		if last, err := a.Files(a.Ledger.Applied.Commit); err == nil {
+			files = last
+		}
+	}
+	if files == nil {
+		return false
+	}
+	folders, err := render.Environments(files)
+	return err == nil && len(folders) <= 1 && a.Environments <= 1
+}
+
+// namespacesOf lists the namespaces that an environment names; what can be read of it.
+func namespacesOf(env *render.Environment) []string {
+	if env == nil {
+		return nil
+	}
+	out := []string{env.Namespace}
+	for _, r := range env.Releases {
+		out = append(out, r.Namespace)
+	}
+	slices.Sort(out)
+	return slices.DeleteFunc(slices.Compact(out), func(ns string) bool { return ns == "" })
+}
+
+// othersNamespaces says which other environment had a namespace before this commit, by the
+// namespace. Environments that begin with the same commit may share one. What the commit's
+// tree says of an environment that follows the same ref counts: it may give one up.
+func (a *Reader) othersNamespaces(ctx context.Context, l *Commit) (map[string]string, error) {
+	ledgers, err := ledger.List(ctx, a.Cluster, a.Home)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, other := range ledgers {
+		began := len(other.Entries) > 0 && other.Began != l.SHA
+		if other.Environment == a.Environment || !began {
+			continue
+		}
+		kept := func(string) bool { return true }
+		if l.files != nil && a.sameRef(other.Environment) {
+			env, err := render.LoadEnvironment(l.files, other.Environment)
+			if err == nil || !render.HasEnvironment(l.files, other.Environment) {
+				kept = func(ns string) bool { return slices.Contains(namespacesOf(env), ns) } // none, if its folder is gone
+			}
+		}
+		for ns := range had(other) {
+			if kept(ns) {
+				out[ns] = other.Environment
+			}
+		}
+	}
+	return out, nil
+}
+
+// asPerson are the limits of a preview: what the agent allows is not known to who asks, who
+// has rights of his own. The agent's namespace stays out of reach, but for what is there.
+func asPerson(l *ledger.Ledger, home string) realm.Limits {
+	all := realm.Grants{"": {"*"}}
+	out := realm.Limits{Namespaces: all, ClusterKinds: all, LookupSecrets: all, Own: realm.Grants{}}
+	for _, r := range l.Releases {
+		if r.Namespace == home {
+			out.Own[""] = append(out.Own[""], r.Name)
+		}
+	}
+	return out
+}

@@ -1,0 +1,109 @@
+package assess
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/observed"
+	"github.com/xetys/tether/apply/plan"
+)
+
+// Survey plans a job, and decides anew if it turns out to have drifted.
+func (a *Surveyor) Survey(ctx context.Context, j *Release, coming plan.Coming) error {
+	if j.Manifest == nil {
+		return nil
+	}
+	a.Observed.Touched.Clean(j.IDs)
+	if err := a.replan(ctx, j, coming); err != nil {
+		a.Observed.Baselines.Hold(j.Key, nil)
+		return fmt.Errorf("release %s: %w", j.Spec.Name, err)
+	}
+	if j.Changes() {
+		return nil
+	}
+	j.Plan = j.Plan.LeaveEnded()
+	found := &observed.Held{Revision: j.State.History.Settled().Revision, IDs: j.NotCeded(j.IDs), Lasting: j.NotCeded(j.Lasting), Ceded: j.Plan.Ceded(), Drift: driftOf(j), Foreign: ForeignOf(j), By: observed.TermsOf(j.Owner)}
+	for _, list := range [][]ledger.Drift{found.Drift, found.Foreign} {
+		for i := range list {
+			j.Veil().MaskDrift(&list[i].Want, &list[i].Have)
+		}
+	}
+	a.Listener.Surveyed(j, a.Observed.Baselines.HeldOf(j.Key), found)
+	a.Observed.Baselines.Hold(j.Key, found)
+	j.Found = found
+	j.Plan = a.Observed.Fights.Leave(j.Plan, a.Now())
+	j.State.Drifted = j.Plan.Pending() || len(j.Plan.Refusals()) > 0
+	j.decide()
+	return nil
+}
+
+// SurveyRollout is survey, and judges the hooks that the job's rollout will run.
+func (a *Surveyor) SurveyRollout(ctx context.Context, j *Release, coming plan.Coming) error {
+	if err := a.Survey(ctx, j, coming); err != nil || j.Manifest == nil || !j.Changes() {
+		return err
+	}
+	if !j.Decision.Behind { // what is taken back after a failure is, whatever stays behind
+		plan, err := a.Cluster.TryDeletions(ctx, j.Plan)
+		if err != nil {
+			return fmt.Errorf("release %s: %w", j.Spec.Name, err)
+		}
+		j.Plan = plan
+	}
+	refused, err := a.Cluster.SurveyHooks(ctx, j.Owner, j.Manifest.Hooks, j.hookEvents(), coming)
+	if err != nil {
+		return fmt.Errorf("release %s: %w", j.Spec.Name, err)
+	}
+	j.Plan.Changes = append(j.Plan.Changes, refused...)
+	return nil
+}
+
+// replan compares what a job wants with what the release may have and what is live.
+func (a *Surveyor) replan(ctx context.Context, j *Release, coming plan.Coming) error {
+	past, hooks, err := a.inventory(ctx, j)
+	if err != nil {
+		return err
+	}
+	j.had = len(past)
+	outgoing, err := outgoing(ctx, a, j, hooks, coming)
+	if err != nil {
+		return err
+	}
+	coming = coming.Guarded(j.want...).Guarded(past...)
+	want, err := a.Cluster.Yield(ctx, j.Owner, j.want, past)
+	if err != nil {
+		return err
+	}
+	seen, err := a.Cluster.Survey(ctx, want, past, coming)
+	if err != nil {
+		return err
+	}
+	j.Plan = plan.NewPlan(j.Owner, want, past, seen, coming).With(outgoing...)
+	return nil
+}
+
+// Keep looks whether a release that stays as it is has drifted, if there is
+// reason to. Trouble with it is its own, and keeps nothing else from being done.
+func (a *Surveyor) Keep(ctx context.Context, l *Commit, j *Release) error {
+	if j.Waits != nil {
+		j.Err = j.Waits
+		return nil
+	}
+	err := a.Describe(ctx, j)
+	if err == nil && j.Manifest != nil {
+		err = a.Survey(ctx, j, a.coming(ctx, l, []*Release{j})) // somebody may have deleted a CRD with all that is of its kind
+	}
+	if err != nil && ctx.Err() != nil {
+		return err
+	}
+	if j.Err = j.Veil().Hide(a.Cluster.WithHolders(ctx, err)); err != nil {
+		j.Decision = decide.Decision{Act: decide.None}
+		return nil
+	}
+	if refused := j.refusals(); j.Changes() && len(refused) > 0 {
+		j.Decision = decide.Decision{Act: decide.Hold, Behind: true, Reason: strings.Join(refused, "; ")}
+	}
+	return nil
+}

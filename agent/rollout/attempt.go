@@ -1,0 +1,75 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"helm.sh/helm/v3/pkg/release"
+
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/record"
+)
+
+// attempt is one rollout: the intent is recorded, the cluster made to have it,
+// and what became of it recorded. An outcome of Failed says that it has failed for good;
+// after any other error its record stays pending, and it is gone on with.
+func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
+	started := x.Now()
+	j.applied = false
+	rec, err := x.intend(ctx, j)
+	if err != nil {
+		return err
+	}
+	j.outcome.Outcome = ledger.Outcome{Name: j.Spec.Name, Action: string(rec.Action), Revision: rec.Revision, Outcome: string(ledger.Progressing)}
+	log := x.Log.With("release", j.Spec.Name, "revision", rec.Revision)
+	log.Info(string(rec.Action), "reason", j.Decision.Reason, "chart", j.Manifest.Chart.Name+"-"+j.Manifest.Chart.Version)
+	err = x.execute(ctx, waits, j, rec)
+	var leftover *leftoverError
+	stuck := errors.As(err, &leftover)
+	if stuck {
+		j.outcome.Left = x.Cluster.Doomed(j.Plan)
+	}
+	err = j.Veil().Hide(x.Cluster.WithHolders(ctx, err))
+	took := x.Now().Sub(started)
+	x.Metrics.RolledOut(x.Environment, j.Spec.Name, took)
+	if err == nil || stuck {
+		if rerr := x.recordGood(ctx, j, rec, j.commit); rerr != nil {
+			return rerr
+		}
+		if stuck {
+			log.Error("rolled out, but not all of the former version is gone", "error", err)
+			j.outcome.Outcome.Outcome, j.outcome.Reason = string(ledger.Failed), err.Error()
+			return err
+		}
+		log.Info("healthy", "took", took.Round(100*time.Millisecond).String())
+		j.outcome.Outcome.Outcome = string(ledger.Applied)
+		return nil
+	}
+	if ctx.Err() != nil || errors.Is(err, ErrInterrupted) || waits.Err() != nil || x.worthTrying(rec, err) {
+		j.outcome.Reason = err.Error()
+		return err // the record stays pending: it is gone on with, or passed over
+	}
+	log.Error("rollout failed", "error", err, "took", took.Round(100*time.Millisecond).String())
+	if cerr := x.conclude(ctx, j, rec, record.Failed, release.StatusFailed, x.Veil.Text(fmt.Sprintf("%s failed: %v", title(rec.Action), err)), j.reached()...); cerr != nil {
+		j.outcome.Reason = cerr.Error()
+		return cerr
+	}
+	j.outcome.Outcome.Outcome, j.outcome.Reason = string(ledger.Failed), err.Error()
+	return errors.Join(err, x.trimRecords(ctx, j))
+}
+
+// worthTrying reports whether an error says nothing about the release, so that it is tried
+// again: until its deadline.
+func (x *Executor) worthTrying(rec *record.Record, err error) bool {
+	return apierror.Transient(err) && (rec.Deadline.IsZero() || !rec.HeldSince.IsZero() || x.Now().Before(rec.Deadline))
+}
+
+// leftoverError says that a rollout is healthy, and that objects which it no longer has
+// could not be deleted in its time.
+type leftoverError struct{ error }
+
+// Unwrap returns which object, and what holds it.
+func (l *leftoverError) Unwrap() error { return l.error }

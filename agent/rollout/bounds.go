@@ -1,0 +1,51 @@
+package rollout
+
+import (
+	"context"
+	"time"
+
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/record"
+)
+
+// deadline returns when what begins now has to have ended, to the second, as a record
+// keeps it.
+func (x *recorder) deadline(j *run) time.Time {
+	return x.Now().Add(j.Spec.Timeout).Truncate(time.Second).Add(time.Second)
+}
+
+// bounds are what a job's wait has: the rollout's that a record keeps, or those of one
+// that begins now.
+func (x *recorder) bounds(j *run, rec *record.Record) apply.Bounds {
+	b := apply.Within(j.Spec.Timeout, x.Now())
+	if rec != nil && !rec.Deadline.IsZero() {
+		b.Deadline = rec.Deadline
+	}
+	b.Graces = j.Spec.Graces
+	if j.Spec.WaitWhileHeld {
+		b.KeepHold = x.keepHold(j, rec)
+	}
+	if rec != nil && j.Spec.WaitWhileHeld {
+		b.HeldSince = rec.HeldSince
+	}
+	return b
+}
+
+// keepHold returns what keeps, with the record of a rollout, that its deadline waits for
+// what is held. What has no record begins anew after a restart.
+func (x *recorder) keepHold(j *run, rec *record.Record) func(ctx context.Context, deadline, since time.Time) error {
+	return func(ctx context.Context, deadline, since time.Time) error {
+		if rec == nil {
+			return nil
+		}
+		if since.IsZero() { // as a record keeps it: to the second, and not earlier
+			deadline = deadline.Truncate(time.Second).Add(time.Second)
+		}
+		err := x.Cluster.Records.Hold(ctx, rec, deadline, since)
+		if err != nil {
+			rec.Deadline, rec.HeldSince = deadline, since // the next write of the record has it
+			x.Log.Warn("that the deadline waits for what is held, or goes on, can't be recorded yet", "release", j.Spec.Name, "error", err)
+		}
+		return err
+	}
+}

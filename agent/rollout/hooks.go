@@ -1,0 +1,23 @@
+package rollout
+
+import (
+	"context"
+	"time"
+
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// runHooks runs the hooks of one event, and records each that has ended: an
+// interruption runs none of them twice.
+func (x *Executor) runHooks(ctx, waits context.Context, j *run, hooks []manifest.Hook, rec *record.Record, event string) error {
+	run := apply.HookRun{Event: event, Bounds: x.bounds(j, rec), Progress: x.waiting(j), Revision: rec.Revision, Request: rec.Request, Coming: j.Plan.Again()}
+	if rec.HookEvent == event {
+		run.Skip = rec.HooksDone
+	}
+	run.Ran = func(n int, h manifest.Hook, started time.Time, err error) error {
+		return x.Cluster.Records.HookRan(ctx, rec, event, n, h, started, x.Now(), err != nil)
+	}
+	return x.Cluster.RunHooks(waits, j.Owner, hooks, run)
+}
