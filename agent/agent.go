@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/health"
@@ -69,6 +70,8 @@ type Options struct {
 	// rollout until that is told; four times as long if it is only in progress.
 	// DefaultUnhealthyAfter if zero.
 	UnhealthyAfter time.Duration
+	// API says who may read /api/v1; there is none if it is empty.
+	API reads.Access
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
@@ -87,6 +90,7 @@ type Agent struct {
 	poller   *source.Poller
 	envs     []*environment
 	homes    homes
+	reads    *reads.Reads // what is answered to readers; nil if nobody may read
 
 	mu sync.Mutex
 	fetching
@@ -120,6 +124,13 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 			return nil, err
 		}
 		a.envs = append(a.envs, e)
+	}
+	if opts.API != "" && opts.API != reads.ByNobody {
+		readers, err := reads.New(config, opts.Namespace, opts.Environments, a.leads, opts.Now)
+		if err != nil {
+			return nil, err
+		}
+		a.reads = readers
 	}
 	return a, nil
 }

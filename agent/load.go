@@ -83,6 +83,9 @@ func (e *environment) judgeBy(env *render.Environment) {
 		rules = env.Health.Then(rules)
 	}
 	e.cluster.SetHealthRules(rules)
+	if r := e.agent.reads; r != nil {
+		r.JudgeBy(e.name, rules)
+	}
 }
 
 // worthReading reports whether a commit that was not good may be by now: somebody

@@ -45,8 +45,11 @@ var rooms = map[string][]string{
 	"agent/lead":        {"agent/ledger", "apply"},
 	"agent/status":      {"agent/decide", "agent/lead", "agent/ledger", "apply", "apply/record", "render", "render/manifest", "render/mask"},
 	"agent/web":         {},
-	"agent":             {"source/outbound", "source/printable", "agent/decide", "agent/lead", "agent/ledger", "agent/report", "agent/web", "source", "render", "render/manifest", "render/mask", "render/sops", "apply", "apply/graph", "apply/health", "apply/realm", "apply/record", "drift"},
-	"cmd/tether":        {"source/outbound", "source/printable", "agent", "agent/ledger", "agent/report", "agent/status", "agent/web", "apply", "apply/health", "apply/realm", "cmd/tether/demo", "render", "render/fetch", "render/images", "render/worker", "source"},
+	"agent/api":         {"docs"},
+	"agent/reads":       {"docs", "agent/api", "agent/ledger", "agent/status", "apply", "apply/health", "apply/record", "render/manifest", "render/mask"},
+	"docs":              {},
+	"agent":             {"source/outbound", "source/printable", "agent/decide", "agent/lead", "agent/ledger", "agent/reads", "agent/report", "agent/web", "source", "render", "render/manifest", "render/mask", "render/sops", "apply", "apply/graph", "apply/health", "apply/realm", "apply/record", "drift"},
+	"cmd/tether":        {"source/outbound", "source/printable", "agent", "agent/api", "agent/ledger", "agent/reads", "agent/report", "agent/status", "agent/web", "apply", "apply/health", "apply/realm", "cmd/tether/demo", "render", "render/fetch", "render/images", "render/worker", "source"},
 	"cmd/tether/demo":   {},
 	"test/cluster":      {},
 	"test/faults":       {},
@@ -74,7 +77,7 @@ var libraries = []struct {
 	{"github.com/ProtonMail/go-crypto", "OpenPGP", []string{"source", "render/sops", "test/sops"}},
 	{"github.com/golang-jwt/jwt", "a GitHub App", []string{"source", "test/hosts"}},
 	{"github.com/google/cel-go", "CEL", []string{"apply/health"}},
-	{"log/slog", "a log", []string{"agent", "agent/lead", "agent/report", "agent/web", "cmd/tether"}},
+	{"log/slog", "a log", []string{"agent", "agent/api", "agent/lead", "agent/reads", "agent/report", "agent/web", "cmd/tether"}},
 	{"github.com/prometheus/", "metrics", []string{"agent", "agent/report", "agent/web", "cmd/tether"}},
 }
 
