@@ -19,6 +19,7 @@ import (
 
 	"github.com/xetys/tether/agent/lead"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/kube"
@@ -52,6 +53,13 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 			return nil, err
 		}
 		a.envs = append(a.envs, e)
+	}
+	if opts.API != "" && opts.API != reads.ByNobody {
+		readers, err := reads.New(config, opts.Namespace, opts.Environments, a.leads, opts.Now)
+		if err != nil {
+			return nil, err
+		}
+		a.reads = readers
 	}
 	return a, nil
 }

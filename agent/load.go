@@ -43,6 +43,9 @@ func (e *environment) judgeBy(env *render.Environment) {
 		rules = env.Health.Then(rules)
 	}
 	e.Cluster.SetHealthRules(rules)
+	if r := e.agent.reads; r != nil {
+		r.JudgeBy(e.Environment, rules)
+	}
 }
 
 // worthReading reports whether a commit that was not good may be by now: somebody

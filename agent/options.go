@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/xetys/tether/agent/assess"
+	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/apply/realm"
 	"github.com/xetys/tether/render"
@@ -53,6 +54,8 @@ type Options struct {
 	// rollout until that is told; four times as long if it is only in progress.
 	// DefaultUnhealthyAfter if zero.
 	UnhealthyAfter time.Duration
+	// API says who may read /api/v1; there is none if it is empty.
+	API reads.Access
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }

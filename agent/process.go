@@ -7,6 +7,7 @@ import (
 
 	"github.com/xetys/tether/agent/assess"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
@@ -21,6 +22,7 @@ type process struct {
 	renderer *render.Renderer
 	poller   *source.Poller
 	homes    assess.Homes
+	reads    *reads.Reads // what is answered to readers; nil if nobody may read
 
 	mu sync.Mutex
 	fetching

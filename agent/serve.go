@@ -10,12 +10,15 @@ import (
 	"github.com/xetys/tether/agent/web"
 )
 
-// Serve answers /healthz, /readyz, /metrics and /webhook on address until ctx ends,
-// and /debug/pprof if Options.Profiling is set.
+// Serve answers /healthz, /readyz, /metrics, /webhook and, as Options.API says, /api/v1 on
+// address until ctx ends, and /debug/pprof if Options.Profiling is set.
 // listening is called with the address that was really bound.
 func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.Gatherer, listening func(net.Addr)) error {
 	hook := web.NewWebhook(ctx, a.opts.WebhookSecretFile, a.follows, a.pushed, a.metrics.Received(), a.log)
 	server := web.Server{Alive: a.alive, Ready: a.ready, Metrics: gatherer, Webhook: hook, Profiling: a.opts.Profiling, Log: a.log}
+	if a.reads != nil {
+		server.API = a.reads.Handler(a.opts.API, a.log)
+	}
 	return server.Serve(ctx, address, listening)
 }
 

@@ -25,7 +25,7 @@ func Wait(ctx context.Context, c *apply.Cluster, namespace, commit string, progr
 			if err != nil {
 				return nil, err
 			}
-			e := l.decides(commit)
+			e := l.Decides(commit)
 			if e != nil && e.Verdict.Final() {
 				return e, nil
 			}
@@ -76,9 +76,9 @@ func follow(ctx context.Context, c *apply.Cluster, namespace string) (<-chan str
 	})
 }
 
-// decides returns the entry that says whether a commit is live: its own, or the
-// one that superseded it.
-func (l *Ledger) decides(commit string) *Entry {
+// Decides returns the entry that says whether a commit is live: its own, or the
+// one that superseded it; nil if it is not known yet.
+func (l *Ledger) Decides(commit string) *Entry {
 	i := l.index(commit)
 	if i < 0 {
 		return nil

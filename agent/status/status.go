@@ -117,7 +117,7 @@ func releaseStatus(ctx context.Context, c *apply.Cluster, r ledger.Release, hist
 	s := ReleaseStatus{Name: r.Name, Namespace: r.Namespace, Reason: r.Reason, Images: []string{}, BlockedBy: []string{}, Drift: []Drift{}, BehindSince: seconds(r.Behind)}
 	s.BlockedBy = append(s.BlockedBy, r.BlockedBy...)
 	for _, d := range r.Drift {
-		s.Drift = append(s.Drift, shownDrift(d))
+		s.Drift = append(s.Drift, ShownDrift(d))
 	}
 	s.Reason = cmp.Or(s.Reason, damageOf(history))
 	runs := history.Runs()

@@ -119,7 +119,8 @@ type Drift struct {
 	HaveValue json.RawMessage `json:"haveValue,omitempty"`
 }
 
-func shownDrift(d ledger.Drift) Drift {
+// ShownDrift is a drifted field as it is shown.
+func ShownDrift(d ledger.Drift) Drift {
 	d.Since = seconds(d.Since)
 	return Drift{Drift: d, WantValue: valueOf(d.Want), HaveValue: valueOf(d.Have)}
 }

@@ -27,6 +27,8 @@ type Server struct {
 	Metrics prometheus.Gatherer
 	// Webhook is served at /webhook.
 	Webhook http.Handler
+	// API is served below /api/v1/; nil for none.
+	API http.Handler
 	// Profiling serves Go's profiles at /debug/pprof.
 	Profiling bool
 	// Log is told of requests that could not be answered.
@@ -48,6 +50,9 @@ func (s Server) Serve(ctx context.Context, address string, listening func(net.Ad
 		profile(mux)
 	}
 	mux.Handle("/webhook", s.Webhook)
+	if s.API != nil {
+		mux.Handle("/api/v1/", s.API)
+	}
 	listening(l.Addr())
 	if err := serve(ctx, l, mux, connectionsFor(descriptors()), s.Log); err != nil {
 		return fmt.Errorf("serve on %s: %w", address, err)

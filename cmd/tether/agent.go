@@ -17,6 +17,8 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/xetys/tether/agent"
+	"github.com/xetys/tether/agent/api"
+	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/agent/web"
 	"github.com/xetys/tether/apply/kube"
@@ -28,6 +30,7 @@ type agentFlags struct {
 	environments  []string
 	interval      time.Duration
 	listen        string
+	api           string
 	once          bool
 	dataDir       string
 	identity      string
@@ -67,7 +70,8 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl := cmd.Flags()
 	fl.StringSliceVar(&f.environments, "environment", nil, "the environments to keep (folders below environments/), each with @BRANCH or @tag:PATTERN behind it if it does not follow --branch")
 	fl.DurationVar(&f.interval, "interval", 30*time.Second, "how often to poll the repository, give or take a tenth")
-	fl.StringVar(&f.listen, "listen", ":8080", "address for /healthz, /readyz, /metrics and /webhook; empty for none")
+	fl.StringVar(&f.listen, "listen", ":8080", "address for /healthz, /readyz, /metrics, /webhook and /api/v1; empty for none")
+	fl.StringVar(&f.api, "api", string(reads.ByToken), "who may read /api/v1 on --listen: token, for holders of tokens of the cluster whom RBAC lets get and list environments.tether.stytex.cloud; loopback, for everybody on this machine, if --listen is a loopback address; or none")
 	fl.StringVar(&f.webhookSecret, "webhook-secret-file", "", "file with the secret that push events to /webhook have to prove they know; without it none is taken")
 	fl.BoolVar(&f.once, "once", false, "look once, wait for the verdicts, and end")
 	fl.StringVar(&f.dataDir, "data-dir", "", "where the clone and fetched charts are kept (default: below the user's cache directory)")
@@ -178,7 +182,7 @@ func (f *agentFlags) options(dir string) (agent.Options, *source.Repository, err
 		Environments: environments, Refs: refs, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
 		Repository: repo.String(), FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
 		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, Keys: keys, Render: rendering, Health: rules, Reach: reach, Limits: limits,
-		UnhealthyAfter: f.unhealthy,
+		UnhealthyAfter: f.unhealthy, API: reads.Access(f.api),
 	}, repo, nil
 }
 
@@ -192,6 +196,15 @@ func (f *agentFlags) check() error {
 	}
 	if f.unhealthy <= 0 {
 		return fmt.Errorf("--unhealthy-after %s: use a time above zero, such as 15s", f.unhealthy)
+	}
+	switch reads.Access(f.api) {
+	case reads.ByToken, reads.ByNobody:
+	case reads.FromLoopback:
+		if !api.IsLoopback(f.listen) {
+			return fmt.Errorf("--api loopback asks nobody who he is, and --listen %s is reached from elsewhere too: listen on 127.0.0.1, or use --api token", f.listen)
+		}
+	default:
+		return fmt.Errorf("--api %q: use token, loopback or none", f.api)
 	}
 	if f.webhookSecret != "" {
 		if _, err := web.ReadWebhookSecret(f.webhookSecret); err != nil {

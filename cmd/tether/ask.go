@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/agent/status"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/source/printable"
@@ -154,6 +155,7 @@ too many.`,
 
 func newWait(s *shared) *cobra.Command {
 	var timeout time.Duration
+	var from serverFlags
 	cmd := &cobra.Command{
 		Use:   "wait ENVIRONMENT COMMIT",
 		Short: "Wait until a commit is live, or failed",
@@ -168,10 +170,11 @@ Exit codes: 0 it is live; 1 it failed, went back or was refused; 3 the time is o
 			if len(args[1]) < 7 {
 				return usageError{fmt.Errorf("commit %q: give seven characters of it at least", args[1])}
 			}
-			return s.wait(cmd, args[0], args[1], timeout)
+			return s.wait(cmd, args[0], args[1], timeout, from)
 		},
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Minute, "how long to wait")
+	from.register(cmd.Flags())
 	return cmd
 }
 
@@ -226,19 +229,53 @@ func progressOf(ctx context.Context, w io.Writer) (tell func(string), done func(
 	return line.set, func() { line.set("") }
 }
 
-func (s *shared) wait(cmd *cobra.Command, environment, commit string, timeout time.Duration) error {
+// waiter returns when a commit has come to its verdict, and tells what is known meanwhile.
+type waiter func(ctx context.Context, commit string, progress func(*ledger.Entry)) (*ledger.Entry, error)
+
+// waiter waits on the server, or on the cluster. That nobody leads the environment is said
+// at once.
+func (s *shared) waiter(ctx context.Context, cmd *cobra.Command, environment string, from serverFlags) (waiter, error) {
+	if from.url != "" {
+		server, err := from.client()
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, commit string, progress func(*ledger.Entry)) (*ledger.Entry, error) {
+			return server.Wait(ctx, environment, commit, progress)
+		}, saidBy(ctx, cmd, server, environment)
+	}
 	c, err := s.cluster(environment)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, commit string, progress func(*ledger.Entry)) (*ledger.Entry, error) {
+		return ledger.Wait(ctx, c, s.namespace, commit, progress)
+	}, s.warn(ctx, cmd, c, environment, true)
+}
+
+// saidBy says that nobody leads the environment, as the agent that is asked knows it; one
+// that it does not keep is an error.
+func saidBy(ctx context.Context, cmd *cobra.Command, server *reads.Client, environment string) error {
+	st, err := server.Status(ctx, environment)
 	if err != nil {
 		return err
 	}
+	if trouble := st.Agent.Trouble(environment); trouble != "" {
+		fmt.Fprintf(printable.Writer(cmd.ErrOrStderr()), "! %s\n", trouble)
+	}
+	return nil
+}
+
+func (s *shared) wait(cmd *cobra.Command, environment, commit string, timeout time.Duration, from serverFlags) error {
 	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 	defer cancel()
-	if err := s.warn(ctx, cmd, c, environment, true); err != nil {
+	until, err := s.waiter(ctx, cmd, environment, from)
+	if err != nil {
 		return err
 	}
 	last := ""
 	tell, done := progressOf(ctx, cmd.ErrOrStderr())
-	entry, err := ledger.Wait(ctx, c, s.namespace, commit, func(e *ledger.Entry) {
+	entry, err := until(ctx, commit, func(e *ledger.Entry) {
 		text := fmt.Sprintf("%.7s has not been seen in %s yet", commit, environment)
 		if e != nil {
 			text = notLiveError{e}.Error()

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
+	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/source/printable"
 )
 
@@ -115,4 +116,21 @@ func (s *shared) print(w io.Writer, v any, table func(io.Writer) error) error {
 		return err
 	}
 	return usageError{fmt.Errorf("-o %q: use table, json or yaml", s.output)}
+}
+
+// serverFlags say which agent is asked in the cluster's place.
+type serverFlags struct{ url, tokenFile string }
+
+func (f *serverFlags) register(fl *pflag.FlagSet) {
+	fl.StringVar(&f.url, "server", "", "ask this agent's read API in place of the cluster: http://localhost:8080 behind kubectl port-forward, or an https address")
+	fl.StringVar(&f.tokenFile, "token-file", "", "file with a token of the cluster for --server")
+}
+
+// client returns a client of the agent that the flags name.
+func (f *serverFlags) client() (*reads.Client, error) {
+	c, err := reads.Ask(f.url, f.tokenFile)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
 }

@@ -20,6 +20,7 @@ import (
 
 type historyFlags struct {
 	*shared
+	server serverFlags
 	since  string
 	limit  int
 	export bool
@@ -45,6 +46,7 @@ With --export each line is a JSON object of its own, for an audit.`,
 			return f.run(cmd.Context(), cmd.OutOrStdout(), args, time.Now())
 		},
 	}
+	f.server.register(cmd.Flags())
 	cmd.Flags().StringVar(&f.since, "since", "", "only what happened since: a duration like 24h or 30d, a day, or a time in RFC 3339")
 	cmd.Flags().IntVar(&f.limit, "limit", 0, "at the most so many lines, the newest; 0 for all")
 	cmd.Flags().BoolVar(&f.export, "export", false, "a JSON object a line")
@@ -65,15 +67,7 @@ func (f *historyFlags) run(ctx context.Context, w io.Writer, args []string, now 
 		}
 		return f.revisions(ctx, w, args[0], args[1], since)
 	}
-	c, err := f.cluster(args[0])
-	if err != nil {
-		return err
-	}
-	l, err := ledger.Read(ctx, c, f.namespace)
-	if err != nil {
-		return err
-	}
-	control, err := ledger.ReadControl(ctx, c, f.namespace)
+	l, control, err := f.read(ctx, args[0], since)
 	if err != nil {
 		return err
 	}
@@ -82,6 +76,28 @@ func (f *historyFlags) run(ctx context.Context, w io.Writer, args []string, now 
 		return export(w, args[0], story)
 	}
 	return f.print(w, withActs(story), func(w io.Writer) error { return tableOfStory(w, story, l) })
+}
+
+// read returns the ledger and what people asked for: of the server, or of the cluster.
+func (f *historyFlags) read(ctx context.Context, environment string, since time.Time) (*ledger.Ledger, ledger.Control, error) {
+	if f.server.url != "" {
+		server, err := f.server.client()
+		if err != nil {
+			return nil, ledger.Control{}, err
+		}
+		l, err := server.Ledger(ctx, environment, since)
+		return l, ledger.Control{}, err
+	}
+	c, err := f.cluster(environment)
+	if err != nil {
+		return nil, ledger.Control{}, err
+	}
+	l, err := ledger.Read(ctx, c, f.namespace)
+	if err != nil {
+		return nil, ledger.Control{}, err
+	}
+	control, err := ledger.ReadControl(ctx, c, f.namespace)
+	return l, control, err
 }
 
 // parseSince reads a point in time: so long before now, a day, or a time.
@@ -244,12 +260,24 @@ func nameOf(author string) string {
 	return shortLine(author)
 }
 
-func (s *historyFlags) revisions(ctx context.Context, w io.Writer, environment, release string, since time.Time) error {
+// readRevisions returns the records of a release: of the server, or of the cluster.
+func (s *historyFlags) readRevisions(ctx context.Context, environment, release string) ([]status.Revision, error) {
+	if s.server.url != "" {
+		server, err := s.server.client()
+		if err != nil {
+			return nil, err
+		}
+		return server.Revisions(ctx, environment, release)
+	}
 	c, err := s.cluster(environment)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	revisions, err := status.ReadRevisions(ctx, c, s.namespace, release)
+	return status.ReadRevisions(ctx, c, s.namespace, release)
+}
+
+func (s *historyFlags) revisions(ctx context.Context, w io.Writer, environment, release string, since time.Time) error {
+	revisions, err := s.readRevisions(ctx, environment, release)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,8 @@ func (s *shared) cluster(environment string) (*apply.Cluster, error) {
 }
 
 func newStatus(s *shared) *cobra.Command {
-	return &cobra.Command{
+	var from serverFlags
+	cmd := &cobra.Command{
 		Use:   "status [ENVIRONMENT]",
 		Short: "What runs where, at which commit, how healthy, how far behind git",
 		Long: `Print what runs in an environment, read from the cluster: it works with the
@@ -40,19 +41,33 @@ its ledger alone.`,
 		ValidArgsFunction: s.completeEnvironments,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return s.overview(cmd.Context(), cmd.OutOrStdout())
+				return s.overview(cmd.Context(), cmd.OutOrStdout(), from)
 			}
-			return s.status(cmd.Context(), cmd.OutOrStdout(), args[0])
+			return s.status(cmd.Context(), cmd.OutOrStdout(), args[0], from)
 		},
 	}
+	from.register(cmd.Flags())
+	return cmd
 }
 
-func (s *shared) overview(ctx context.Context, w io.Writer) error {
+// summaries are of the server, or of the cluster.
+func (s *shared) summaries(ctx context.Context, from serverFlags) ([]status.Summary, error) {
+	if from.url != "" {
+		server, err := from.client()
+		if err != nil {
+			return nil, err
+		}
+		return server.Summaries(ctx)
+	}
 	c, err := s.cluster("")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	all, err := status.ReadAll(ctx, c, s.namespace, time.Now())
+	return status.ReadAll(ctx, c, s.namespace, time.Now())
+}
+
+func (s *shared) overview(ctx context.Context, w io.Writer, from serverFlags) error {
+	all, err := s.summaries(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -134,18 +149,34 @@ func windowText(w *status.Windows) string {
 	return "from " + stamp(w.Changes)
 }
 
-func (s *shared) status(ctx context.Context, w io.Writer, environment string) error {
+// statusOf is the server's answer, or what is read in the cluster.
+func (s *shared) statusOf(ctx context.Context, environment string, from serverFlags) (*status.Status, error) {
+	if from.url != "" {
+		server, err := from.client()
+		if err != nil {
+			return nil, err
+		}
+		return server.Status(ctx, environment)
+	}
 	c, err := s.cluster(environment)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rules, unread := s.rulesOf(environment)
 	c.SetHealthRules(rules)
 	st, err := status.Read(ctx, c, s.namespace, time.Now())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	st.RulesUnread = s.withoutRules(st.HealthRules, unread)
+	return st, nil
+}
+
+func (s *shared) status(ctx context.Context, w io.Writer, environment string, from serverFlags) error {
+	st, err := s.statusOf(ctx, environment, from)
+	if err != nil {
+		return err
+	}
 	return s.print(w, st, func(w io.Writer) error { return tableOfStatus(w, st) })
 }
 

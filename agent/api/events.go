@@ -1,0 +1,88 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// The bounds of streams. One ends by itself, so that who may not read any more is asked
+// again; whoever reads it begins another one.
+const (
+	maxStreams = 32
+	streamFor  = 10 * time.Minute
+	beatEvery  = 15 * time.Second
+	writeFor   = 10 * time.Second
+)
+
+// events streams the newest commit's entry, and each change of it, as server-sent events.
+func (a *API) events(w http.ResponseWriter, r *http.Request) {
+	select {
+	case a.streams <- struct{}{}:
+		defer func() { <-a.streams }()
+	default:
+		w.Header().Set("Retry-After", "30")
+		refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("%d streams are open: close one, or ask for the status now and then", maxStreams))
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), streamFor)
+	defer cancel()
+	told, ended := make(chan any, 1), make(chan error, 1)
+	go func() {
+		ended <- a.Reader.Follow(ctx, r.PathValue("environment"), func(v any) {
+			select {
+			case told <- v:
+			case <-ctx.Done():
+			}
+		})
+	}()
+	select { // what can't be followed is an answer of its own
+	case err := <-ended:
+		if err != nil {
+			a.fail(w, r, err)
+		}
+		return
+	case first := <-told:
+		a.stream(ctx, w, first, told)
+	}
+}
+
+func (a *API) stream(ctx context.Context, w http.ResponseWriter, first any, told <-chan any) {
+	control := http.NewResponseController(w)
+	if control.SetReadDeadline(time.Time{}) != nil { // there is nothing more to read, and the request lasts
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	send := func(text string) bool {
+		if control.SetWriteDeadline(time.Now().Add(writeFor)) != nil {
+			return false
+		}
+		if _, err := fmt.Fprint(w, text); err != nil {
+			return false
+		}
+		return control.Flush() == nil
+	}
+	beat := time.NewTicker(beatEvery)
+	defer beat.Stop()
+	for open := send(event(first)); open; {
+		select {
+		case <-ctx.Done():
+			return
+		case v := <-told:
+			open = send(event(v))
+		case <-beat.C:
+			open = send(": still here\n\n")
+		}
+	}
+}
+
+func event(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("event: commit\ndata: %s\n\n", raw)
+}

@@ -1,0 +1,292 @@
+// Package reads is what an agent tells readers of its environments, by the read API, and
+// the client that asks it.
+//
+// It does not know how environments are kept, and writes nothing: it reads ledgers, records and
+// objects, as the command line does.
+package reads
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/xetys/tether/agent/api"
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/status"
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/kube"
+	"github.com/xetys/tether/docs"
+)
+
+// Access says who may read the API.
+type Access string
+
+// Who may read the API: holders of tokens that RBAC lets read environments, everybody who
+// reaches a loopback address, or nobody.
+const (
+	ByToken      Access = "token"
+	FromLoopback Access = "loopback"
+	ByNobody     Access = "none"
+)
+
+// readersAtOnce is how many requests to the API server are under way for readers.
+const readersAtOnce = 8
+
+// Reads is what is told of some environments.
+type Reads struct {
+	namespace string
+	now       func() time.Time
+	leads     func(environment string) bool
+	reviews   *apply.Reviews
+	all       *apply.Cluster // for what is of no environment
+	clusters  map[string]*readable
+}
+
+// readable is one environment, and its status as it was last read: many may ask, and a
+// thousand releases take a while.
+type readable struct {
+	cluster *apply.Cluster
+
+	mu   sync.Mutex
+	last *status.Status
+	read time.Time
+}
+
+// statusFor is how old a status may be that is given to the next who asks.
+const statusFor = 2 * time.Second
+
+// New returns what is told of environments whose ledgers are in a namespace; leads says
+// which of them this process leads. It has clients and a pace of its own: readers take
+// nothing of the agent's turns.
+func New(config *rest.Config, namespace string, environments []string, leads func(string) bool, now func() time.Time) (*Reads, error) {
+	r := &Reads{namespace: namespace, now: now, leads: leads, clusters: map[string]*readable{}}
+	pace := kube.NewPace(readersAtOnce, nil)
+	var err error
+	if r.reviews, err = apply.NewReviews(config); err != nil {
+		return nil, err
+	}
+	if r.all, err = apply.Connect(config, "", nil, pace); err != nil {
+		return nil, err
+	}
+	for _, name := range environments {
+		c, err := apply.Connect(config, name, nil, pace)
+		if err != nil {
+			return nil, fmt.Errorf("environment %s: %w", name, err)
+		}
+		r.clusters[name] = &readable{cluster: c}
+	}
+	return r, nil
+}
+
+// Handler answers below /api/v1/.
+func (r *Reads) Handler(who Access, log *slog.Logger) http.Handler {
+	var gate api.Gate = api.NewTokens(r.may, r.now)
+	if who == FromLoopback {
+		gate = api.Loopback{}
+	}
+	return (&api.API{Reader: r, Gate: gate, OpenAPI: docs.OpenAPI, Log: log}).Handler()
+}
+
+// JudgeBy sets the rules by which the agent judges the health of an environment's objects.
+func (r *Reads) JudgeBy(environment string, rules *health.Rules) {
+	if one := r.clusters[environment]; one != nil {
+		one.cluster.SetHealthRules(rules)
+	}
+}
+
+// may says whether a token's holder may read an environment.
+func (r *Reads) may(ctx context.Context, token, environment string) (known, allowed bool, err error) {
+	who, err := r.reviews.WhoIs(ctx, token)
+	if err != nil || who == nil {
+		return false, false, err
+	}
+	allowed, err = r.reviews.MayRead(ctx, who, r.namespace, environment)
+	return true, allowed, err
+}
+
+func (r *Reads) of(environment string) (*readable, error) {
+	if one := r.clusters[environment]; one != nil {
+		return one, nil
+	}
+	return nil, api.Missing(fmt.Errorf("this agent does not keep an environment %s", environment))
+}
+
+func (r *Reads) ledger(ctx context.Context, environment string) (*ledger.Ledger, *apply.Cluster, error) {
+	one, err := r.of(environment)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := ledger.Read(ctx, one.cluster, r.namespace)
+	return l, one.cluster, missing(err)
+}
+
+// missing tells that nothing was kept yet from what can't be read.
+func missing(err error) error {
+	var none *ledger.ErrNoLedger
+	if errors.As(err, &none) {
+		return api.Missing(err)
+	}
+	return err
+}
+
+// Environments implements api.Reader.
+func (r *Reads) Environments(ctx context.Context) ([]any, error) {
+	all, err := status.ReadAll(ctx, r.all, r.namespace, r.now())
+	return anyOf(all), err
+}
+
+// Status implements api.Reader.
+func (r *Reads) Status(ctx context.Context, environment string) (any, error) {
+	return r.statusOf(ctx, environment)
+}
+
+func (r *Reads) statusOf(ctx context.Context, environment string) (*status.Status, error) {
+	one, err := r.of(environment)
+	if err != nil {
+		return nil, err
+	}
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	if one.last != nil && r.now().Sub(one.read) < statusFor {
+		return one.last, nil
+	}
+	st, err := status.Read(ctx, one.cluster, r.namespace, r.now())
+	if err != nil {
+		return nil, missing(err)
+	}
+	if len(st.HealthRules) > 0 && !r.leads(environment) {
+		st.RulesUnread = "the environment's own rules on health are not asked: this replica of the agent does not lead it"
+	}
+	one.last, one.read = st, r.now()
+	return st, nil
+}
+
+// Releases implements api.Reader.
+func (r *Reads) Releases(ctx context.Context, environment string) ([]any, error) {
+	st, err := r.statusOf(ctx, environment)
+	if err != nil {
+		return nil, err
+	}
+	return anyOf(st.Releases), nil
+}
+
+// DriftOf is a drifted field, and whose it is.
+type DriftOf struct {
+	Release   string `json:"release"`
+	Namespace string `json:"namespace"`
+	status.Drift
+}
+
+// Drift implements api.Reader.
+func (r *Reads) Drift(ctx context.Context, environment string) ([]any, error) {
+	l, _, err := r.ledger(ctx, environment)
+	if err != nil {
+		return nil, err
+	}
+	var out []any
+	for _, rel := range l.Releases {
+		for _, d := range rel.Drift {
+			out = append(out, DriftOf{rel.Name, rel.Namespace, status.ShownDrift(d)})
+		}
+	}
+	return out, nil
+}
+
+// Moment is a line of a history: a commit, or what was done without one.
+type Moment struct {
+	// Kind is commit, or what was done.
+	Kind string `json:"kind"`
+	*ledger.Entry
+	Act *ledger.Act `json:"act,omitempty"`
+}
+
+// History implements api.Reader.
+func (r *Reads) History(ctx context.Context, environment string, since time.Time) ([]any, error) {
+	l, c, err := r.ledger(ctx, environment)
+	if err != nil {
+		return nil, err
+	}
+	control, err := ledger.ReadControl(ctx, c, r.namespace)
+	if err != nil {
+		return nil, err
+	}
+	var out []any
+	for _, m := range l.Story(control, since, 0) {
+		if m.Act != nil {
+			out = append(out, Moment{Kind: m.Act.Kind, Act: m.Act})
+		} else {
+			out = append(out, Moment{Kind: "commit", Entry: m.Entry})
+		}
+	}
+	return out, nil
+}
+
+// Commit implements api.Reader.
+func (r *Reads) Commit(ctx context.Context, environment, commit string) (any, error) {
+	l, _, err := r.ledger(ctx, environment)
+	if err != nil {
+		return nil, err
+	}
+	e := l.Decides(commit)
+	if e == nil {
+		return nil, api.Missing(fmt.Errorf("%.7s has not been seen in %s yet", commit, environment))
+	}
+	return e.Shown(), nil
+}
+
+// Revisions implements api.Reader.
+func (r *Reads) Revisions(ctx context.Context, environment, release string) ([]any, error) {
+	l, c, err := r.ledger(ctx, environment)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Known(release); err != nil {
+		return nil, api.Missing(err)
+	}
+	all, err := status.ReadRevisions(ctx, c, r.namespace, release)
+	return anyOf(all), err
+}
+
+// Difference implements api.Reader.
+func (r *Reads) Difference(ctx context.Context, environment, release string, from, to int) (any, error) {
+	l, c, err := r.ledger(ctx, environment)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Known(release); err != nil {
+		return nil, api.Missing(err)
+	}
+	d, err := readDifference(ctx, c, l, r.namespace, release, from, to)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Follow implements api.Reader.
+func (r *Reads) Follow(ctx context.Context, environment string, tell func(any)) error {
+	one, err := r.of(environment)
+	if err != nil {
+		return err
+	}
+	return ledger.Follow(ctx, one.cluster, r.namespace, func(e *ledger.Entry) {
+		if e != nil {
+			tell(e.Shown())
+		}
+	})
+}
+
+func anyOf[T any](all []T) []any {
+	out := make([]any, 0, len(all))
+	for _, v := range all {
+		out = append(out, v)
+	}
+	return out
+}
