@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/xetys/tether/agent/decide"
@@ -19,6 +20,12 @@ func (e *environment) run(ctx context.Context) {
 		e.log.Error("what people ask for can't be watched", "error", err)
 	}
 	defer e.rollouts.settled()
+	if n := e.agent.notifier(e.Environment, e.Cluster, e.log); n != nil {
+		e.stored.hear(n.Ledger)
+		var telling sync.WaitGroup
+		telling.Go(func() { n.Run(ctx) })
+		defer telling.Wait()
+	}
 	var retry backoff
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/xetys/tether/agent/assess"
+	"github.com/xetys/tether/agent/notify"
 	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/apply/realm"
@@ -56,6 +57,8 @@ type Options struct {
 	UnhealthyAfter time.Duration
 	// API says who may read /api/v1; there is none if it is empty.
 	API reads.Access
+	// Notify says who is told what becomes of environments; nil for nobody.
+	Notify *notify.Config
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }

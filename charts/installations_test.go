@@ -78,7 +78,7 @@ var installations = map[string]installation{
 	"tether-observed": agentWith("repository.url=https://github.com/xetys/xuangong", "serviceMonitor.enabled=true", "prometheusRule.enabled=true", "dashboards.enabled=true",
 		"prometheusRule.disabled={TetherErrorBudget}", "prometheusRule.override.TetherBehind.for=30m"),
 	"tether-https": agentWith("repository.url=https://github.com/xetys/xuangong",
-		"repository.credentials.existingSecret=git", "repository.ca.existingConfigMap=git-ca", "webhook.existingSecret=webhook",
+		"repository.credentials.existingSecret=git", "repository.ca.existingConfigMap=git-ca", "webhook.existingSecret=webhook", "notifications.existingSecret=notifications",
 		"registries.existingSecret=registries", "registries.ca.existingConfigMap=registries-ca"),
 	"tether-ssh-namespaced": agentWith("repository.url=git@github.com:xetys/xuangong.git",
 		"repository.credentials.existingSecret=git", "rbac.namespaces={xuangong-prod,xuangong-dev}", "replicas=1", "sops.secrets={sops,production=sops-production}"),

@@ -16,6 +16,7 @@ const (
 	ledgerPrefix  = "tether-"
 	controlPrefix = "tether.control."
 	damagedPrefix = "tether.damaged."
+	noticesPrefix = "tether.notices."
 )
 
 // Name is the name of an environment's ledger, and of its Lease.
@@ -34,6 +35,11 @@ func ControlDocument(environment, namespace string) kube.Document {
 // DamagedDocument is where a ledger that can't be read is put aside.
 func DamagedDocument(environment, namespace string) kube.Document {
 	return kube.Document{Namespace: namespace, Name: damagedPrefix + environment, Key: "ledger.json"}
+}
+
+// NoticesDocument is where it is kept what people were notified of.
+func NoticesDocument(environment, namespace string) kube.Document {
+	return kube.Document{Namespace: namespace, Name: noticesPrefix + environment, Key: "notices.json"}
 }
 
 // formerControl is the name that a control had before names were told apart: it is

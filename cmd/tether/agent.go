@@ -41,6 +41,7 @@ type agentFlags struct {
 	concurrency   int
 	webhookSecret string
 	healthRules   string
+	notifications string
 	unhealthy     time.Duration
 	git           gitFlags
 	sops          sopsFlags
@@ -80,6 +81,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.IntVar(&f.concurrency, "concurrency", kube.DefaultConcurrency, "how many requests to the API server are under way at once at the most; fewer while it says that it has too many")
 	fl.BoolVar(&f.profiling, "profiling", false, "answer /debug/pprof too, for go tool pprof: whoever reaches --listen can then see what the process holds in memory")
 	fl.StringVar(&f.healthRules, "health-rules", "", "a file with rules on the health of kinds, for all environments; an environment's own go before them")
+	fl.StringVar(&f.notifications, "notifications", "", "a file that says who is told what becomes of environments: chats, mail, incidents, commit statuses; keep it as a secret")
 	fl.DurationVar(&f.unhealthy, "unhealthy-after", agent.DefaultUnhealthyAfter, "how long a release has to be unhealthy, or healthy again, after its rollout until that is told; four times as long if something is only in progress")
 	fl.StringVar(&f.memory, "memory-limit", "", "what the agent and the processes that render may have together, such as 1Gi; none of them gets more than its share of it (default: the container's limit, if it has one)")
 	fl.IntVar(&f.historyMax, "history-max", 10, "how many records to keep of each release")
@@ -178,11 +180,15 @@ func (f *agentFlags) options(dir string) (agent.Options, *source.Repository, err
 	if err != nil {
 		return none, nil, err
 	}
+	notices, err := notifications(f.notifications)
+	if err != nil {
+		return none, nil, err
+	}
 	return agent.Options{
 		Environments: environments, Refs: refs, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
 		Repository: repo.String(), FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
 		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, Keys: keys, Render: rendering, Health: rules, Reach: reach, Limits: limits,
-		UnhealthyAfter: f.unhealthy, API: reads.Access(f.api),
+		UnhealthyAfter: f.unhealthy, API: reads.Access(f.api), Notify: notices,
 	}, repo, nil
 }
 

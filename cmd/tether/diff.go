@@ -19,9 +19,6 @@ import (
 	"github.com/xetys/tether/source/printable"
 )
 
-// errDifferences says by the exit code alone that there are differences.
-var errDifferences = errors.New("there are differences")
-
 type diffFlags struct {
 	*renderFlags
 	from, base string

@@ -22,13 +22,6 @@ import (
 	"github.com/xetys/tether/source/printable"
 )
 
-// errUnhealthy and errInProgress are exit codes of tether health: what they say was
-// printed.
-var (
-	errUnhealthy  = errors.New("not healthy")
-	errInProgress = errors.New("in progress")
-)
-
 // verdict is what tether health says of one object.
 type verdict struct {
 	File   string `json:"file"`

@@ -19,22 +19,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xetys/tether/agent"
-	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/worker"
 	"github.com/xetys/tether/source/printable"
 )
 
 // version is set by the build.
 var version = "dev"
-
-// The exit codes are a contract with scripts.
-const (
-	exitFailed   = 1 // it failed, or there are differences
-	exitUsage    = 2 // bad usage, or a refused repository
-	exitTimedOut = 3 // or (health) it is in progress
-)
 
 func main() {
 	worker.Main()
@@ -58,26 +48,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(printable.Writer(stderr), "tether: %v\n", err)
 	}
 	return exitCode(err)
-}
-
-// usageError is a wrong call, as opposed to a right one that failed.
-type usageError struct{ error }
-
-func (u usageError) Unwrap() error { return u.error }
-
-func exitCode(err error) int {
-	var usage usageError
-	var problems render.Problems
-	var verdict *agent.VerdictError
-	switch {
-	case errors.As(err, &usage), errors.As(err, &problems):
-		return exitUsage
-	case errors.As(err, &verdict) && verdict.Verdict == ledger.Refused:
-		return exitUsage
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, errInProgress):
-		return exitTimedOut
-	}
-	return exitFailed
 }
 
 func newRoot() *cobra.Command {
@@ -115,7 +85,7 @@ Exit codes: 0 fine; 1 it failed, or (diff) there are differences; 2 bad usage or
 	})
 	var s shared
 	s.register(root)
-	root.AddCommand(newAgent(&s), newValidate(&s), newRender(&s), newDiff(&s), newStatus(&s), newHistory(&s), newDora(&s), newWait(&s), newHealth(&s), newSync(&s), newPause(&s), newResume(&s), newSetImage(&s), newPromote(&s), newDemo(&s), newVersion(&s))
+	root.AddCommand(newAgent(&s), newValidate(&s), newRender(&s), newDiff(&s), newStatus(&s), newHistory(&s), newDora(&s), newWait(&s), newHealth(&s), newSync(&s), newPause(&s), newResume(&s), newSetImage(&s), newPromote(&s), newNotify(), newDemo(&s), newVersion(&s))
 	for _, c := range root.Commands() {
 		checkArgs(c)
 	}

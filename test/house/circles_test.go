@@ -23,7 +23,7 @@ var circles = map[string]int{
 	"agent/ledger":  7,
 	"apply":         9,
 	"apply/health":  12,
-	"cmd/tether":    23,
+	"cmd/tether":    7,
 	"render":        20,
 	"render/fetch":  7,
 	"render/worker": 8,

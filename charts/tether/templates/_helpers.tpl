@@ -118,6 +118,11 @@ subjects:
 - --webhook-secret-file=/etc/tether/webhook/{{ .key }}
 {{- end }}
 {{- end }}
+{{- with .Values.notifications }}
+{{- if .existingSecret }}
+- --notifications=/etc/tether/notifications/{{ .key }}
+{{- end }}
+{{- end }}
 {{- if .Values.registries.existingSecret }}
 - --registry-config=/etc/tether/registries/.dockerconfigjson
 {{- end }}
