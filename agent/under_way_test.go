@@ -9,7 +9,7 @@ import (
 // never began, whenever it is looked at.
 func TestTroubleIsPutOffOnce(t *testing.T) {
 	var e ending
-	if !e.putOff() || !e.putOff() || e.over() {
+	if first, again := e.putOff(), e.putOff(); !first || !again || e.over() {
 		t.Error("what never began is not put off")
 	}
 	for range 2 {
