@@ -64,7 +64,8 @@ func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 // worthTrying reports whether an error says nothing about the release, so that it is tried
 // again: until its deadline.
 func (x *Executor) worthTrying(rec *record.Record, err error) bool {
-	return apierror.Transient(err) && (rec.Deadline.IsZero() || !rec.HeldSince.IsZero() || x.Now().Before(rec.Deadline))
+	again := apierror.Transient(err) || errors.Is(err, record.ErrChanged) // it is what is stored now
+	return again && (rec.Deadline.IsZero() || !rec.HeldSince.IsZero() || x.Now().Before(rec.Deadline))
 }
 
 // leftoverError says that a rollout is healthy, and that objects which it no longer has

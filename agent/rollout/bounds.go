@@ -46,6 +46,7 @@ func (x *recorder) keepHold(j *run, rec *record.Record) func(ctx context.Context
 			rec.Deadline, rec.HeldSince = deadline, since // the next write of the record has it
 			x.Log.Warn("that the deadline waits for what is held, or goes on, can't be recorded yet", "release", j.Spec.Name, "error", err)
 		}
+		x.remember(j, j.State.History)
 		return err
 	}
 }

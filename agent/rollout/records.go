@@ -52,7 +52,8 @@ func (x *recorder) intend(ctx context.Context, j *run) (*record.Record, error) {
 }
 
 // remember enters what the release's records are now: copies, since the rollout goes on to
-// write its own.
+// write its own. Each write of a record is entered: who goes on after an interruption has to
+// know what is stored.
 func (x *recorder) remember(j *run, h record.History) {
 	j.State.History = h
 	x.Observed.Histories.Set(j.Key, record.Copy(h))
@@ -65,12 +66,19 @@ func (x *recorder) conclude(ctx context.Context, j *run, rec *record.Record, o r
 	return err
 }
 
+// supersede stores that a record is not the newest good one any more, and enters it.
+func (x *recorder) supersede(ctx context.Context, j *run, r *record.Record) error {
+	err := x.Cluster.Records.Supersede(ctx, r)
+	x.remember(j, j.State.History)
+	return err
+}
+
 // recordGood concludes a rollout that is healthy: the former records are
 // superseded first, so that never two are called deployed, and the oldest go.
 func (x *recorder) recordGood(ctx context.Context, j *run, rec *record.Record, commit string) error {
 	for _, r := range j.State.History {
 		if r != rec && (r.Status == release.StatusDeployed || r.Status == release.StatusUninstalling) {
-			if err := x.Cluster.Records.Supersede(ctx, r); err != nil {
+			if err := x.supersede(ctx, j, r); err != nil {
 				return err
 			}
 		}
@@ -132,7 +140,7 @@ func title(a record.Action) string { return strings.ToUpper(string(a)[:1]) + str
 func (x *recorder) recordGone(ctx context.Context, j *run, last *record.Record) error {
 	for _, r := range j.State.History {
 		if r != last && r.Status == release.StatusDeployed {
-			if err := x.Cluster.Records.Supersede(ctx, r); err != nil {
+			if err := x.supersede(ctx, j, r); err != nil {
 				return err
 			}
 		}

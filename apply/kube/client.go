@@ -43,21 +43,19 @@ func NewClient(config *rest.Config, pace *Pace) (*Client, error) {
 	if pace == nil {
 		pace = NewPace(0, nil)
 	}
-	config.Wrap(pace.wrap)
 	// The API server's priority and fairness paces us; a limiter of our own
 	// would only add waiting to it.
 	config.QPS = -1
-	typed := rest.CopyConfig(config)
-	typed.ContentType, typed.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
-	unfenced, err := kubernetes.NewForConfig(typed)
+	open, fence := typedConfig(config), &fence{}
+	open.Wrap(pace.wrap)
+	unfenced, err := kubernetes.NewForConfig(open)
 	if err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
 	}
-	fence := &fence{}
+	// A write may wait long for its turn: whether it may be sent is asked after that.
 	config.Wrap(fence.wrap)
-	typed = rest.CopyConfig(typed)
-	typed.Wrap(fence.wrap)
-	kube, err := kubernetes.NewForConfig(typed)
+	config.Wrap(pace.wrap)
+	kube, err := kubernetes.NewForConfig(typedConfig(config))
 	if err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
 	}
@@ -82,6 +80,13 @@ func NewClient(config *rest.Config, pace *Pace) (*Client, error) {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
 	}
 	return c, nil
+}
+
+// typedConfig returns a configuration for clients of Kubernetes' own kinds.
+func typedConfig(config *rest.Config) *rest.Config {
+	typed := rest.CopyConfig(config)
+	typed.ContentType, typed.AcceptContentTypes = "application/vnd.kubernetes.protobuf", "application/vnd.kubernetes.protobuf,application/json"
+	return typed
 }
 
 // HTTP returns a client for requests that no other one can send, with the credentials, the
