@@ -99,7 +99,7 @@ func Notices(l *ledger.Ledger, about func(release string) bool, behindFor time.D
 		since func(ledger.Release) (since time.Time, why string)
 		are   string
 	}{
-		{Drift, drifted, "drifted"},
+		{Drift, func(r ledger.Release) (time.Time, string) { return drifted(r, now) }, "drifted"},
 		{Unhealthy, unhealthy, "unhealthy"},
 		{Behind, func(r ledger.Release) (time.Time, string) { return behind(r, behindFor, now) }, "behind git"},
 	} {
@@ -225,7 +225,8 @@ func standing(l *ledger.Ledger, about func(string) bool, kind Kind, are string, 
 	return []Notice{n}
 }
 
-func drifted(r ledger.Release) (since time.Time, why string) {
+// drifted is since when a release has drift that stays: since now if nobody knows.
+func drifted(r ledger.Release, now time.Time) (since time.Time, why string) {
 	for _, d := range r.Drift {
 		if d.Foreign {
 			continue
@@ -233,7 +234,7 @@ func drifted(r ledger.Release) (since time.Time, why string) {
 		if why == "" {
 			why = fmt.Sprintf("%s %s, by %s", d.Object, d.Path, cmp.Or(d.Manager, "somebody"))
 		}
-		if at := cmp.Or(d.Since, time.Unix(0, 0)); since.IsZero() || at.Before(since) {
+		if at := cmp.Or(d.Since, now); since.IsZero() || at.Before(since) {
 			since = at
 		}
 	}

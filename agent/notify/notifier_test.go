@@ -114,6 +114,17 @@ func TestWhatGoesOnIsOneMatterUntilItIsOver(t *testing.T) {
 	d.look(t, sick("web", "api"), "unhealthy open")
 }
 
+func TestDriftOfAnUnknownTimeIsOneMatter(t *testing.T) {
+	d := newDesk(t, "kinds: [drift],")
+	l := &ledger.Ledger{Environment: "prod", Releases: []ledger.Release{{Name: "web", Drift: []ledger.Drift{{Object: "ConfigMap prod/web", Path: ".data.a"}}}}}
+	d.look(t, l, "drift open")
+	if since := d.memory.Sent[0].Notice.Since; !since.Equal(d.now) {
+		t.Errorf("it is so since %s", since)
+	}
+	d.now = d.now.Add(time.Hour)
+	d.look(t, l)
+}
+
 func TestASinkThatIsDownHoldsUpNothingAndLosesNothing(t *testing.T) {
 	d := newDesk(t, "")
 	d.down = true
