@@ -12,7 +12,7 @@ help: ## list what can be made
 
 build: ## build bin/tether
 	@echo "building bin/tether; the first time takes some minutes on two cores"
-	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tether ./cmd/tether
+	go build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/tether ./cmd/tether
 
 controlplane: bin/controlplane bin/kwok ## build bin/controlplane and bin/kwok
 
