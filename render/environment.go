@@ -210,6 +210,9 @@ var (
 )
 
 // isNamespace reports whether a namespace can have a name.
+// EnvironmentName reports whether an environment may have a name.
+func EnvironmentName(name string) bool { return isNamespace(name) }
+
 func isNamespace(name string) bool { return dnsLabel.MatchString(name) && len(name) <= 63 }
 
 func (l *checker) environment(name string, doc document) *Environment {
