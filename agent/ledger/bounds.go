@@ -1,19 +1,8 @@
 package ledger
 
 import (
-	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
-
-	"github.com/xetys/tether/render"
-)
-
-// The ledger's bounds: a ConfigMap holds 1 MiB, of which metadata and escaping
-// need their share.
-const (
-	maxEntries = 200
-	maxBytes   = 900 << 10
 )
 
 // longestReason bounds a reason in bytes: it may quote what a repository holds, and
@@ -22,12 +11,6 @@ const longestReason = 4 << 10
 
 // mostDrift bounds how many drifted fields of one release are kept.
 const mostDrift = 50
-
-// What is kept of the kinds that an environment has rules for.
-const (
-	mostRules   = 20
-	longestKind = 200
-)
 
 // Shorten bounds a text that quotes what comes from outside.
 func Shorten(text string) string { return cut(text, longestReason) }
@@ -45,90 +28,6 @@ func Bound(all []Drift) (first []Drift, more int) {
 		return all, 0
 	}
 	return all[:mostDrift:mostDrift], len(all) - mostDrift
-}
-
-func (l *Ledger) trim() {
-	if n := len(l.Entries) - maxEntries; n > 0 {
-		l.Entries = slices.Clone(l.Entries[n:])
-	}
-}
-
-// Text returns the ledger as it is stored. What does not fit is left out: the oldest
-// entries first, then details of drift and of outcomes. The newest verdict always fits.
-func (l *Ledger) Text() (string, error) {
-	text, err := l.encode()
-	for err == nil && len(text) > maxBytes && len(l.Entries) > 1 {
-		l.Entries = l.Entries[max(1, len(l.Entries)/10):]
-		text, err = l.encode()
-	}
-	for _, longest := range []int{512, 64} {
-		if err != nil || len(text) <= maxBytes {
-			return text, err
-		}
-		text, err = l.brief(longest).encode()
-	}
-	if err == nil && len(text) > maxBytes {
-		text, err = l.bare().encode()
-	}
-	return text, err
-}
-
-func (l *Ledger) encode() (string, error) {
-	raw, err := json.Marshal(l)
-	if err != nil {
-		return "", fmt.Errorf("encode the ledger of %s: %w", l.Environment, err)
-	}
-	return string(raw), nil
-}
-
-// brief returns the ledger with shorter reasons and one drifted field a release.
-func (l *Ledger) brief(longest int) *Ledger {
-	out := *l
-	out.Releases = slices.Clone(l.Releases)
-	for i := range out.Releases {
-		r := &out.Releases[i]
-		r.Reason = cut(r.Reason, longest)
-		if n := min(1, len(r.Drift)); len(r.Drift) > n {
-			r.MoreDrift += len(r.Drift) - n
-			r.Drift = r.Drift[:n]
-		}
-	}
-	out.Entries = slices.Clone(l.Entries)
-	for i := range out.Entries {
-		e := &out.Entries[i]
-		e.Releases = slices.Clone(e.Releases)
-		for n := range e.Releases {
-			e.Releases[n].Reason = cut(e.Releases[n].Reason, longest)
-		}
-	}
-	return &out
-}
-
-// bare returns the ledger with the newest verdict and the releases' names alone.
-func (l *Ledger) bare() *Ledger {
-	out := *l.brief(64)
-	out.Acts = nil
-	for i := range out.Releases {
-		r := &out.Releases[i]
-		r.MoreDrift += len(r.Drift)
-		r.Drift, r.BlockedBy, r.Leaving = nil, nil, nil
-	}
-	for i := range out.Entries {
-		out.Entries[i].Releases = nil
-	}
-	return &out
-}
-
-// Follow enters what a commit says of the environment as a whole.
-func (l *Ledger) Follow(env *render.Environment) {
-	l.Namespace, l.Windows, l.HealthRules = env.Namespace, nil, nil
-	for _, w := range env.Windows {
-		l.Windows = append(l.Windows, w.Text)
-	}
-	kinds := env.Health.Kinds()
-	for _, k := range kinds[:min(len(kinds), mostRules)] {
-		l.HealthRules = append(l.HealthRules, cut(k, longestKind))
-	}
 }
 
 // mostFields bounds how many fields of an object are told of.

@@ -91,23 +91,3 @@ func (d *Decline) Next(how Condition, now time.Time, after time.Duration) (next 
 	out.Told = true
 	return &out, true
 }
-
-// Unhealthy is since when the release has not been healthy after its rollout; zero if it
-// is.
-func (r *Release) Unhealthy() time.Time {
-	if r.Decline == nil || !r.Decline.Mended.IsZero() {
-		return time.Time{}
-	}
-	return r.Decline.Since
-}
-
-// NextTelling is when the next decline is to be told after a moment; zero if none is.
-func (l *Ledger) NextTelling(now time.Time) time.Time {
-	var next time.Time
-	for _, r := range l.Releases {
-		if d := r.Decline; d != nil && d.Due.After(now) && (next.IsZero() || d.Due.Before(next)) {
-			next = d.Due
-		}
-	}
-	return next
-}

@@ -47,36 +47,6 @@ func Judge(e *Entry, behind []Behind) (Verdict, string) {
 	return NoOp, "no release's inputs changed"
 }
 
-// Merge enters what became of releases: the last word on each counts, but
-// drift that is put back does not wipe out what the commit did before. They are in the order
-// of their names, whichever ended first.
-func (e *Entry) Merge(outcomes ...Outcome) {
-	for _, o := range outcomes {
-		o.Reason = Shorten(o.Reason)
-		i := slices.IndexFunc(e.Releases, o.of)
-		switch {
-		case i < 0:
-			e.Releases = append(e.Releases, o)
-		case o.Action != Repair || e.Releases[i].Action == Repair:
-			e.Releases[i] = o
-		}
-	}
-	slices.SortStableFunc(e.Releases, func(a, b Outcome) int {
-		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
-	})
-}
-
-// Failures says which of the entry's releases failed or went back, and why.
-func (e *Entry) Failures() []string {
-	var out []string
-	for _, o := range e.Releases {
-		if v := Verdict(o.Outcome); v == Failed || v == RolledBack {
-			out = append(out, o.Name+": "+o.Reason)
-		}
-	}
-	return out
-}
-
 // Close draws the verdict of an entry that is not the newest any more and whose rollouts
 // have ended: what it did not come to is superseded.
 func Close(e *Entry, head *Entry) (Verdict, string) {

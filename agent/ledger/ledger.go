@@ -11,140 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
 )
-
-// Verdict is what became of a commit in an environment.
-type Verdict string
-
-// The verdicts. The last three are not final.
-const (
-	Applied     Verdict = "applied"
-	NoOp        Verdict = "no-op"
-	Failed      Verdict = "failed"
-	RolledBack  Verdict = "rolled-back"
-	Superseded  Verdict = "superseded"
-	Refused     Verdict = "refused"
-	Pending     Verdict = "pending"
-	Progressing Verdict = "progressing"
-	Held        Verdict = "held"
-)
-
-// All lists the verdicts.
-var All = [...]Verdict{Applied, NoOp, Failed, RolledBack, Superseded, Refused, Pending, Progressing, Held}
-
-// Final reports whether a verdict stays.
-func (v Verdict) Final() bool { return v != Pending && v != Progressing && v != Held }
-
-// Stands reports whether looking again can't give the same commit another
-// verdict. What was refused may be accepted later: by a cluster that has the CRD
-// now, or to an account that has the permission.
-func (v Verdict) Stands() bool { return v.Final() && v != Refused }
-
-// Live reports whether a verdict means that the commit runs.
-func (v Verdict) Live() bool { return v == Applied || v == NoOp }
-
-// Commit is a commit as the ledger and the command line show it.
-type Commit struct {
-	Commit  string    `json:"commit"`
-	Subject string    `json:"subject"`
-	Author  string    `json:"author"`
-	Time    time.Time `json:"time"`
-}
-
-func commitOf(c source.Commit) Commit {
-	return Commit{Commit: c.SHA, Subject: c.Subject, Author: c.Author, Time: c.Time.UTC()}
-}
-
-// Outcome is what a commit did to one release.
-type Outcome struct {
-	Name      string `json:"name"`
-	Namespace string `json:"namespace,omitempty"`
-	Action    string `json:"action"`
-	Revision  int    `json:"revision"`
-	Outcome   string `json:"outcome"`
-	Reason    string `json:"reason"`
-	// Undoes are the commits whose content a rollback took back, newest first.
-	Undoes []string `json:"undoes,omitempty"`
-}
-
-// Repair is the action of an outcome that put drift back.
-const Repair = "repair"
-
-// of reports whether two outcomes are of the same release. Entries that were
-// stored before outcomes named a namespace have none.
-func (o Outcome) of(other Outcome) bool {
-	return o.Name == other.Name && (o.Namespace == other.Namespace || o.Namespace == "" || other.Namespace == "")
-}
-
-// Tells reports whether an outcome says what became of a deploy: a repair is none,
-// and one that was interrupted has not ended.
-func (o Outcome) Tells() bool { return o.Action != Repair && o.Outcome != string(Progressing) }
-
-// Entry is one commit's line in the ledger.
-type Entry struct {
-	Commit
-	Verdict  Verdict    `json:"verdict"`
-	Reason   string     `json:"reason"`
-	Started  time.Time  `json:"started"`
-	Finished *time.Time `json:"finished"` // null until the verdict is final
-	Releases []Outcome  `json:"releases"`
-	// Trigger is why the commit is carried out, if it is not for its coming alone: its
-	// inputs changed or somebody asked for it, and it has an entry before this one; or
-	// another repository is followed.
-	Trigger string `json:"trigger,omitempty"`
-	// Charts are what the commit's charts that lie elsewhere were resolved to.
-	Charts []render.Pin `json:"charts,omitempty"`
-	// Wants are the input digests, shortened, of the releases that the commit changes, by
-	// "namespace/name", empty for one that it removes. They are kept until the verdict
-	// is final: a newer commit with the same inputs leaves the rollout to this one.
-	Wants map[string]string `json:"wants,omitempty"`
-}
-
-// Release is what the agent knows of a release beyond its records.
-type Release struct {
-	Name      string   `json:"name"`
-	Namespace string   `json:"namespace"`
-	Healthy   bool     `json:"healthy"`
-	Reason    string   `json:"reason,omitempty"`
-	BlockedBy []string `json:"blockedBy,omitempty"`
-	DependsOn []string `json:"dependsOn,omitempty"`
-	Drift     []Drift  `json:"drift,omitempty"`
-	// MoreDrift is how many drifted fields are left out of Drift.
-	MoreDrift int `json:"moreDrift,omitempty"`
-	// Behind is since when the release is not what git asks for; zero if it is.
-	Behind time.Time `json:"behind,omitzero"`
-	// Leaving are objects that its rollouts deleted and that are not gone yet.
-	Leaving []Object `json:"leaving,omitempty"`
-	// Seen is the newest revision of its records when Healthy was found.
-	Seen int `json:"seen,omitempty"`
-	// Decline is there while the release is not healthy after its rollout.
-	Decline *Decline `json:"decline,omitempty"`
-}
-
-// Drift is one field of one object that is not as it was applied.
-type Drift struct {
-	Object  string `json:"object"`
-	Path    string `json:"path"`
-	Want    string `json:"want"`
-	Have    string `json:"have"`
-	Manager string `json:"manager"`
-	// Operation is the manager's: Apply or Update.
-	Operation string `json:"operation,omitempty"`
-	// Since is when the manager last wrote; left out if the API server does not say.
-	Since time.Time `json:"since,omitzero"`
-	// Refused says why the API server would not have it put back; left out if it would.
-	Refused string `json:"refused,omitempty"`
-	// Foreign says that a person's tool added the field beside what was applied.
-	Foreign bool `json:"foreign,omitempty"`
-}
-
-// DriftOf returns a field of an object as the ledger shows it.
-func DriftOf(object string, f drift.Field) Drift {
-	return Drift{Object: object, Path: f.Path, Want: f.Want, Have: f.Have, Manager: f.Manager, Operation: f.Operation, Since: f.Since.UTC()}
-}
 
 // Ledger is an environment's memory, oldest entry first. It is not safe for
 // concurrent use.
@@ -234,19 +103,6 @@ func (l *Ledger) Begun(release, digest string) *Entry {
 	return l.Head()
 }
 
-// Begin enters that the commit changes a release to an input digest; an empty one says
-// that it removes the release.
-func (e *Entry) Begin(release, digest string) {
-	if e.Wants == nil {
-		e.Wants = map[string]string{}
-	}
-	e.Wants[release] = ShortDigest(digest)
-}
-
-// ShortDigest is as much of a digest as tells it from others of the same release: an environment
-// may have thousands of releases, and the ledger is bounded.
-func ShortDigest(digest string) string { return digest[:min(16, len(digest))] }
-
 // Pins returns what charts were resolved to, oldest first: for other commits, and for
 // this one when it was the head before.
 func (l *Ledger) Pins(commit string) (others, own []render.Pin) {
@@ -298,30 +154,6 @@ func (l *Ledger) Arrive(commits []source.Commit, now time.Time) (superseded int)
 func (l *Ledger) Again(trigger string, now time.Time) {
 	l.Entries = append(l.Entries, Entry{Commit: l.Head().Commit, Verdict: Pending, Trigger: Shorten(trigger), Started: now.UTC()})
 	l.trim()
-}
-
-// Conclude gives the entry a verdict. The same one again changes nothing, so that
-// looking again leaves no trace.
-func (e *Entry) Conclude(v Verdict, reason string, now time.Time) {
-	reason = Shorten(reason)
-	if e.Verdict == v && e.Reason == reason {
-		return
-	}
-	e.Verdict, e.Reason = v, reason
-	e.Finished = nil
-	if v.Final() {
-		at := now.UTC()
-		e.Finished, e.Wants = &at, nil
-	}
-}
-
-// Outcome returns what became of a release; nil if nothing did.
-func (e *Entry) Outcome(namespace, name string) *Outcome {
-	i := slices.IndexFunc(e.Releases, Outcome{Namespace: namespace, Name: name}.of)
-	if i < 0 {
-		return nil
-	}
-	return &e.Releases[i]
 }
 
 // Told returns the newest revision of a release that other entries of the same commit tell
@@ -391,16 +223,43 @@ func (l *Ledger) Newest() []Entry {
 	return out
 }
 
-// Shown returns an entry as it is shown: without what the agent keeps for itself, and
-// with times to the second.
-func (e Entry) Shown() *Entry {
-	if e.Wants = nil; e.Releases == nil {
-		e.Releases = []Outcome{}
+// LeavingOf returns what a release's rollouts deleted and was not gone when it was looked
+// at last.
+func (l *Ledger) LeavingOf(namespace, name string) []Object {
+	if r := l.Release(namespace, name); r != nil {
+		return r.Leaving
 	}
-	e.Started = e.Started.Truncate(time.Second)
-	if e.Finished != nil {
-		at := e.Finished.Truncate(time.Second)
-		e.Finished = &at
-	}
-	return &e
+	return nil
 }
+
+// NextTelling is when the next decline is to be told after a moment; zero if none is.
+func (l *Ledger) NextTelling(now time.Time) time.Time {
+	var next time.Time
+	for _, r := range l.Releases {
+		if d := r.Decline; d != nil && d.Due.After(now) && (next.IsZero() || d.Due.Before(next)) {
+			next = d.Due
+		}
+	}
+	return next
+}
+
+// Note enters what was done.
+func (l *Ledger) Note(a Act) { l.Acts = note(l.Acts, a) }
+
+// Follow enters what a commit says of the environment as a whole.
+func (l *Ledger) Follow(env *render.Environment) {
+	l.Namespace, l.Windows, l.HealthRules = env.Namespace, nil, nil
+	for _, w := range env.Windows {
+		l.Windows = append(l.Windows, w.Text)
+	}
+	kinds := env.Health.Kinds()
+	for _, k := range kinds[:min(len(kinds), mostRules)] {
+		l.HealthRules = append(l.HealthRules, cut(k, longestKind))
+	}
+}
+
+// What is kept of the kinds that an environment has rules for.
+const (
+	mostRules   = 20
+	longestKind = 200
+)

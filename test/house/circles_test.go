@@ -20,7 +20,6 @@ const mostInCircle = 5
 // circles are the packages whose largest circle of files is over the budget today. As with
 // over, a figure may only become smaller.
 var circles = map[string]int{
-	"agent/ledger":  7,
 	"apply":         9,
 	"apply/health":  12,
 	"cmd/tether":    7,
