@@ -45,7 +45,7 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 		opts.HistoryMax = 10
 	}
 	a := &Agent{process: process{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(opts.Render), poller: source.NewPoller(repo), leading: map[string]bool{}}}
-	source.TellSilence(repo, a.silent)
+	source.TellSilence(repo, a.serverSilent)
 	pace := kube.NewPace(opts.Concurrency, m.Requested)
 	for _, name := range opts.Environments {
 		e, err := a.newEnvironment(name, config, pace)
@@ -86,8 +86,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// turned takes note of leadership that was won or lost.
-func (a *Agent) turned(e *environment, leads bool) {
+// leadChanged enters that an environment's lead was won or lost.
+func (a *Agent) leadChanged(e *environment, leads bool) {
 	a.mu.Lock()
 	led := a.leading[e.Environment]
 	a.leading[e.Environment] = leads
@@ -101,16 +101,16 @@ func (a *Agent) turned(e *environment, leads bool) {
 	}
 }
 
-func (a *Agent) poll(ctx context.Context) { a.poller.Run(ctx, a.opts.Interval, a.heard) }
+func (a *Agent) poll(ctx context.Context) { a.poller.Run(ctx, a.opts.Interval, a.fetchedHeads) }
 
-// heard takes note of a fetch and wakes the environments.
-func (a *Agent) heard(heads source.Heads, err error) {
+// fetched enters the result of a fetch, and wakes the environments.
+func (a *Agent) fetchedHeads(heads source.Heads, err error) {
 	a.mu.Lock()
 	before := a.fetchErr
 	a.fetchErr = err
 	a.fetched = a.fetched || err == nil
 	a.mu.Unlock()
-	a.tellAway(err)
+	a.fetchEnded(err)
 	if err != nil {
 		for _, ref := range a.refs() {
 			a.metrics.FetchFailed(ref)
@@ -118,7 +118,7 @@ func (a *Agent) heard(heads source.Heads, err error) {
 		if before == nil || before.Error() != err.Error() {
 			a.log.Error("the repository can't be fetched; the last good commit stays in force", "error", err)
 		}
-		a.recall()
+		a.useClone()
 		return
 	}
 	if before != nil {
@@ -132,9 +132,9 @@ func (a *Agent) heard(heads source.Heads, err error) {
 		}
 	}
 	for _, e := range a.envs {
-		e.hear(heads[e.ref])
+		e.fetched(heads[e.ref])
 	}
-	a.recall()
+	a.useClone()
 }
 
 // refs returns what the environments follow, each ref once.
@@ -153,15 +153,15 @@ func (a *Agent) follows(name string) bool {
 	return slices.ContainsFunc(a.envs, func(e *environment) bool { return e.ref.Matches(name) })
 }
 
-// recall falls back on what was fetched last, if only by an earlier process, so
-// that drift is put back while the repository is away.
-func (a *Agent) recall() {
+// useClone falls back on what was fetched last, if only by an earlier process, so that drift is
+// corrected while the repository is away.
+func (a *Agent) useClone() {
 	for _, e := range a.envs {
-		if e.inbox.headNow().SHA != "" {
+		if e.inbox.Head().SHA != "" {
 			continue
 		}
 		if last, err := a.repo.Last(e.ref); err == nil && last.Err == nil {
-			e.inbox.arrive(last)
+			e.inbox.SetHead(last)
 		}
 	}
 }
@@ -170,7 +170,7 @@ func (a *Agent) recall() {
 // verdict. It returns an error if one of them is not what git asks for.
 func (a *Agent) Once(ctx context.Context) error {
 	heads, err := a.repo.Fetch(ctx)
-	a.heard(heads, err)
+	a.fetchedHeads(heads, err)
 	if err != nil {
 		return err
 	}
@@ -207,9 +207,9 @@ func (a *Agent) ready() error {
 	return nil
 }
 
-// silent takes note of a git server that sends nothing in the middle of a fetch. What comes
-// of the fetch is told when it has ended; a server that fell silent before was told of.
-func (a *Agent) silent(host string, since time.Time) {
+// serverSilent enters that a git server sends nothing in the middle of a fetch. The fetch's result
+// is reported when it has ended; a server that was silent before was reported.
+func (a *Agent) serverSilent(host string, since time.Time) {
 	a.mu.Lock()
 	told := a.fetchErr != nil
 	a.mu.Unlock()
@@ -220,8 +220,8 @@ func (a *Agent) silent(host string, since time.Time) {
 	a.setAway(&ledger.Away{Since: since, Reason: fmt.Sprintf("%s sends nothing in the middle of a fetch", host)})
 }
 
-// tellAway takes note of how a fetch ended.
-func (a *Agent) tellAway(err error) {
+// fetchEnded enters whether git can be had.
+func (a *Agent) fetchEnded(err error) {
 	if err == nil {
 		a.setAway(nil)
 		return
@@ -245,7 +245,7 @@ func (a *Agent) setAway(now *ledger.Away) {
 		return
 	}
 	for _, e := range a.envs {
-		e.inbox.trigger()
+		e.inbox.Trigger()
 	}
 }
 
@@ -253,13 +253,13 @@ func (a *Agent) setAway(now *ledger.Away) {
 func (a *Agent) newEnvironment(name string, config *rest.Config, pace *kube.Pace) (*environment, error) {
 	e := unconnected(&a.process, name)
 	a.metrics.Begin(name)
-	c, err := apply.Connect(config, name, e.changed, pace)
+	c, err := apply.Connect(config, name, e.objectChanged, pace)
 	if err != nil {
 		return nil, fmt.Errorf("environment %s: %w", name, err)
 	}
 	e.connected(c)
 	o := a.opts
 	e.candidate = &lead.Candidate{Environment: name, Namespace: o.Namespace, Identity: o.Identity, Cluster: c, Log: e.log, Now: o.Now,
-		Failed: func() { a.metrics.LeaseFailed(name) }, Turned: func(leads bool) { a.turned(e, leads) }}
+		Failed: func() { a.metrics.LeaseFailed(name) }, Turned: func(leads bool) { a.leadChanged(e, leads) }}
 	return e, nil
 }

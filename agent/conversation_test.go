@@ -21,6 +21,7 @@ import (
 
 	"github.com/xetys/tether/agent/assess"
 	"github.com/xetys/tether/agent/decide"
+	"github.com/xetys/tether/agent/deploy"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/observed"
 	"github.com/xetys/tether/agent/report"
@@ -101,8 +102,8 @@ func newConversation() *conversation {
 		fails: map[string]string{}, cut: map[string]bool{}, paused: map[string]string{}, drifts: map[string]bool{}}
 	silent, m := slog.New(slog.DiscardHandler), report.NewMetrics(prometheus.NewRegistry())
 	c.e = unconnected(&process{opts: Options{Now: func() time.Time { return c.now }}, log: silent, metrics: m}, "prod")
-	c.e.ledger = &ledger.Ledger{Environment: "prod"}
-	c.e.reporter = report.New("prod", silent, m, func(context.Context, string, string, string, string) (bool, error) { return true, nil })
+	c.e.verdicts.Ledger = &ledger.Ledger{Environment: "prod"}
+	c.e.verdicts.Reporter = report.New("prod", silent, m, func(context.Context, string, string, string, string) (bool, error) { return true, nil })
 	return c
 }
 
@@ -117,7 +118,7 @@ func (c *conversation) say(t *testing.T, words []string) {
 			name, digest, _ := strings.Cut(w, "=")
 			c.want[name] = digest
 		}
-		c.e.ledger.Arrive([]source.Commit{{SHA: c.head}}, c.now)
+		c.e.verdicts.Ledger.Arrive([]source.Commit{{SHA: c.head}}, c.now)
 	case "needs":
 		c.needs[rest[0]] = rest[1:]
 		return
@@ -148,7 +149,7 @@ func (c *conversation) say(t *testing.T, words []string) {
 		c.drifts[rest[0]] = true
 	case "retry":
 		c.retry = true
-		c.e.ledger.Again("somebody asked", c.now)
+		c.e.verdicts.Ledger.Again("somebody asked", c.now)
 	case "look":
 	default:
 		t.Fatalf("%q is not understood", verb)
@@ -161,34 +162,32 @@ func (c *conversation) say(t *testing.T, words []string) {
 func (c *conversation) look() {
 	ctx := context.Background()
 	releases := c.releases()
-	jobs := jobsOf(releases)
-	a := &active{Assessment: &assess.Assessment{Commit: &assess.Commit{SHA: c.head}, Releases: releases}, jobs: jobs,
-		outcomes: make(chan rollout.Outcome, len(jobs)), done: make(chan struct{})}
-	a.waits, a.stop = context.WithCancelCause(ctx)
+	jobs := deploy.JobsOf(releases)
+	d := deploy.New(ctx, &assess.Assessment{Commit: &assess.Commit{SHA: c.head}, Releases: releases}, jobs)
 	c.told = map[string][]string{}
 	for _, r := range releases {
 		fmt.Fprintf(&c.answer, "  %s: %s\n", r.Key.Name, strings.TrimSuffix(string(r.Decision.Act)+": "+r.Decision.Reason, ": "))
 	}
 	byName, work := assess.ByKey(releases), assess.Order(releases, false)
-	if a.results = blockedAll(work, byName); a.results == nil {
-		c.e.begin(a.Commit, jobs)
-		c.e.rollouts.begin(a)
-		handed := handOut(jobs)
-		a.results = work.Run(ctx, func(_ context.Context, name string) error {
+	if d.Results = deploy.AllBlocked(work, byName); d.Results == nil {
+		c.e.verdicts.Begin(d.Commit, jobs)
+		c.e.rollouts.Begin(d)
+		handed := deploy.HandOut(jobs)
+		d.Results = work.Run(ctx, func(_ context.Context, name string) error {
 			o := c.rollOut(handed[name])
-			a.outcomes <- o
+			d.Report(o)
 			return o.Err
 		})
-	} else {
-		a.idle = true
 	}
-	again := c.e.draw(a, func() bool { return false })
+	d.Collect()
+	c.e.rollouts.End()
+	again := c.e.verdicts.Draw(d, func() bool { return false })
 	for _, name := range slices.Sorted(maps.Keys(c.told)) {
 		for _, text := range c.told[name] {
 			fmt.Fprintf(&c.answer, "    %s %s\n", name, text)
 		}
 	}
-	for _, entry := range c.e.ledger.Entries {
+	for _, entry := range c.e.verdicts.Ledger.Entries {
 		fmt.Fprintf(&c.answer, "  = %.1s %s\n", entry.Commit.Commit, strings.TrimSuffix(string(entry.Verdict)+": "+entry.Reason, ": "))
 	}
 	if again != nil {
@@ -212,8 +211,7 @@ func (c *conversation) releases() []*assess.Release {
 		if c.hold {
 			onFailure = "hold"
 		}
-		r.State = decide.State{Environment: "prod", Listed: c.want[name] != "", Want: c.want[name], OnFailure: onFailure, Correct: true,
-			History: c.e.Observed.Histories.History(r.Key), Drifted: c.drifts[name], Paused: c.paused[name], Retry: c.retry}
+		r.State = decide.State{Environment: "prod", Desired: decide.Desired{Listed: c.want[name] != "", Want: c.want[name], OnFailure: onFailure, Correct: true}, History: c.e.Observed.Histories.History(r.Key), Live: decide.Live{Drifted: c.drifts[name]}, Holds: decide.Holds{Paused: c.paused[name]}, Retry: c.retry}
 		r.Asked, r.Decision = c.want[name], decide.Decide(r.State)
 		out = append(out, r)
 	}
@@ -221,7 +219,7 @@ func (c *conversation) releases() []*assess.Release {
 }
 
 // rollOut does to a release's records what a rollout does, and decides again when it failed.
-func (c *conversation) rollOut(h handedOut) rollout.Outcome {
+func (c *conversation) rollOut(h deploy.HandedOut) rollout.Outcome {
 	r := h.Release
 	o := rollout.Outcome{Release: r}
 	tell := func(format string, args ...any) {
@@ -244,7 +242,7 @@ func (c *conversation) rollOut(h handedOut) rollout.Outcome {
 			c.mu.Unlock()
 			return o
 		}
-		if done := c.attempt(r, h.commit, &o, tell); done {
+		if done := c.attempt(r, h.Commit, &o, tell); done {
 			return o
 		}
 		if r.Decision = decide.Decide(r.State); !r.Changes() {

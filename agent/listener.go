@@ -8,20 +8,20 @@ import (
 	"github.com/xetys/tether/apply/record"
 )
 
-// listener tells the environment's loop what an assessment comes upon.
+// listener gives the loop what an assessment finds besides its result.
 type listener struct{ e *environment }
 
-// Wake asks for a look.
-func (l listener) Wake() { l.e.inbox.trigger() }
+// Wake asks for a pass.
+func (l listener) Wake() { l.e.inbox.Trigger() }
 
-// Damaged has records told of that are set aside.
+// Damaged has records reported that are set aside.
 func (l listener) Damaged(ctx context.Context, release string, h record.History) {
-	l.e.tellDamage(ctx, release, h)
+	l.e.verdicts.Damaged(ctx, release, h)
 }
 
-// Surveyed has what stays in the cluster told of.
-func (l listener) Surveyed(r *assess.Release, before, now *observed.Held) {
-	l.e.bulletin.note(r, before, now)
+// Surveyed has drift reported that stays in the cluster.
+func (l listener) Surveyed(r *assess.Release, before, now *observed.Baseline) {
+	l.e.verdicts.Found(r, before, now)
 }
 
 // Warn logs a warning.

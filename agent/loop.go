@@ -8,85 +8,90 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/retry"
 	"github.com/xetys/tether/agent/rollout"
+	"github.com/xetys/tether/agent/verdict"
 )
 
-// run looks whenever something asks for it, until ctx ends.
+// run makes a pass whenever something asks for it, until ctx ends.
 func (e *environment) run(ctx context.Context) {
 	e.forget()
-	e.inbox.mistrustHead()
+	e.inbox.DropHead()
 	e.agent.fetchNow()
-	if err := e.Cluster.WatchDocument(ctx, ledger.ControlDocument(e.Environment, e.agent.opts.Namespace), e.instructed); err != nil {
+	if err := e.Cluster.WatchDocument(ctx, ledger.ControlDocument(e.Environment, e.agent.opts.Namespace), e.controlChanged); err != nil {
 		e.log.Error("what people ask for can't be watched", "error", err)
 	}
-	defer e.rollouts.settled()
+	defer e.rollouts.Wait()
 	if n := e.agent.notifier(e.Environment, e.Cluster, e.log); n != nil {
-		e.stored.hear(n.Ledger)
-		var telling sync.WaitGroup
-		telling.Go(func() { n.Run(ctx) })
-		defer telling.Wait()
+		e.verdicts.Stored.Listen(n.Ledger)
+		var notifying sync.WaitGroup
+		notifying.Go(func() { n.Run(ctx) })
+		defer notifying.Wait()
 	}
-	var retry backoff
+	var backoff retry.Backoff
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	scan := e.newScan()
+	scan := newScan(e)
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-e.inbox.wake:
+		case <-e.inbox.Wake():
 		case <-timer.C:
 		}
-		e.rescan(scan)
-		next := e.looked(ctx, e.look(ctx), &retry)
-		e.sight(ctx)
+		scan.run(e)
+		next := e.untilRetry(ctx, e.pass(ctx), &backoff)
+		blind := e.Cluster.Live.Blind()
+		e.verdicts.Unwatchable(ctx, blind)
+		e.agent.metrics.Blind(e.Environment, len(blind))
 		timer.Reset(min(next, e.until(scan.next), e.untilChange()))
 	}
 }
 
-// looked logs how a look ended and says when to look again by itself.
-func (e *environment) looked(ctx context.Context, err error, retry *backoff) time.Duration {
+// untilRetry logs how a pass ended, and returns how long until the next one that nobody asks
+// for.
+func (e *environment) untilRetry(ctx context.Context, err error, backoff *retry.Backoff) time.Duration {
+	retries := e.verdicts.Retries
 	switch {
 	case err == nil:
-		retry.reset()
-		e.agent.metrics.Looked(e.Environment, nil)
-		return e.retries.until(e.Now())
+		backoff.Reset()
+		e.agent.metrics.Passed(e.Environment, nil)
+		return retries.Next(e.Now())
 	case ctx.Err() != nil:
 		return time.Hour
 	case errors.Is(err, rollout.ErrInterrupted):
 		return 0
-	case errors.Is(err, errRefused):
-		return min(max(e.retries.refusal.until.Sub(e.Now()), 0), e.retries.until(e.Now()))
-	case errors.Is(err, errAway):
-		e.agent.metrics.Looked(e.Environment, err)
-		return min(max(e.retries.away.until.Sub(e.Now()), 0), e.retries.until(e.Now()))
-	case len(e.retries.of) > 0:
-		e.agent.metrics.Looked(e.Environment, err)
-		return e.retries.until(e.Now())
-	default:
-		e.agent.metrics.Looked(e.Environment, err)
-		next := retry.next()
-		e.log.Warn("will try again", "error", err, "in", timeOf(next))
-		return next
+	case errors.Is(err, verdict.ErrRefused):
+		return min(max(retries.Refusal.Until.Sub(e.Now()), 0), retries.Next(e.Now()))
 	}
+	e.agent.metrics.Passed(e.Environment, err)
+	switch {
+	case errors.Is(err, verdict.ErrAway):
+		return min(max(retries.Away.Until.Sub(e.Now()), 0), retries.Next(e.Now()))
+	case retries.Any():
+		return retries.Next(e.Now())
+	}
+	next := backoff.Next()
+	e.log.Warn("will try again", "error", err, "in", retry.Rounded(next))
+	return next
 }
 
-// untilChange returns how long until a pause ends, a deploy window opens or closes,
-// or there is progress to tell.
+// untilChange returns how long until a pause ends, a deploy window opens or closes, or there is
+// progress to store.
 func (e *environment) untilChange() time.Duration {
 	now := e.Now()
-	if a := e.rollouts.underWay(); a != nil {
-		if head := e.ledger.Head(); len(a.justEnded()) > 0 || head.Verdict == ledger.Progressing && e.rollouts.soFar(head) != head.Reason {
-			return e.until(sooner(e.rollouts.published.Add(publishEvery), nextTelling(e.ledger, now)))
+	if d := e.rollouts.Current(); d != nil {
+		if due := e.releases.ProgressDue(d, &e.rollouts); !due.IsZero() {
+			return e.until(earlier(due, declineDue(e.verdicts.Ledger, now)))
 		}
 	}
-	next := sooner(e.inbox.controlNow().NextEnd(now), nextTelling(e.ledger, now))
-	if e.retries.busyUntil.After(now) {
-		next = sooner(next, e.retries.busyUntil)
+	next := earlier(e.inbox.Control().NextEnd(now), declineDue(e.verdicts.Ledger, now))
+	if busy := e.verdicts.Retries.BusyUntil; busy.After(now) {
+		next = earlier(next, busy)
 	}
-	if l := e.desired.loaded; l != nil && l.Env != nil {
+	if l := e.desired.Commit; l != nil && l.Env != nil {
 		_, change := decide.Closed(l.Env.Windows, now)
-		next = sooner(next, change)
+		next = earlier(next, change)
 	}
 	return e.until(next)
 }
@@ -99,21 +104,18 @@ func (e *environment) until(at time.Time) time.Duration {
 	return max(at.Sub(e.Now()), 0)
 }
 
-// nextTelling is when a decline is to be told; zero if none is.
-func nextTelling(l *ledger.Ledger, now time.Time) time.Time {
+// declineDue is when a decline of health is to be reported; zero if none is.
+func declineDue(l *ledger.Ledger, now time.Time) time.Time {
 	if l == nil {
 		return time.Time{}
 	}
 	return l.NextTelling(now)
 }
 
-// sooner is the earlier of two moments, of which each may be none.
-func sooner(a, b time.Time) time.Time {
+// earlier is the earlier of two moments, of which each may be none.
+func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
 	}
 	return a
 }
-
-// publishEvery is how often the ledger says what a rollout waits for.
-const publishEvery = 3 * time.Second

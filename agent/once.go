@@ -7,17 +7,18 @@ import (
 	"time"
 
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/retry"
 	"github.com/xetys/tether/agent/rollout"
+	"github.com/xetys/tether/agent/verdict"
 )
 
-// once looks until the head has a verdict, and returns an error if it is not a
-// good one. It holds the environment's Lease meanwhile: of two that run at once, one
-// waits for the other.
+// once makes passes until the head has a verdict, and returns an error if it is not a good one.
+// It holds the environment's Lease meanwhile: of two that run at once, one waits for the other.
 func (e *environment) once(ctx context.Context) error {
 	ended := fmt.Errorf("environment %s: interrupted; another run goes on with it", e.Environment)
 	if err := e.candidate.Once(ctx, func(ctx context.Context) {
-		ended = e.lookOnce(ctx)
-		e.rollouts.settled()
+		ended = e.passUntilVerdict(ctx)
+		e.rollouts.Wait()
 	}); err != nil {
 		return err
 	}
@@ -27,18 +28,18 @@ func (e *environment) once(ctx context.Context) error {
 	return ended
 }
 
-func (e *environment) lookOnce(ctx context.Context) error {
-	var retry backoff
+func (e *environment) passUntilVerdict(ctx context.Context) error {
+	var backoff retry.Backoff
 	const tries = 4
 	for try := 1; ; try++ {
-		err := e.look(ctx)
-		if a := e.rollouts.underWay(); err == nil && a != nil {
-			<-a.done
-			err = e.look(ctx)
+		err := e.pass(ctx)
+		if d := e.rollouts.Current(); err == nil && d != nil {
+			<-d.Done
+			err = e.pass(ctx)
 		}
 		switch {
-		case err == nil || errors.Is(err, errRefused):
-			return e.verdict()
+		case err == nil || errors.Is(err, verdict.ErrRefused):
+			return verdictOf(e.Environment, e.verdicts.Ledger.Head())
 		case errors.Is(err, rollout.ErrInterrupted):
 			continue
 		case ctx.Err() != nil:
@@ -48,7 +49,7 @@ func (e *environment) lookOnce(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(retry.next()):
+		case <-time.After(backoff.Next()):
 		}
 	}
 }
@@ -64,10 +65,10 @@ func (v *VerdictError) Error() string {
 	return fmt.Sprintf("environment %s: %s at %.7s: %s", v.Environment, v.Verdict, v.Commit.Commit, v.Reason)
 }
 
-func (e *environment) verdict() error {
-	head := e.ledger.Head()
+// verdictOf returns an error if the head of an environment is not live.
+func verdictOf(environment string, head *ledger.Entry) error {
 	if head == nil || head.Verdict == ledger.Applied || head.Verdict == ledger.NoOp {
 		return nil
 	}
-	return &VerdictError{Environment: e.Environment, Entry: *head}
+	return &VerdictError{Environment: environment, Entry: *head}
 }

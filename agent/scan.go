@@ -6,8 +6,8 @@ import (
 	"github.com/xetys/tether/agent/observed"
 )
 
-// fullScan has every release surveyed anew from time to time, a few at once: it is
-// the safety net below the watches, and must not be felt.
+// fullScan has every release surveyed anew from time to time, a few at once: it is the safety net
+// below the watches, and must not slow anything else down.
 type fullScan struct {
 	next  time.Time // when there is something to do; zero for never
 	every time.Duration
@@ -18,7 +18,7 @@ type fullScan struct {
 // longestScan bounds how long one scan is spread over.
 const longestScan = 10 * time.Minute
 
-func (e *environment) newScan() *fullScan {
+func newScan(e *environment) *fullScan {
 	s := &fullScan{}
 	s.plan(e)
 	return s
@@ -32,14 +32,14 @@ func (s *fullScan) plan(e *environment) {
 	}
 }
 
-// rescan begins a full scan when it is due, and has the next releases of one that
-// has begun surveyed by the next look. While a commit is carried out it waits.
-func (e *environment) rescan(s *fullScan) {
+// run begins a full scan when it is due, and has the next releases of one that has begun surveyed
+// by the next pass. While a deploy is under way it waits.
+func (s *fullScan) run(e *environment) {
 	now := e.Now()
 	if s.next.IsZero() || now.Before(s.next) {
 		return
 	}
-	if e.rollouts.underWay() != nil {
+	if e.rollouts.Current() != nil {
 		s.next = now.Add(time.Second)
 		return
 	}
@@ -56,9 +56,9 @@ func (e *environment) rescan(s *fullScan) {
 	}
 	batch = min(batch, len(s.left))
 	for _, key := range s.left[:batch] {
-		if h := e.Observed.Baselines.HeldOf(key); h != nil {
-			e.Cluster.Doubt(h.IDs)
-			e.Observed.Baselines.Hold(key, h.Doubted())
+		if b := e.Observed.Baselines.Of(key); b != nil {
+			e.Cluster.Doubt(b.IDs)
+			e.Observed.Baselines.Set(key, b.AsStale())
 		}
 	}
 	if s.left = s.left[batch:]; len(s.left) > 0 {

@@ -136,7 +136,7 @@ func TestAValueThatChangesDuringThePreflight(t *testing.T) {
 				t.Error(err)
 			}
 			until(t, "the agent is told", func() bool {
-				return a.envs[0].inbox.anyStirred()
+				return a.envs[0].inbox.AnyReferences()
 			})
 		}}
 	})
@@ -184,7 +184,7 @@ func TestCommitsFasterThanTheyAreRendered(t *testing.T) {
 			}
 			commit()
 			heads, err := a.repo.Fetch(t.Context())
-			a.heard(heads, err)
+			a.fetchedHeads(heads, err)
 			if next == 10 {
 				deployed = len(s.recordsOf(t))
 			}
@@ -254,16 +254,16 @@ func TestDriftIsPutBackOnce(t *testing.T) {
 	e, key := a.envs[0], observed.Key{Namespace: s.space, Name: "web"}
 	until(t, "the agent is told", func() bool { return !e.Observed.Undisturbed(key) })
 	e.Cluster.Fence(func() error { return nil }) // the Lease was given back
-	found, err := e.see(t.Context(), e.inbox.headNow())
+	found, err := e.assess(t.Context(), e.inbox.Head())
 	if err != nil || found.jobs[0].Decision.Act != decide.Repair {
 		t.Fatalf("%v, %v", found, err)
 	}
-	lock := e.rollouts.lockOf(key)
+	lock := e.rollouts.LockOf(key)
 	lock.Lock()
 	active := e.start(t.Context(), found)
-	err = e.lookAfter(t.Context(), active, key)
+	err = e.correct(t.Context(), active, key)
 	lock.Unlock()
-	<-active.done
+	<-active.Done
 	want := strings.NewReader("# HELP tether_drift_corrections_total Objects that were put back.\n# TYPE tether_drift_corrections_total counter\n" +
 		"tether_drift_corrections_total{environment=\"prod\",release=\"web\"} 1\n")
 	if wrong := testutil.GatherAndCompare(s.registry, want, "tether_drift_corrections_total"); err != nil || wrong != nil {
@@ -272,7 +272,7 @@ func TestDriftIsPutBackOnce(t *testing.T) {
 	if err := e.conclude(t.Context(), active); err != nil {
 		t.Error(err)
 	}
-	if head := e.ledger.Head(); head.Verdict != ledger.Applied {
+	if head := e.verdicts.Ledger.Head(); head.Verdict != ledger.Applied {
 		t.Errorf("the commit is %s: %s", head.Verdict, head.Reason)
 	}
 }
@@ -287,22 +287,22 @@ func TestAPauseThatComesWhileACommitIsDecided(t *testing.T) {
 	}
 	s.commit("{name: web, chart: charts/web, values: [{tag: v2}]}")
 	heads, err := a.repo.Fetch(t.Context())
-	a.heard(heads, err)
+	a.fetchedHeads(heads, err)
 	e := a.envs[0]
 	e.Cluster.Fence(func() error { return nil }) // the Lease was given back
-	if err := e.enter(t.Context(), e.inbox.headNow().Commit); err != nil {
+	if err := e.enter(t.Context(), e.inbox.Head().Commit); err != nil {
 		t.Fatal(err)
 	}
-	found, err := e.see(t.Context(), e.inbox.headNow())
+	found, err := e.assess(t.Context(), e.inbox.Head())
 	if err != nil || found.jobs[0].Decision.Act != decide.Upgrade {
 		t.Fatalf("%v, %v", found, err)
 	}
-	e.instructed(`{"pauses": [{"by": "Ann", "reason": "an incident", "until": "2100-01-01T00:00:00Z"}]}`)
-	if len(e.inbox.controlNow().Pauses) != 1 {
+	e.controlChanged(`{"pauses": [{"by": "Ann", "reason": "an incident", "until": "2100-01-01T00:00:00Z"}]}`)
+	if len(e.inbox.Control().Pauses) != 1 {
 		t.Fatal("the pause is not read")
 	}
 	active := e.start(t.Context(), found)
-	<-active.done
+	<-active.Done
 	if err := e.conclude(t.Context(), active); !errors.Is(err, rollout.ErrInterrupted) {
 		t.Errorf("%v", err)
 	}

@@ -3,55 +3,57 @@ package agent
 import (
 	"slices"
 
+	"github.com/xetys/tether/agent/inbox"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/rollout"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source"
 )
 
-// hear takes note of a fetch. A ref that is not there any more changes nothing.
-func (e *environment) hear(head source.Head) {
-	why := reason(head.Err)
-	news := e.inbox.goneFor(why)
+// fetched enters the head that a fetch found. A ref that is gone changes nothing.
+func (e *environment) fetched(head source.Head) {
+	why := inbox.Reason(head.Err)
+	news := e.inbox.SetMissing(why)
 	switch {
 	case why == "":
-		e.inbox.arrive(head)
+		e.inbox.SetHead(head)
 	case news:
 		e.log.Error("there is no head; the last good commit stays in force", "ref", string(e.ref), "error", why)
 	}
 }
 
-// changed is told by the live cache of every event on our objects.
-func (e *environment) changed(id manifest.ID, drifted bool) {
+// objectChanged is called by the watch cache on every event of the environment's objects. Here a
+// drift event begins: drifted says that fields which are the agent's may have changed.
+func (e *environment) objectChanged(id manifest.ID, drifted bool) {
 	if !drifted {
-		e.inbox.nudge()
+		e.inbox.TriggerSoon()
 		return
 	}
 	e.Observed.Touched.Touch(id, e.Observed.Baselines.Objects)
-	e.inbox.trigger()
+	e.inbox.Trigger()
 }
 
-// instructed takes note of what people ask for, and has it looked at.
-func (e *environment) instructed(text string) {
+// controlChanged enters what people ask for, and wakes the loop.
+func (e *environment) controlChanged(text string) {
 	control, err := ledger.ParseControl(text)
 	if err != nil {
 		e.log.Error("what was asked for can't be read", "error", err)
 		return
 	}
-	before := e.inbox.instruct(control)
+	before := e.inbox.SetControl(control)
 	if !slices.Equal(before.Pauses, control.Pauses) {
-		e.rollouts.stop(errPaused) // what may go on is decided anew
+		e.rollouts.Stop(rollout.ErrPaused) // what may go on is decided anew
 	}
 	if control.Sync != nil && (before.Sync == nil || before.Sync.ID != control.Sync.ID) {
 		e.agent.fetchNow()
 	}
-	e.inbox.trigger()
+	e.inbox.Trigger()
 }
 
-// moved takes note that something the environment refers to in the cluster is
-// another than it was. A rollout with what it was before makes way.
-func (e *environment) moved(ref manifest.Reference) {
-	e.inbox.stir(ref.String())
-	e.rollouts.stop(&rollout.Interruption{Text: ref.String() + " changed"})
-	e.inbox.trigger()
+// referenceChanged enters that an object which the environment refers to in the cluster changed.
+// A deploy that read it before is stopped.
+func (e *environment) referenceChanged(ref manifest.Reference) {
+	e.inbox.AddReferences(ref.String())
+	e.rollouts.Stop(&rollout.Interruption{Text: ref.String() + " changed"})
+	e.inbox.Trigger()
 }

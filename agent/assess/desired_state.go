@@ -149,7 +149,7 @@ func (a *Surveyor) current(ctx context.Context, j *Release) (*manifest.Release, 
 	if c == nil || !c.Ours() || c.Environment != a.Environment {
 		return nil, nil // it is not ours to keep
 	}
-	h := a.Observed.Baselines.HeldOf(j.Key)
+	h := a.Observed.Baselines.Of(j.Key)
 	if h != nil && !h.Stale && h.FoundBy(observed.TermsOf(j.Owner)) && h.Revision == c.Revision && !a.Observed.Touched.Any(h.IDs) && (len(h.Drift) == 0 || !j.State.Corrects() || j.State.Paused != "") {
 		return nil, nil
 	}
@@ -166,7 +166,7 @@ func (a *Surveyor) inventory(ctx context.Context, j *Release) (objects []manifes
 	if !j.Changes() {
 		return slices.Clone(j.Manifest.Objects), nil, nil // it is held to what it has
 	}
-	out := slices.Concat(j.remains, a.undeleted(j))
+	out := slices.Concat(j.unrecorded, a.undeleted(j))
 	j.Owner.Since = nil
 	for _, r := range j.State.History.Intended() {
 		rel, err := a.ManifestOf(ctx, r, a.Cluster.Namespaced)

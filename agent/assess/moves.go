@@ -89,7 +89,7 @@ func (a *Surveyor) duplicates(jobs []*Release) []string {
 	var out []string
 	for _, j := range jobs {
 		ids := j.IDs
-		if h := a.Observed.Baselines.HeldOf(j.Key); j.Manifest == nil && h != nil {
+		if h := a.Observed.Baselines.Of(j.Key); j.Manifest == nil && h != nil {
 			ids = h.IDs
 		}
 		for _, id := range ids {

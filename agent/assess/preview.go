@@ -121,7 +121,7 @@ func (silent) Wake() {}
 func (silent) Damaged(context.Context, string, record.History) {}
 
 // Surveyed does nothing: what was found is in the difference.
-func (silent) Surveyed(*Release, *observed.Held, *observed.Held) {}
+func (silent) Surveyed(*Release, *observed.Baseline, *observed.Baseline) {}
 
 // Warn does nothing.
 func (silent) Warn(string, ...any) {}

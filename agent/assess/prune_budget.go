@@ -40,7 +40,7 @@ func (a *Assessor) overBudget(l *Commit, jobs []*Release) string {
 	for _, j := range jobs {
 		doomed += j.deletions()
 		n := j.had
-		if h := a.Observed.Baselines.HeldOf(j.Key); h != nil {
+		if h := a.Observed.Baselines.Of(j.Key); h != nil {
 			n = max(n, len(h.IDs))
 		}
 		total += n

@@ -38,7 +38,7 @@ func (a *Assessor) readHistories(ctx context.Context, l *Commit) error {
 		for name, h := range found {
 			a.Listener.Damaged(ctx, name, h)
 		}
-		if err := a.findRemains(ctx, l, ns); err != nil {
+		if err := a.findUnrecorded(ctx, l, ns); err != nil {
 			a.Observed.Histories.Unread(ns)
 			return err
 		}
@@ -61,13 +61,13 @@ func seal(ctx context.Context, a *Assessor) error {
 	return err
 }
 
-// findRemains finds what is there of releases whose records were deleted, or can't be read:
+// findUnrecorded finds what is there of releases whose records were deleted, or can't be read:
 // what is to be done once only, before their first objects, is done, and what of them is no
 // longer wanted is to go.
-func (a *Assessor) findRemains(ctx context.Context, l *Commit, namespace string) error {
+func (a *Assessor) findUnrecorded(ctx context.Context, l *Commit, namespace string) error {
 	unknown := map[observed.Key]bool{}
 	consider := func(key observed.Key) {
-		if key.Namespace == namespace && observed.Unrecorded(a.Observed.Histories.History(key)) {
+		if key.Namespace == namespace && observed.LacksRecord(a.Observed.Histories.History(key)) {
 			unknown[key] = true
 		}
 	}
@@ -78,14 +78,14 @@ func (a *Assessor) findRemains(ctx context.Context, l *Commit, namespace string)
 		consider(observed.Key{Namespace: r.Namespace, Name: r.Name})
 	}
 	found := map[observed.Key][]manifest.Object{}
-	defer func() { a.Observed.Histories.SetRemains(namespace, found) }()
+	defer func() { a.Observed.Histories.SetUnrecorded(namespace, found) }()
 	if len(unknown) == 0 {
 		return nil
 	}
-	remains, err := a.Cluster.Remains(ctx, namespace)
+	objects, err := a.Cluster.Remains(ctx, namespace)
 	for key := range unknown {
-		if objects := remains[key.Name]; len(objects) > 0 {
-			found[key] = objects
+		if of := objects[key.Name]; len(of) > 0 {
+			found[key] = of
 		}
 	}
 	return err

@@ -25,7 +25,7 @@ type Release struct {
 	past
 	wanted
 	Plan  plan.Plan
-	Found *observed.Held // what the plan was made from
+	Found *observed.Baseline // what the plan was made from
 	dependencies
 	trouble
 }
@@ -39,10 +39,10 @@ type inputs struct {
 
 // past is what a release was, besides its records.
 type past struct {
-	Former  []string          // what it depended on when the ledger was last written
-	Leaving []ledger.Object   // what its former rollouts deleted and was not gone
-	remains []manifest.Object // what is there of it, when no record tells
-	had     int               // how many objects the release may have in the cluster
+	Former     []string          // what it depended on when the ledger was last written
+	Leaving    []ledger.Object   // what its former rollouts deleted and was not gone
+	unrecorded []manifest.Object // its objects that no record tells of
+	had        int               // how many objects the release may have in the cluster
 }
 
 // wanted is what the cluster is to be held to.

@@ -73,12 +73,9 @@ func abortTogether(jobs []*Release) {
 func (a *Assessor) Release(l *Commit, key observed.Key, spec render.ReleaseSpec, p *render.Prepared) *Release {
 	now, control := a.Now(), a.Control
 	j := &Release{Key: key, Spec: spec, inputs: inputs{Prepared: p},
-		past: past{Former: a.formerly(key), remains: a.Observed.Histories.RemainsOf(key), Leaving: a.Ledger.LeavingOf(key.Namespace, key.Name)}}
+		past: past{Former: a.formerly(key), unrecorded: a.Observed.Histories.UnrecordedOf(key), Leaving: a.Ledger.LeavingOf(key.Namespace, key.Name)}}
 	j.Owner = plan.Owner{Environment: a.Environment, Name: key.Name, Namespace: key.Namespace, Realm: l.realm}
-	j.State = decide.State{
-		Environment: a.Environment, Listed: p != nil, History: a.Observed.Histories.History(key), OnFailure: spec.OnFailure, Retries: spec.Retries,
-		Retry: a.retryAsked(control, key), Runs: j.remains != nil,
-	}
+	j.State = decide.State{Environment: a.Environment, Desired: decide.Desired{Listed: p != nil, OnFailure: spec.OnFailure, Retries: spec.Retries}, History: a.Observed.Histories.History(key), Retry: a.retryAsked(control, key), Live: decide.Live{Runs: j.unrecorded != nil}}
 	if t := l.InForce; t != nil {
 		j.State.Correct = t.Drift != "report"
 		j.Owner.Strict, j.Owner.Ignore = t.Drift == "strict", t.Ignore

@@ -46,7 +46,7 @@ type Listener interface {
 	// Damaged is told of the records of a release, some of which may be set aside.
 	Damaged(ctx context.Context, release string, history record.History)
 	// Surveyed is told what a release was found to be, and was before; nil if not known.
-	Surveyed(r *Release, before, now *observed.Held)
+	Surveyed(r *Release, before, now *observed.Baseline)
 	// Warn is told what keeps the environment from nothing.
 	Warn(message string, args ...any)
 }

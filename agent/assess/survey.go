@@ -18,21 +18,21 @@ func (a *Surveyor) Survey(ctx context.Context, j *Release, coming plan.Coming) e
 	}
 	a.Observed.Touched.Clean(j.IDs)
 	if err := a.replan(ctx, j, coming); err != nil {
-		a.Observed.Baselines.Hold(j.Key, nil)
+		a.Observed.Baselines.Set(j.Key, nil)
 		return fmt.Errorf("release %s: %w", j.Spec.Name, err)
 	}
 	if j.Changes() {
 		return nil
 	}
 	j.Plan = j.Plan.LeaveEnded()
-	found := &observed.Held{Revision: j.State.History.Settled().Revision, IDs: j.NotCeded(j.IDs), Lasting: j.NotCeded(j.Lasting), Ceded: j.Plan.Ceded(), Drift: driftOf(j), Foreign: ForeignOf(j), By: observed.TermsOf(j.Owner)}
+	found := &observed.Baseline{Revision: j.State.History.Settled().Revision, IDs: j.NotCeded(j.IDs), Lasting: j.NotCeded(j.Lasting), Ceded: j.Plan.Ceded(), Drift: driftOf(j), Foreign: ForeignOf(j), By: observed.TermsOf(j.Owner)}
 	for _, list := range [][]ledger.Drift{found.Drift, found.Foreign} {
 		for i := range list {
 			j.Veil().MaskDrift(&list[i].Want, &list[i].Have)
 		}
 	}
-	a.Listener.Surveyed(j, a.Observed.Baselines.HeldOf(j.Key), found)
-	a.Observed.Baselines.Hold(j.Key, found)
+	a.Listener.Surveyed(j, a.Observed.Baselines.Of(j.Key), found)
+	a.Observed.Baselines.Set(j.Key, found)
 	j.Found = found
 	j.Plan = a.Observed.Fights.Leave(j.Plan, a.Now())
 	j.State.Drifted = j.Plan.Pending() || len(j.Plan.Refusals()) > 0

@@ -12,8 +12,9 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Held is what the cluster is held to for one release. It is not changed once it is there.
-type Held struct {
+// Baseline is what a release's objects were when last surveyed, and so what drift is compared with.
+// It is not changed once it is there.
+type Baseline struct {
 	Revision int
 	IDs      []manifest.ID
 	Lasting  []manifest.ID // without what the cluster deletes by itself
@@ -35,10 +36,10 @@ func TermsOf(o plan.Owner) Terms { return Terms{o.Strict, o.Ignore} }
 
 // FoundBy reports whether it was found by the terms that hold now: the head may have
 // changed them in the middle of a rollout.
-func (h *Held) FoundBy(now Terms) bool { return reflect.DeepEqual(h.By, now) }
+func (h *Baseline) FoundBy(now Terms) bool { return reflect.DeepEqual(h.By, now) }
 
-// Doubted returns the same, to be surveyed anew.
-func (h *Held) Doubted() *Held {
+// AsStale returns the same, to be surveyed anew.
+func (h *Baseline) AsStale() *Baseline {
 	out := *h
 	out.Stale = true
 	return &out
@@ -48,7 +49,7 @@ func (h *Held) Doubted() *Held {
 // safe for concurrent use.
 type Baselines struct {
 	mu       sync.Mutex
-	of       map[Key]*Held
+	of       map[Key]*Baseline
 	trusting bool // what records say of the cluster is believed: until the first full scan
 }
 
@@ -56,17 +57,17 @@ type Baselines struct {
 func (b *Baselines) forget() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.of, b.trusting = map[Key]*Held{}, true
+	b.of, b.trusting = map[Key]*Baseline{}, true
 }
 
-func (b *Baselines) HeldOf(key Key) *Held {
+func (b *Baselines) Of(key Key) *Baseline {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.of[key]
 }
 
-// Hold remembers what a release was found to be; nil to have it surveyed anew.
-func (b *Baselines) Hold(key Key, h *Held) {
+// Set enters what a release was found to be; nil to have it surveyed anew.
+func (b *Baselines) Set(key Key, h *Baseline) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if h == nil {
@@ -128,7 +129,7 @@ func (b *Baselines) Offer(id manifest.ID) {
 	defer b.mu.Unlock()
 	for key, h := range b.of {
 		if slices.Contains(h.Ceded, id) {
-			b.of[key] = h.Doubted()
+			b.of[key] = h.AsStale()
 		}
 	}
 }

@@ -14,13 +14,13 @@ import (
 // releases without a record of it. It is safe for concurrent use: rollouts enter what
 // they record, and watches have a namespace read again.
 type Histories struct {
-	mu      sync.Mutex
-	of      map[Key]record.History
-	read    map[string]bool           // namespaces whose records were read
-	watched map[string]bool           // namespaces whose records are watched
-	remains map[Key][]manifest.Object // what is there of releases that have no record of it
-	reading map[Key]*sync.Mutex       // held by who reads the bodies of a release's records
-	Sealed  bool                      // records are told by their seals; the loop's
+	mu         sync.Mutex
+	of         map[Key]record.History
+	read       map[string]bool           // namespaces whose records were read
+	watched    map[string]bool           // namespaces whose records are watched
+	unrecorded map[Key][]manifest.Object // objects of releases that have no record of them
+	reading    map[Key]*sync.Mutex       // held by who reads the bodies of a release's records
+	Sealed     bool                      // records are told by their seals; the loop's
 }
 
 // forget drops all that is known, and which namespaces are watched.
@@ -28,7 +28,7 @@ func (h *Histories) forget() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.Sealed = false
-	h.of, h.read, h.watched, h.remains = map[Key]record.History{}, map[string]bool{}, map[string]bool{}, map[Key][]manifest.Object{}
+	h.of, h.read, h.watched, h.unrecorded = map[Key]record.History{}, map[string]bool{}, map[string]bool{}, map[Key][]manifest.Object{}
 }
 
 // ReadAnew has all namespaces read again; those that are watched stay so.
@@ -113,22 +113,22 @@ func (h *Histories) IsWatched(namespace string) bool {
 	return h.watched[namespace]
 }
 
-// SetRemains enters what is there of a namespace's releases that have no record of it.
-func (h *Histories) SetRemains(namespace string, found map[Key][]manifest.Object) {
+// SetUnrecorded enters what is there of a namespace's releases that have no record of it.
+func (h *Histories) SetUnrecorded(namespace string, found map[Key][]manifest.Object) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	maps.DeleteFunc(h.remains, func(key Key, _ []manifest.Object) bool { return key.Namespace == namespace })
-	maps.Copy(h.remains, found)
+	maps.DeleteFunc(h.unrecorded, func(key Key, _ []manifest.Object) bool { return key.Namespace == namespace })
+	maps.Copy(h.unrecorded, found)
 }
 
-// RemainsOf returns what is there of a release that no record tells of.
-func (h *Histories) RemainsOf(key Key) []manifest.Object {
+// UnrecordedOf returns what is there of a release that no record tells of.
+func (h *Histories) UnrecordedOf(key Key) []manifest.Object {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !Unrecorded(h.of[key]) {
+	if !LacksRecord(h.of[key]) {
 		return nil
 	}
-	return h.remains[key]
+	return h.unrecorded[key]
 }
 
 // Owned returns the releases whose newest record is an environment's, and those that are
@@ -142,7 +142,7 @@ func (h *Histories) Owned(environment string) []Key {
 			out = append(out, key)
 		}
 	}
-	for key := range h.remains {
+	for key := range h.unrecorded {
 		if h.of[key].Last() == nil {
 			out = append(out, key)
 		}
@@ -150,8 +150,8 @@ func (h *Histories) Owned(environment string) []Key {
 	return out
 }
 
-// Unrecorded reports whether a release may run without a record of what runs.
-func Unrecorded(h record.History) bool {
+// LacksRecord reports whether a release may run without a record of what runs.
+func LacksRecord(h record.History) bool {
 	last := h.Last()
 	switch {
 	case h.Current() != nil || last != nil && last.Status == release.StatusUninstalling:

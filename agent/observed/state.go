@@ -28,6 +28,6 @@ func (s *State) Undisturbed(key Key) bool {
 	if settled == nil {
 		return true
 	}
-	h := s.Baselines.HeldOf(key)
+	h := s.Baselines.Of(key)
 	return h != nil && h.Revision == settled.Revision && !s.Touched.Any(h.IDs) && len(h.Drift) == 0
 }

@@ -10,35 +10,54 @@ import (
 	"github.com/xetys/tether/agent/ledger"
 )
 
-// Metrics are the agent's metrics. Labels are bounded: environments, releases
-// and verdicts, never commits, but for the one head.
+// Metrics are the agent's metrics, by what they are of. Labels are bounded: environments,
+// releases and verdicts, never commits, but for the one head. They are safe for concurrent use.
 type Metrics struct {
-	fetches, fetchFailures *prometheus.CounterVec
-	fetched                *prometheus.GaugeVec
-	head                   *prometheus.GaugeVec
-	info                   *prometheus.GaugeVec
-	healthy                *prometheus.GaugeVec
-	behind, unhealthy      *ages
-	deploys                *prometheus.CounterVec
-	rollbacks              *prometheus.CounterVec
-	duration               *prometheus.HistogramVec
-	drifted                *prometheus.GaugeVec
-	corrections            *prometheus.CounterVec
-	fights                 *prometheus.CounterVec
-	leader                 *prometheus.GaugeVec
-	paused                 *prometheus.GaugeVec
-	passes                 *prometheus.CounterVec
-	leadTime               *prometheus.HistogramVec
-	requests               *prometheus.CounterVec
-	foreign                *prometheus.GaugeVec
-	blind                  *prometheus.GaugeVec
-	webhooks               *prometheus.CounterVec
+	sourceMetrics
+	agentMetrics
+	releaseMetrics
+	driftMetrics
+	deliveryMetrics
+}
 
+// sourceMetrics are of the repository.
+type sourceMetrics struct {
+	fetches, fetchFailures *prometheus.CounterVec
+	fetched, head          *prometheus.GaugeVec
+	webhooks               *prometheus.CounterVec
+}
+
+// agentMetrics are of the process, by environment.
+type agentMetrics struct {
+	leader        *prometheus.GaugeVec
 	leaseFailures *prometheus.CounterVec
-	delivery      *delivery
+	passes        *prometheus.CounterVec
+	requests      *prometheus.CounterVec
+	blind         *prometheus.GaugeVec
+}
+
+// releaseMetrics are of releases.
+type releaseMetrics struct {
+	info, healthy, paused *prometheus.GaugeVec
+	behind, unhealthy     *ages
+	duration              *prometheus.HistogramVec
+	rollbacks             *prometheus.CounterVec
 
 	mu    sync.Mutex
 	infos map[[2]string][4]string // the other labels of each release's info
+}
+
+// driftMetrics are of drift, by release.
+type driftMetrics struct {
+	drifted, foreign    *prometheus.GaugeVec
+	corrections, fights *prometheus.CounterVec
+}
+
+// deliveryMetrics are of commits, by environment.
+type deliveryMetrics struct {
+	deploys  *prometheus.CounterVec
+	leadTime *prometheus.HistogramVec
+	delivery *delivery
 }
 
 // NewMetrics registers the agent's metrics with r.
@@ -60,32 +79,31 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		r.MustRegister(v)
 		return v
 	}
-	m := &Metrics{
-		infos:         map[[2]string][4]string{},
-		fetches:       counter("source_fetches_total", "Fetches of the repository that succeeded.", "branch"),
-		fetchFailures: counter("source_fetch_failures_total", "Fetches of the repository that failed.", "branch"),
-		fetched:       gauge("source_last_success_timestamp_seconds", "When the repository was last fetched.", "branch"),
-		head:          gauge("source_head_info", "The branch's head commit; always 1.", "branch", "commit"),
-		info:          gauge("release_info", "What runs of a release; always 1.", "environment", "release", "chart_version", "app_version", "revision", "status"),
-		healthy:       gauge("release_healthy", "1 if all objects of the release are healthy.", "environment", "release"),
-		behind:        newAges("release_behind_seconds", "How long the release has not been what git asks for; 0 if it is."),
-		unhealthy:     newAges("release_unhealthy_seconds", "How long the release has not been healthy after its rollout; 0 if it is."),
-		deploys:       counter("deploys_total", "Commits that came to a verdict.", "environment", "verdict"),
-		rollbacks:     counter("rollbacks_total", "Rollbacks of releases, by cause: failure or git.", "environment", "release", "cause"),
-		duration:      histogram("deploy_duration_seconds", "From the start of a release's rollout to its end.", "environment", "release"),
-		drifted:       gauge("drift_objects", "Objects that differ from what was applied.", "environment", "release"),
-		corrections:   counter("drift_corrections_total", "Objects that were put back.", "environment", "release"),
-		fights:        counter("drift_fights_total", "Objects that were put back in vain, each time.", "environment", "release"),
-		paused:        gauge("release_paused", "1 if somebody paused the release, or its whole environment.", "environment", "release"),
-		leader:        gauge("leader", "1 if this process leads the environment.", "environment"),
-		passes:        counter("passes_total", "Looks at the environment, by how they ended.", "environment", "result"),
-		requests:      counter("api_requests_total", "Requests to the API server, by HTTP method and status code; 0 is no answer.", "method", "code"),
-		foreign:       gauge("drift_foreign_fields", "Fields that people's tools added beside what was applied.", "environment", "release"),
-		blind:         gauge("watches_failing", "Kinds, by namespace, that can't be watched: nothing is known of their objects.", "environment"),
-		webhooks:      counter("webhooks_total", "Webhooks that were received, by who sent them and what followed.", "provider", "outcome"),
-		leadTime:      histogram("delivery_lead_time_seconds", "From a commit's time to healthy.", "environment"),
-		leaseFailures: counter("lease_failures_total", "Attempts to get or renew the environment's Lease that ended with an error.", "environment"),
-	}
+	m := &Metrics{}
+	m.fetches = counter("source_fetches_total", "Fetches of the repository that succeeded.", "branch")
+	m.fetchFailures = counter("source_fetch_failures_total", "Fetches of the repository that failed.", "branch")
+	m.fetched = gauge("source_last_success_timestamp_seconds", "When the repository was last fetched.", "branch")
+	m.head = gauge("source_head_info", "The branch's head commit; always 1.", "branch", "commit")
+	m.webhooks = counter("webhooks_total", "Webhooks that were received, by who sent them and what followed.", "provider", "outcome")
+	m.leader = gauge("leader", "1 if this process leads the environment.", "environment")
+	m.leaseFailures = counter("lease_failures_total", "Attempts to get or renew the environment's Lease that ended with an error.", "environment")
+	m.passes = counter("passes_total", "Looks at the environment, by how they ended.", "environment", "result")
+	m.requests = counter("api_requests_total", "Requests to the API server, by HTTP method and status code; 0 is no answer.", "method", "code")
+	m.blind = gauge("watches_failing", "Kinds, by namespace, that can't be watched: nothing is known of their objects.", "environment")
+	m.infos = map[[2]string][4]string{}
+	m.info = gauge("release_info", "What runs of a release; always 1.", "environment", "release", "chart_version", "app_version", "revision", "status")
+	m.healthy = gauge("release_healthy", "1 if all objects of the release are healthy.", "environment", "release")
+	m.paused = gauge("release_paused", "1 if somebody paused the release, or its whole environment.", "environment", "release")
+	m.behind = newAges("release_behind_seconds", "How long the release has not been what git asks for; 0 if it is.")
+	m.unhealthy = newAges("release_unhealthy_seconds", "How long the release has not been healthy after its rollout; 0 if it is.")
+	m.duration = histogram("deploy_duration_seconds", "From the start of a release's rollout to its end.", "environment", "release")
+	m.rollbacks = counter("rollbacks_total", "Rollbacks of releases, by cause: failure or git.", "environment", "release", "cause")
+	m.drifted = gauge("drift_objects", "Objects that differ from what was applied.", "environment", "release")
+	m.foreign = gauge("drift_foreign_fields", "Fields that people's tools added beside what was applied.", "environment", "release")
+	m.corrections = counter("drift_corrections_total", "Objects that were put back.", "environment", "release")
+	m.fights = counter("drift_fights_total", "Objects that were put back in vain, each time.", "environment", "release")
+	m.deploys = counter("deploys_total", "Commits that came to a verdict.", "environment", "verdict")
+	m.leadTime = histogram("delivery_lead_time_seconds", "From a commit's time to healthy.", "environment")
 	m.delivery = newDelivery()
 	r.MustRegister(m.behind, m.unhealthy, m.delivery)
 	return m
@@ -136,8 +154,8 @@ func (m *Metrics) ofReleases() []*prometheus.GaugeVec {
 // LeaseFailed counts an attempt to get or renew a Lease that ended with an error.
 func (m *Metrics) LeaseFailed(environment string) { m.leaseFailures.WithLabelValues(environment).Inc() }
 
-// Looked counts a look at an environment, by how it ended.
-func (m *Metrics) Looked(environment string, err error) {
+// Passed counts a pass of an environment's loop, by how it ended.
+func (m *Metrics) Passed(environment string, err error) {
 	result := "ok"
 	if err != nil {
 		result = "error"

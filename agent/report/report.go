@@ -74,6 +74,17 @@ func (r *Reporter) Verdict(l *ledger.Ledger, e *ledger.Entry, now time.Time) {
 	enter(l, m)
 }
 
+// Delivered has the delivery figures computed from an environment's entries.
+func (r *Reporter) Delivered(entries []ledger.Entry) { r.metrics.Delivered(r.environment, entries) }
+
+// Show sets the gauges of a release.
+func (r *Reporter) Show(one Release) { r.metrics.Show(r.environment, one) }
+
+// ShowHealth sets the gauges of how a release does; see Metrics.Health.
+func (r *Reporter) ShowHealth(release string, healthy bool, unhealthy time.Time) {
+	r.metrics.Health(r.environment, release, healthy, unhealthy)
+}
+
 // Deliver tells what the ledger, as it is stored, says is untold. What was told is taken
 // out of the ledger, and it reports whether the ledger is to be stored again. Until that is
 // done an event's name keeps it from being told twice, by this process or another.

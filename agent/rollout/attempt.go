@@ -30,9 +30,9 @@ func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 	var leftover *leftoverError
 	stuck := errors.As(err, &leftover)
 	if stuck {
-		j.outcome.Left = x.Cluster.Doomed(j.Plan)
+		j.outcome.Left = x.cluster.Doomed(j.Plan)
 	}
-	err = j.Veil().Hide(x.Cluster.WithHolders(ctx, err))
+	err = j.Veil().Hide(x.cluster.WithHolders(ctx, err))
 	took := x.Now().Sub(started)
 	x.Metrics.RolledOut(x.Environment, j.Spec.Name, took)
 	if err == nil || stuck {

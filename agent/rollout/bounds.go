@@ -41,7 +41,7 @@ func (x *recorder) keepHold(j *run, rec *record.Record) func(ctx context.Context
 		if since.IsZero() { // as a record keeps it: to the second, and not earlier
 			deadline = deadline.Truncate(time.Second).Add(time.Second)
 		}
-		err := x.Cluster.Records.Hold(ctx, rec, deadline, since)
+		err := x.records.Hold(ctx, rec, deadline, since)
 		if err != nil {
 			rec.Deadline, rec.HeldSince = deadline, since // the next write of the record has it
 			x.Log.Warn("that the deadline waits for what is held, or goes on, can't be recorded yet", "release", j.Spec.Name, "error", err)

@@ -29,11 +29,11 @@ func (x *Executor) execute(ctx, waits context.Context, j *run, rec *record.Recor
 	}
 	bounds := x.bounds(j, rec) // the deadline may have waited
 	if rec.Digest == j.Asked { // else the checks are of the version that is left
-		if err := x.Cluster.Verify(waits, j.Owner, j.Manifest.Hooks, j.Spec.Verify, bounds, x.waiting(j)); err != nil {
+		if err := x.cluster.Verify(waits, j.Owner, j.Manifest.Hooks, j.Spec.Verify, bounds, x.waiting(j)); err != nil {
 			return err
 		}
 	}
-	if err := x.Cluster.Prune(waits, j.Plan, bounds, x.waiting(j)); err != nil {
+	if err := x.cluster.Prune(waits, j.Plan, bounds, x.waiting(j)); err != nil {
 		var denied *apply.DeletionError
 		if waits.Err() == nil && errors.As(err, &denied) {
 			return &leftoverError{fmt.Errorf("not all of the former version may be deleted: %w", err)}
@@ -70,7 +70,7 @@ func (x *Executor) settleIn(ctx, waits context.Context, j *run, rec *record.Reco
 func (x *Executor) apply(ctx, waits context.Context, j *run, bounds apply.Bounds) error {
 	within, cancel := context.WithDeadline(waits, bounds.End(x.Now()))
 	defer cancel()
-	return x.Cluster.Apply(ctx, within, j.Owner, j.Plan, x.waiting(j))
+	return x.cluster.Apply(ctx, within, j.Owner, j.Plan, x.waiting(j))
 }
 
 // stay waits until what a job applied is healthy, and as it was applied. What somebody
@@ -80,7 +80,7 @@ func (x *Executor) stay(ctx, waits context.Context, j *run, rec *record.Record) 
 	var left map[manifest.ID]string
 	for {
 		bounds := x.bounds(j, rec)
-		err := x.Cluster.Wait(waits, apply.Awaited{Objects: j.NotCeded(j.IDs), Bounds: bounds, Strict: j.Owner.Strict, Left: left, Progress: x.waiting(j)})
+		err := x.cluster.Wait(waits, apply.Awaited{Objects: j.NotCeded(j.IDs), Bounds: bounds, Strict: j.Owner.Strict, Left: left, Progress: x.waiting(j)})
 		if !errors.Is(err, apply.ErrMissing) && !errors.Is(err, apply.ErrChanged) {
 			return err
 		}
@@ -89,10 +89,10 @@ func (x *Executor) stay(ctx, waits context.Context, j *run, rec *record.Record) 
 		case <-waits.Done():
 			return context.Cause(waits)
 		}
-		if err := x.Reload(j.Release); err != nil {
+		if err := x.surveyor.Reload(j.Release); err != nil {
 			return err
 		}
-		if err := x.Survey(ctx, j.Release, j.Plan.Again()); err != nil {
+		if err := x.surveyor.Survey(ctx, j.Release, j.Plan.Again()); err != nil {
 			return err
 		}
 		if err := j.Refused(); err != nil {

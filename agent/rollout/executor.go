@@ -21,37 +21,40 @@ type Options struct {
 	Say        func(ctx context.Context, kind, reason, text string)
 	Waiting    func(release observed.Key, what string) // is told what a rollout waits for; empty for nothing any more
 	Reverts    func(commit string) string              // the commit that another one reverts; empty for none
-	Request    string                                  // what somebody asked for last, by which it was decided
+	Request    string                                  // the last request of a person, by which it was decided
 	Beside     *sync.WaitGroup                         // what goes on beside the rollouts
 }
 
 // recorder keeps the records of rollouts.
 type recorder struct {
-	*assess.Surveyor
+	*assess.Site
 	Options
+	cluster    Cluster
+	records    Records
+	surveyor   Surveyor
 	namespaces ensured
 }
 
-// Executor carries out what was decided about the releases of one environment. It is made
-// for the carrying out of one commit.
+// Executor rolls releases of one environment out, as was decided about them. It is made for one
+// commit, and safe for concurrent use: each release has a goroutine of its own.
 type Executor struct{ recorder }
 
 // New returns an Executor that surveys anew as a surveyor does.
 func New(s *assess.Surveyor, o Options) *Executor {
-	return &Executor{recorder{Surveyor: s, Options: o}}
+	return &Executor{recorder{Site: s.Site, Options: o, cluster: s.Cluster, records: s.Cluster.Records, surveyor: s}}
 }
 
-// Outcome is what became of an assessed release.
+// Outcome is the result of a release's rollout.
 type Outcome struct {
 	ledger.Outcome
-	Release  *assess.Release // as it was left: with what was decided last, and its records
-	Left     []manifest.ID   // what its rollout deleted and is not gone
-	Repaired []ledger.Act    // drift that was put back
+	Release  *assess.Release // as it was left: with the last decision, and its records
+	Left     []manifest.ID   // objects that its rollout deleted and that are not gone
+	Repaired []ledger.Act    // corrections of drift
 	Err      error
 }
 
-// run is one release on its way: its own copy of what was assessed, and what has become of
-// it so far.
+// run is one release under way: the rollout's own copy of what was assessed, and its outcome so
+// far.
 type run struct {
 	*assess.Release
 	commit  string // that its rollout belongs to

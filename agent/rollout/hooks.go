@@ -17,9 +17,9 @@ func (x *Executor) runHooks(ctx, waits context.Context, j *run, hooks []manifest
 		run.Skip = rec.HooksDone
 	}
 	run.Ran = func(n int, h manifest.Hook, started time.Time, err error) error {
-		err = x.Cluster.Records.HookRan(ctx, rec, event, n, h, started, x.Now(), err != nil)
+		err = x.records.HookRan(ctx, rec, event, n, h, started, x.Now(), err != nil)
 		x.remember(j, j.State.History)
 		return err
 	}
-	return x.Cluster.RunHooks(waits, j.Owner, hooks, run)
+	return x.cluster.RunHooks(waits, j.Owner, hooks, run)
 }

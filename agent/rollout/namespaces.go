@@ -11,5 +11,5 @@ func (x *recorder) ensureNamespace(ctx context.Context, namespace string) error 
 	if x.Commit.Env != nil && x.Commit.Env.Namespace == namespace {
 		labels = x.Commit.Env.NamespaceLabels
 	}
-	return x.namespaces.once(namespace, func() error { return x.Cluster.EnsureNamespace(ctx, namespace, labels) })
+	return x.namespaces.once(namespace, func() error { return x.cluster.EnsureNamespace(ctx, namespace, labels) })
 }

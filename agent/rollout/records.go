@@ -40,7 +40,7 @@ func (x *recorder) intend(ctx context.Context, j *run) (*record.Record, error) {
 	if rec.FirstRevision = j.State.History.First(rec.Digest); rec.FirstRevision == 0 {
 		rec.FirstRevision = rec.Revision
 	}
-	if err := x.Cluster.Records.Create(ctx, rec); err != nil {
+	if err := x.records.Create(ctx, rec); err != nil {
 		if errors.Is(err, record.ErrExists) {
 			// Somebody else, helm perhaps, deployed it meanwhile: read anew.
 			x.Observed.Histories.Unread(j.Key.Namespace)
@@ -61,14 +61,14 @@ func (x *recorder) remember(j *run, h record.History) {
 
 // conclude stores what became of a record of the release, and enters it.
 func (x *recorder) conclude(ctx context.Context, j *run, rec *record.Record, o record.Outcome, status release.Status, text string, changes ...record.Change) error {
-	err := x.Cluster.Records.Conclude(ctx, rec, o, status, text, changes...)
+	err := x.records.Conclude(ctx, rec, o, status, text, changes...)
 	x.remember(j, j.State.History)
 	return err
 }
 
 // supersede stores that a record is not the newest good one any more, and enters it.
 func (x *recorder) supersede(ctx context.Context, j *run, r *record.Record) error {
-	err := x.Cluster.Records.Supersede(ctx, r)
+	err := x.records.Supersede(ctx, r)
 	x.remember(j, j.State.History)
 	return err
 }
@@ -84,7 +84,7 @@ func (x *recorder) recordGood(ctx context.Context, j *run, rec *record.Record, c
 		}
 	}
 	n := len(j.Manifest.CRDs) // a record does not keep CRDs: they come last
-	left := record.WithLeft(x.Cluster.Left(slices.Concat(j.IDs[n:], j.IDs[:n])))
+	left := record.WithLeft(x.cluster.Left(slices.Concat(j.IDs[n:], j.IDs[:n])))
 	if err := x.conclude(ctx, j, rec, record.Good, release.StatusDeployed, x.Veil.Text(x.describeGood(j, rec, commit)), left); err != nil {
 		return err
 	}
@@ -110,10 +110,10 @@ func (x *recorder) recordGood(ctx context.Context, j *run, rec *record.Record, c
 // since, the next look surveys it.
 func (x *recorder) holdNew(j *run, revision int) {
 	x.Observed.Touched.Clean(j.IDs)
-	if x.Cluster.InPlace(j.Plan) {
-		x.Observed.Baselines.Hold(j.Key, &observed.Held{Revision: revision, IDs: j.NotCeded(j.IDs), Lasting: j.NotCeded(j.Lasting), Ceded: j.Plan.Ceded(), Stale: len(j.Plan.Ceded()) > 0, Foreign: assess.ForeignOf(j.Release), By: observed.TermsOf(j.Owner)})
+	if x.cluster.InPlace(j.Plan) {
+		x.Observed.Baselines.Set(j.Key, &observed.Baseline{Revision: revision, IDs: j.NotCeded(j.IDs), Lasting: j.NotCeded(j.Lasting), Ceded: j.Plan.Ceded(), Stale: len(j.Plan.Ceded()) > 0, Foreign: assess.ForeignOf(j.Release), By: observed.TermsOf(j.Owner)})
 	} else {
-		x.Observed.Baselines.Hold(j.Key, nil)
+		x.Observed.Baselines.Set(j.Key, nil)
 	}
 }
 
@@ -148,7 +148,7 @@ func (x *recorder) recordGone(ctx context.Context, j *run, last *record.Record) 
 	if err := x.conclude(ctx, j, last, last.Outcome, release.StatusUninstalled, "Uninstallation complete"); err != nil {
 		return err
 	}
-	x.Observed.Baselines.Hold(j.Key, nil)
+	x.Observed.Baselines.Set(j.Key, nil)
 	x.Metrics.Forget(x.Environment, j.Spec.Name)
 	return nil
 }

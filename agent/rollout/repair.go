@@ -33,12 +33,12 @@ func (x *Executor) repair(ctx, waits context.Context, j *run) error {
 	for _, c := range drifted {
 		x.putBack(ctx, j, c)
 	}
-	if h := x.Observed.Baselines.HeldOf(j.Key); h != nil {
+	if h := x.Observed.Baselines.Of(j.Key); h != nil {
 		left := *h
 		left.Stale, left.Drift = false, slices.DeleteFunc(slices.Clone(h.Drift), func(d ledger.Drift) bool {
 			return slices.ContainsFunc(drifted, func(c plan.Change) bool { return c.ID.String() == d.Object })
 		})
-		x.Observed.Baselines.Hold(j.Key, &left)
+		x.Observed.Baselines.Set(j.Key, &left)
 	}
 	j.outcome.Outcome = ledger.Outcome{Name: j.Spec.Name, Action: string(decide.Repair), Outcome: string(ledger.Applied),
 		Revision: j.State.History.Current().Revision, Reason: fmt.Sprintf("%d objects had drifted", len(drifted))}
@@ -49,7 +49,7 @@ func (x *Executor) repair(ctx, waits context.Context, j *run) error {
 		x.freeStuck(ctx, j, drifted)
 		return nil
 	}
-	return x.Cluster.Wait(waits, apply.Awaited{Objects: j.NotCeded(j.Lasting), Bounds: x.bounds(j, nil), Progress: x.waiting(j)})
+	return x.cluster.Wait(waits, apply.Awaited{Objects: j.NotCeded(j.Lasting), Bounds: x.bounds(j, nil), Progress: x.waiting(j)})
 }
 
 // freeStuck waits for StatefulSets that were put back, beside all else: the pods that
@@ -68,7 +68,7 @@ func (x *Executor) freeStuck(ctx context.Context, j *run, drifted []plan.Change)
 	name, awaited := j.Spec.Name, apply.Awaited{Objects: sets, Bounds: apply.Within(j.Spec.Timeout, x.Now())}
 	x.Beside.Go(func() {
 		var unhealthy *apply.UnhealthyError
-		if err := x.Cluster.Wait(ctx, awaited); errors.As(err, &unhealthy) {
+		if err := x.cluster.Wait(ctx, awaited); errors.As(err, &unhealthy) {
 			x.Log.Warn("what was put back is not healthy", "release", name, "error", err)
 		} // else it is healthy, or was changed since: then it is looked at anew
 	})

@@ -64,11 +64,11 @@ func (x *Executor) act(ctx, waits context.Context, j *run) error {
 
 // stillHealthy lets releases that are to change start only on what is healthy now.
 func (x *Executor) stillHealthy(waits context.Context, j *run) error {
-	h := x.Observed.Baselines.HeldOf(j.Key)
+	h := x.Observed.Baselines.Of(j.Key)
 	if h == nil {
 		return nil
 	}
-	return x.Cluster.WaitFor(waits, h.Lasting, x.bounds(j, nil), nil)
+	return x.cluster.WaitFor(waits, h.Lasting, x.bounds(j, nil), nil)
 }
 
 // rollout brings a release to what was decided. When it fails it decides again,
@@ -147,10 +147,10 @@ func (x *Executor) goOn(ctx, waits context.Context, j *run) error {
 	if err := context.Cause(waits); err != nil {
 		return err
 	}
-	if err := x.Describe(ctx, j.Release); err != nil {
+	if err := x.surveyor.Describe(ctx, j.Release); err != nil {
 		return err
 	}
-	if err := x.SurveyRollout(ctx, j.Release, plan.Coming{Moves: x.Moves(ctx, nil)}); err != nil {
+	if err := x.surveyor.SurveyRollout(ctx, j.Release, plan.Coming{Moves: x.surveyor.Moves(ctx, nil)}); err != nil {
 		return err
 	}
 	if err := j.Refused(); err != nil {

@@ -10,7 +10,7 @@ import (
 
 // trimRecords deletes the records beyond those that a release keeps.
 func (x *recorder) trimRecords(ctx context.Context, j *run) error {
-	left, err := x.Cluster.Records.Trim(ctx, j.State.History, x.HistoryMax)
+	left, err := x.records.Trim(ctx, j.State.History, x.HistoryMax)
 	x.remember(j, left)
 	if err != nil {
 		return err
@@ -28,7 +28,7 @@ func (x *recorder) trimSpent(ctx context.Context, j *run) error {
 	}
 	told, objects := map[manifest.ID]int{}, map[*record.Record][]manifest.Object{} // how many records tell of each object
 	for _, r := range j.State.History.Intended() {
-		rel, err := x.ManifestOf(ctx, r, x.Cluster.Namespaced)
+		rel, err := x.surveyor.ManifestOf(ctx, r, x.cluster.Namespaced)
 		if record.Unreadable(err) {
 			continue
 		}
@@ -50,13 +50,13 @@ func (x *recorder) trimSpent(ctx context.Context, j *run) error {
 				alone = append(alone, o)
 			}
 		}
-		if there, err := x.Cluster.AnyThere(ctx, alone); err != nil || there || objects[r] == nil {
+		if there, err := x.cluster.AnyThere(ctx, alone); err != nil || there || objects[r] == nil {
 			if err != nil {
 				return err
 			}
 			continue
 		}
-		if err := x.Cluster.Records.Delete(ctx, r); err != nil {
+		if err := x.records.Delete(ctx, r); err != nil {
 			return err
 		}
 		x.remember(j, j.State.History.Without(r))

@@ -71,7 +71,7 @@ func (x *Executor) uninstall(ctx, waits context.Context, j *run) error {
 // stillOwned reads the newest record again before anything is deleted for it: another
 // environment, or helm, may have taken the release over.
 func (x *Executor) stillOwned(ctx context.Context, j *run) error {
-	now, err := x.Cluster.Records.History(ctx, j.Key.Namespace, j.Key.Name)
+	now, err := x.records.History(ctx, j.Key.Namespace, j.Key.Name)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (x *Executor) stillOwned(ctx context.Context, j *run) error {
 }
 
 func (x *Executor) remove(ctx, waits context.Context, j *run, last *record.Record) error {
-	rel, err := last.Manifest(x.Cluster.Namespaced)
+	rel, err := last.Manifest(x.cluster.Namespaced)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (x *Executor) remove(ctx, waits context.Context, j *run, last *record.Recor
 			return err
 		}
 	}
-	if err := x.Cluster.Prune(waits, j.Plan, x.bounds(j, last), x.waiting(j)); err != nil {
+	if err := x.cluster.Prune(waits, j.Plan, x.bounds(j, last), x.waiting(j)); err != nil {
 		return err
 	}
 	return x.runHooks(ctx, waits, j, rel.Hooks, last, plan.PostDelete)

@@ -24,15 +24,12 @@ const (
 // out.
 var over = map[string]int{
 	"methods of render.Prepared":      28,
-	"fields of agent/decide.State":    20,
-	"fields of agent/report.Metrics":  26,
 	"fields of apply/plan.Change":     14,
 	"fields of apply.waiter":          15,
 	"fields of apply/record.Record":   25,
 	"fields of render.Environment":    16,
 	"fields of render.ReleaseSpec":    17,
 	"fields of test/faults.Request":   13,
-	"methods of agent.environment":    77,
 	"methods of apply.Cluster":        92,
 	"methods of apply/live.Cache":     29,
 	"methods of apply/record.History": 28,
