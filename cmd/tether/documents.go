@@ -213,3 +213,8 @@ func itemOf(list *unstructured.Unstructured, item map[string]any) *unstructured.
 	}
 	return u
 }
+
+func isFolder(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}

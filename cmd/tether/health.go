@@ -109,11 +109,6 @@ func (f *healthFlags) live(args []string) (environment, object string, ok bool) 
 	return args[0], strings.Join(args[1:], " "), true
 }
 
-func isFolder(name string) bool {
-	info, err := os.Stat(name)
-	return err == nil && info.IsDir()
-}
-
 // outcome is the exit code of what was printed.
 func outcome(all []verdict) error {
 	var out error

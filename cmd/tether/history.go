@@ -242,13 +242,6 @@ func actText(a *ledger.Act) string {
 	return "-"
 }
 
-func shortCommit(commit string) string {
-	if commit == "" {
-		return "-"
-	}
-	return fmt.Sprintf("%.7s", commit)
-}
-
 // nameOf is an author without the address.
 func nameOf(author string) string {
 	if author == "" {

@@ -12,7 +12,6 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // deploy windows name time zones, and the image has none
@@ -22,9 +21,6 @@ import (
 	"github.com/xetys/tether/render/worker"
 	"github.com/xetys/tether/source/printable"
 )
-
-// version is set by the build.
-var version = "dev"
 
 func main() {
 	worker.Main()
@@ -90,26 +86,6 @@ Exit codes: 0 fine; 1 it failed, or (diff) there are differences; 2 bad usage or
 		checkArgs(c)
 	}
 	return root
-}
-
-func newVersion(s *shared) *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print which version this is",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := struct {
-				Version string `json:"version"`
-				Go      string `json:"go"`
-				OS      string `json:"os"`
-				Arch    string `json:"arch"`
-			}{version, runtime.Version(), runtime.GOOS, runtime.GOARCH}
-			return s.print(cmd.OutOrStdout(), v, func(w io.Writer) error {
-				_, err := fmt.Fprintf(w, "tether %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
-				return err
-			})
-		},
-	}
 }
 
 // checkArgs makes a wrong number of arguments a usage error.

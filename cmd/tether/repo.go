@@ -55,42 +55,6 @@ func rootOf(path string) string {
 	}
 }
 
-// completeEnvironments offers the environments of the working tree.
-func (s *shared) completeEnvironments(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	files, err := s.files("")
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	names, err := render.Environments(files)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
-// completeReleases offers environments, and then the releases of the one given.
-func (s *shared) completeReleases(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
-		return s.completeEnvironments(cmd, args, begun)
-	}
-	files, err := s.files("")
-	if err != nil || len(args) > 1 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	env, err := render.LoadEnvironment(files, args[0])
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	var names []string
-	for _, r := range env.Releases {
-		names = append(names, r.Name)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
-}
-
 type renderFlags struct {
 	*shared
 	revision    string
@@ -209,11 +173,4 @@ func (f *renderFlags) options(ctx context.Context, environment string) (render.O
 	opts.Capabilities = &render.Capabilities{KubeVersion: caps.KubeVersion, APIVersions: caps.APIVersions}
 	opts.Lookup, opts.Namespaced = c.Lookup(ctx), c.Namespaced
 	return opts, c, nil
-}
-
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

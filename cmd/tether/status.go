@@ -13,18 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xetys/tether/agent/status"
-	"github.com/xetys/tether/apply"
-	"github.com/xetys/tether/source/printable"
 )
-
-// cluster opens the cluster for reading one environment.
-func (s *shared) cluster(environment string) (*apply.Cluster, error) {
-	config, err := s.config()
-	if err != nil {
-		return nil, err
-	}
-	return apply.Connect(config, environment, nil, nil)
-}
 
 func newStatus(s *shared) *cobra.Command {
 	var from serverFlags
@@ -119,19 +108,6 @@ func whyOf(e status.Summary) string {
 		return fmt.Sprintf("%d of %s not healthy", e.Unhealthy, plural(e.Releases, "release"))
 	}
 	return e.Reason
-}
-
-// longestWhy bounds what a column of a table may hold.
-const longestWhy = 160
-
-func shortLine(text string) string { return printable.Line(text, longestWhy) }
-
-// stamp is a time in a table.
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format(time.RFC3339)
 }
 
 // windowText says when deploys are allowed.
@@ -267,12 +243,6 @@ func healthText(r status.ReleaseStatus) string {
 	}
 	return text
 }
-
-// oneLine keeps what others wrote from breaking a table.
-func oneLine(text string) string { return printable.Line(text, longestLine) }
-
-// longestLine is more than a reason in the ledger has.
-const longestLine = 8 << 10
 
 // versionOf is the version that runs: the tags of its images, or the chart's appVersion if
 // it has none.

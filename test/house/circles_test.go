@@ -22,7 +22,6 @@ const mostInCircle = 5
 var circles = map[string]int{
 	"apply":         9,
 	"apply/health":  12,
-	"cmd/tether":    7,
 	"render":        20,
 	"render/fetch":  7,
 	"render/worker": 8,
