@@ -41,7 +41,7 @@ func (e *environment) run(ctx context.Context) {
 		}
 		scan.run(e)
 		next := e.untilRetry(ctx, e.pass(ctx), &backoff)
-		blind := e.Cluster.Live.Blind()
+		blind := e.Cluster.Blind()
 		e.verdicts.Unwatchable(ctx, blind)
 		e.agent.metrics.Blind(e.Environment, len(blind))
 		timer.Reset(min(next, e.until(scan.next), e.untilChange()))
