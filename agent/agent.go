@@ -1,6 +1,5 @@
-// Package agent is the loop: it looks at git and at the cluster, decides what is
-// to be done, has it done, and says what became of it in the ledger, events,
-// metrics and log.
+// Package agent is the loop: each pass reads git and the cluster, decides, deploys, and enters the
+// result into the ledger, events, metrics and log.
 //
 // It does not know how git is spoken, how charts are rendered or how objects are
 // applied; it holds no Kubernetes client of its own.
@@ -166,8 +165,7 @@ func (a *Agent) useClone() {
 	}
 }
 
-// Once fetches the head and looks at every environment until each has come to a
-// verdict. It returns an error if one of them is not what git asks for.
+// Once fetches the head and reconciles every environment until each has a verdict. It returns an error if one of them is not what git asks for.
 func (a *Agent) Once(ctx context.Context) error {
 	heads, err := a.repo.Fetch(ctx)
 	a.fetchedHeads(heads, err)

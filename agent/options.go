@@ -31,7 +31,7 @@ type Options struct {
 	// WebhookSecretFile holds the secret that senders of webhooks have to know; no
 	// webhook is taken if it is empty.
 	WebhookSecretFile string
-	// FullScan, if set, fires when the whole environment is to be looked at anew.
+	// FullScan, if set, returns when the whole environment is to be surveyed anew.
 	FullScan func(now time.Time) time.Time
 	// HistoryMax is how many records a release keeps, 10 if zero.
 	HistoryMax int

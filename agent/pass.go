@@ -160,7 +160,7 @@ func (e *environment) conclude(ctx context.Context, d *deploy.Deploy) error {
 		return err
 	}
 	if d.Results != nil && !d.Idle {
-		e.inbox.Trigger() // after acting, look again
+		e.inbox.Trigger() // another pass sees what was done
 	}
 	if again != nil {
 		return again

@@ -20,7 +20,7 @@ type Assessor struct {
 	Busy time.Time
 }
 
-// leaveTo has the release looked at again when somebody else should have ended what they began.
+// leaveTo has a pass made when somebody else should have ended the rollout that they began.
 func (a *Assessor) leaveTo(until time.Time) {
 	if a.Busy.IsZero() || until.Before(a.Busy) {
 		a.Busy = until

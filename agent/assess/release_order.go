@@ -9,7 +9,7 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Order is the graph of what is to be done in one look.
+// Order is the graph of what is to be done in one pass.
 func Order(jobs []*Release, atomic bool) *graph.Graph {
 	releases := make([]decide.Release, len(jobs))
 	for i, j := range jobs {

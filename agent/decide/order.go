@@ -21,7 +21,7 @@ type Release struct {
 	Aborted bool
 }
 
-// Order is the graph of what is to be done in one look.
+// Order is the graph of what is to be done in one pass.
 //
 // A release that changes comes after those it depends on: those that change too,
 // and those that stay, which have to be healthy. A release that goes back comes

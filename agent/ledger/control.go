@@ -19,7 +19,7 @@ import (
 // asked for what, and needs no other permission than to write that.
 type Control struct {
 	Pauses []Pause `json:"pauses,omitempty"`
-	// Sync asks for a fetch and a look now; another ID is another request.
+	// Sync asks for a fetch and a pass now; another ID is another request.
 	Sync *Sync `json:"sync,omitempty"`
 	// Retry has failures up to a revision tried again, by "namespace/release".
 	Retry map[string]int `json:"retry,omitempty"`
@@ -41,7 +41,7 @@ type Pause struct {
 	Until   time.Time `json:"until"`
 }
 
-// Sync is a request to look now.
+// Sync is a request for a fetch and a pass now.
 type Sync struct {
 	ID string    `json:"id"`
 	By string    `json:"by"`
@@ -167,7 +167,7 @@ type SyncRequest struct {
 	Confirm string
 }
 
-// AskSync asks for a fetch and a look now. It returns the head that the agent
+// AskSync asks for a fetch and a pass now. It returns the head that the agent
 // knew before.
 func AskSync(ctx context.Context, c *apply.Cluster, namespace string, r SyncRequest, now time.Time) (*Entry, error) {
 	l, err := Read(ctx, c, namespace)
@@ -200,7 +200,7 @@ func AskSync(ctx context.Context, c *apply.Cluster, namespace string, r SyncRequ
 	return l.Head(), err
 }
 
-// AskFetch asks for a fetch and a look now, and for nothing else.
+// AskFetch asks for a fetch and a pass now, and for nothing else.
 func AskFetch(ctx context.Context, c *apply.Cluster, namespace, by string, now time.Time) error {
 	return ask(ctx, c, namespace, now, func(control *Control) error {
 		control.Sync = &Sync{ID: fmt.Sprintf("%x", now.UnixNano()), By: by, At: now.UTC()}
@@ -227,8 +227,7 @@ func failures(ctx context.Context, c *apply.Cluster, l *Ledger, asked bool) (map
 	return out, nil
 }
 
-// Request tells the last request to look at once from those before; empty without
-// one.
+// Request tells the last request to sync from those before; empty without one.
 func (c Control) Request() string {
 	if c.Sync == nil {
 		return ""

@@ -51,8 +51,8 @@ func (t *Touched) Any(ids []manifest.ID) bool {
 	return slices.ContainsFunc(ids, func(id manifest.ID) bool { return t.ids[id] })
 }
 
-// Clean takes note that objects are being looked at: what is touched from now on
-// is looked at again.
+// Clean enters that objects are being surveyed: one that is touched from now on is surveyed
+// again.
 func (t *Touched) Clean(ids []manifest.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 )
 
 // ages is a gauge of how long something has been so of each release. It is computed when
-// it is scraped: between two looks of the agent time goes on.
+// it is scraped: between two passes time goes on.
 type ages struct {
 	desc *prometheus.Desc
 

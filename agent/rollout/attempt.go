@@ -13,9 +13,9 @@ import (
 	"github.com/xetys/tether/apply/record"
 )
 
-// attempt is one rollout: the intent is recorded, the cluster made to have it,
-// and what became of it recorded. An outcome of Failed says that it has failed for good;
-// after any other error its record stays pending, and it is gone on with.
+// attempt is one rollout: it records the intent, makes the cluster have it, and records the
+// outcome. An outcome of Failed says that it has failed for good; after any other error its record
+// stays pending, and the next pass resumes it.
 func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 	started := x.Now()
 	j.applied = false
@@ -50,7 +50,7 @@ func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 	}
 	if ctx.Err() != nil || errors.Is(err, ErrInterrupted) || waits.Err() != nil || x.worthTrying(rec, err) {
 		j.outcome.Reason = err.Error()
-		return err // the record stays pending: it is gone on with, or passed over
+		return err // the record stays pending: it is resumed, or passed over
 	}
 	log.Error("rollout failed", "error", err, "took", took.Round(100*time.Millisecond).String())
 	if cerr := x.conclude(ctx, j, rec, record.Failed, release.StatusFailed, x.Veil.Text(fmt.Sprintf("%s failed: %v", title(rec.Action), err)), j.reached()...); cerr != nil {

@@ -107,7 +107,7 @@ func (x *recorder) recordGood(ctx context.Context, j *run, rec *record.Record, c
 }
 
 // holdNew has the cluster held to what was just rolled out. If something changed
-// since, the next look surveys it.
+// since, the next pass surveys it.
 func (x *recorder) holdNew(j *run, revision int) {
 	x.Observed.Touched.Clean(j.IDs)
 	if x.cluster.InPlace(j.Plan) {

@@ -70,6 +70,6 @@ func (x *Executor) freeStuck(ctx context.Context, j *run, drifted []plan.Change)
 		var unhealthy *apply.UnhealthyError
 		if err := x.cluster.Wait(ctx, awaited); errors.As(err, &unhealthy) {
 			x.Log.Warn("what was put back is not healthy", "release", name, "error", err)
-		} // else it is healthy, or was changed since: then it is looked at anew
+		} // else it is healthy, or was changed since: then it is surveyed anew
 	})
 }

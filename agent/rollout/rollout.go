@@ -1,6 +1,6 @@
-// Package rollout carries out what was decided about a release: it takes an assessed release,
-// records what is intended, runs hooks, applies, waits, prunes, and says what became of it in
-// an Outcome. A rollout that fails is decided on again at once.
+// Package rollout carries out the decision about one release: it takes an assessed release,
+// records the intent, runs hooks, applies, waits, prunes, and returns an Outcome. A rollout that
+// fails is decided on again at once.
 //
 // It does not know the loop, the ledger's entries or other releases, but for those that an
 // object came from.
@@ -105,7 +105,7 @@ func (x *Executor) decideAgain(j *run) bool {
 }
 
 // tellBack says of a job that went back after a failure that the commit did not become
-// live, where another process, or an earlier look, saw the failure.
+// live, where another process, or an earlier pass, saw the failure.
 func (j *run) tellBack(was decide.Decision) {
 	switch {
 	case j.State.Aborted != "":
@@ -116,8 +116,8 @@ func (j *run) tellBack(was decide.Decision) {
 	}
 }
 
-// goBack carries out the rollback that was decided on after a failure, and says what became
-// of both.
+// goBack carries out the rollback that was decided on after a failure, and enters the outcome of
+// both.
 func (x *Executor) goBack(ctx, waits context.Context, j *run, failure error) error {
 	outcome := j.outcome.Outcome
 	back := x.goOn(ctx, waits, j)
@@ -168,8 +168,8 @@ func RolledBack(failed *record.Record, revision int) string {
 	return failed.Description() + "; " + back
 }
 
-// Run carries out what was decided about a release, and says what became of it. The release
-// is the rollout's from now on, with records of its own: who reads what the environment has
+// Run carries out the decision about a release, and returns its outcome. The release is the
+// rollout's from now on, with records of its own: who reads what the environment has
 // observed never sees one that is being written. waits ends when a newer decision is to be
 // made; ctx ends all.
 func (x *Executor) Run(ctx, waits context.Context, rel *assess.Release, commit string) Outcome {
