@@ -9,10 +9,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/xetys/tether/apply/apierror"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+
+	"github.com/xetys/tether/apply/apierror"
 )
 
 // configMaps is an API server with nothing but ConfigMaps: as many of half a MiB as a list of
@@ -85,5 +87,32 @@ func TestWhatARenderLooksUpIsBounded(t *testing.T) {
 				t.Errorf("%v; want %q", err, c.why)
 			}
 		})
+	}
+}
+
+// A kind that the API server does not have has no objects: its name, in a request, would be
+// taken for that of a resource, and all of its objects be read.
+func TestAKindThatIsNotThereHasNoObjects(t *testing.T) {
+	cluster, err := Connect(&rest.Config{Host: configMaps(t, 1).URL}, "alpha", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	for _, kind := range []string{"Nonsense", "configmap", "configmaps", "", ".", "ConfigMapList"} {
+		client, namespaced, err := cluster.Lookup(context.Background()).GetClientFor("v1", kind)
+		if err != nil || namespaced {
+			t.Fatalf("%q: namespaced %t, %v", kind, namespaced, err)
+		}
+		for _, name := range []string{"configmaps", "secrets", "namespaces"} {
+			if o, err := client.Get(context.Background(), name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+				t.Errorf("%q %s: %v, %v", kind, name, o, err)
+			}
+			if o, err := client.Namespace("beta").Get(context.Background(), name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+				t.Errorf("%q beta/%s: %v, %v", kind, name, o, err)
+			}
+		}
+		if o, err := client.List(context.Background(), metav1.ListOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("a list of %q: %v, %v", kind, o, err)
+		}
 	}
 }

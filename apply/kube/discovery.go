@@ -100,6 +100,9 @@ func (d *Discovery) Mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, err
 	if meta.IsNoMatchError(err) && d.outdated() {
 		m, err = d.Mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	}
+	if err == nil && !d.serves(m.GroupVersionKind) {
+		err = &meta.NoKindMatchError{GroupKind: gvk.GroupKind(), SearchedVersions: []string{gvk.Version}}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("find the API for %s: %w", gvk, err)
 	}
@@ -110,6 +113,16 @@ func (d *Discovery) Mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, err
 	}
 	d.kinds[gvk] = m
 	return m, nil
+}
+
+// serves reports whether the API server has a kind that is written so. The mapper takes one
+// in lower-case letters for it as well, which nothing that goes by kinds knows, and invents
+// lists.
+func (d *Discovery) serves(gvk schema.GroupVersionKind) bool {
+	list, err := d.client.ServerResourcesForGroupVersion(gvk.GroupVersion().String())
+	return err != nil || slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool {
+		return r.Kind == gvk.Kind && !strings.Contains(r.Name, "/")
+	})
 }
 
 // outdated has the API server asked anew what it can do, if that was not done

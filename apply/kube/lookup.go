@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -95,7 +96,7 @@ func (l *Lookup) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableRes
 		if _, err := l.cluster.Discovery.client.ServerResourcesForGroupVersion(apiVersion); err != nil {
 			return nil, false, fmt.Errorf("look up a %s: find its API %s: %w", kind, apiVersion, err)
 		}
-		m, err = &meta.RESTMapping{Resource: gvk.GroupVersion().WithResource(""), Scope: meta.RESTScopeRoot}, nil
+		return nowhere{missing: apierrors.NewNotFound(schema.GroupResource{Group: gvk.Group, Resource: kind}, "")}, false, nil
 	}
 	if err != nil {
 		return nil, false, err
@@ -103,6 +104,23 @@ func (l *Lookup) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableRes
 	namespaced := m.Scope.Name() == meta.RESTScopeNameNamespace
 	all := l.dyn.Resource(m.Resource)
 	return everywhere{all, within{all, l, m.Resource.String(), schema.GroupKind{Group: gvk.Group, Kind: kind}, ""}}, namespaced, nil
+}
+
+// nowhere is a kind that the API server does not have. Nothing is asked: without a resource,
+// the name in a chart would be taken for one, and all objects of that be read.
+type nowhere struct {
+	dynamic.NamespaceableResourceInterface
+	missing error
+}
+
+func (n nowhere) Namespace(string) dynamic.ResourceInterface { return n }
+
+func (n nowhere) Get(context.Context, string, metav1.GetOptions, ...string) (*unstructured.Unstructured, error) {
+	return nil, n.missing
+}
+
+func (n nowhere) List(context.Context, metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+	return nil, n.missing
 }
 
 // everywhere reads objects of one kind in all namespaces.
