@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/apply/realm"
 	"github.com/xetys/tether/render"
 )
@@ -29,7 +30,7 @@ func (a *Reader) bound(ctx context.Context, l *Commit) error {
 
 // facts are what the commit and the cluster say about whose the namespaces are.
 func (a *Reader) facts(ctx context.Context, l *Commit) (realm.Facts, error) {
-	f := realm.Facts{Alone: a.alone(l.files), Others: map[string]string{}}
+	f := realm.Facts{Alone: a.alone(l.files), Others: map[string]realm.Holder{}}
 	var err error
 	if f.Homes, err = a.Homes.Find(ctx, a.Cluster, a.Now()); err != nil {
 		return f, err
@@ -37,13 +38,13 @@ func (a *Reader) facts(ctx context.Context, l *Commit) (realm.Facts, error) {
 	own := had(a.Ledger)
 	named := namespacesOf(l.Env)
 	if len(a.Limits.Namespaces.Of(a.Environment)) == 0 && slices.ContainsFunc(named, func(ns string) bool { return !own[ns] }) {
-		if f.Others, err = a.othersNamespaces(ctx, l); err != nil {
+		if f.Others, err = a.othersNamespaces(ctx, l, f.Homes); err != nil {
 			return f, err
 		}
 	}
 	f.Namespaces = slices.Sorted(maps.Keys(own))
 	for _, ns := range named {
-		if f.Others[ns] == "" && !own[ns] {
+		if _, taken := f.Others[ns]; !taken && !own[ns] {
 			f.Namespaces = append(f.Namespaces, ns)
 		}
 	}
@@ -89,33 +90,66 @@ func namespacesOf(env *render.Environment) []string {
 }
 
 // othersNamespaces says which other environment had a namespace before this commit, by the
-// namespace. Environments that begin with the same commit may share one. What the commit's
-// tree says of an environment that follows the same ref counts: it may give one up.
-func (a *Reader) othersNamespaces(ctx context.Context, l *Commit) (map[string]string, error) {
+// namespace: those of this agent, and those of the agents in other homes.
+func (a *Reader) othersNamespaces(ctx context.Context, l *Commit, homes []string) (map[string]realm.Holder, error) {
 	ledgers, err := ledger.List(ctx, a.Cluster, a.Home)
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]string{}
+	out, tenants := map[string]realm.Holder{}, had(a.Ledger)
 	for _, other := range ledgers {
-		began := len(other.Entries) > 0 && other.Began != l.SHA
-		if other.Environment == a.Environment || !began {
+		maps.Copy(tenants, had(other))
+		if other.Environment != a.Environment && a.before(other, l) {
+			a.enterNamespaces(out, l, other)
+		}
+	}
+	for _, home := range homes {
+		if home == a.Home || tenants[home] { // where an environment has its objects, its people may write a ledger
 			continue
 		}
-		kept := func(string) bool { return true }
-		if l.files != nil && a.sameRef(other.Environment) {
-			env, err := render.LoadEnvironment(l.files, other.Environment)
-			if err == nil || !render.HasEnvironment(l.files, other.Environment) {
-				kept = func(ns string) bool { return slices.Contains(namespacesOf(env), ns) } // none, if its folder is gone
-			}
+		ledgers, err := ledger.List(ctx, a.Cluster, home)
+		if apierror.Forbidden(err) {
+			continue
 		}
-		for ns := range had(other) {
-			if kept(ns) {
-				out[ns] = other.Environment
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range ledgers {
+			same := other.Environment == a.Environment && other.Repository == a.Ledger.Repository // its agent has moved
+			if same || !a.before(other, l) {
+				continue
+			}
+			for ns := range had(other) {
+				if _, taken := out[ns]; !taken {
+					out[ns] = realm.Holder{Environment: other.Environment, Home: home}
+				}
 			}
 		}
 	}
 	return out, nil
+}
+
+// before reports whether an environment began before this commit. Environments that begin
+// with the same commit may share a namespace.
+func (a *Reader) before(other *ledger.Ledger, l *Commit) bool {
+	return len(other.Entries) > 0 && other.Began != l.SHA
+}
+
+// enterNamespaces enters the namespaces of another environment of this agent. What the
+// commit's tree says of one that follows the same ref counts: it may give one up.
+func (a *Reader) enterNamespaces(out map[string]realm.Holder, l *Commit, other *ledger.Ledger) {
+	kept := func(string) bool { return true }
+	if l.files != nil && a.sameRef(other.Environment) {
+		env, err := render.LoadEnvironment(l.files, other.Environment)
+		if err == nil || !render.HasEnvironment(l.files, other.Environment) {
+			kept = func(ns string) bool { return slices.Contains(namespacesOf(env), ns) } // none, if its folder is gone
+		}
+	}
+	for ns := range had(other) {
+		if kept(ns) {
+			out[ns] = realm.Holder{Environment: other.Environment}
+		}
+	}
 }
 
 // asPerson are the limits of a preview: what the agent allows is not known to who asks, who

@@ -43,9 +43,24 @@ type Facts struct {
 	// that it has already.
 	Namespaces []string
 	// Others says which other environment a namespace belongs to, by the namespace.
-	Others map[string]string
+	Others map[string]Holder
 	// Homes are the namespaces of agents, as far as they are known.
 	Homes []string
+}
+
+// Holder is an environment that has a namespace.
+type Holder struct {
+	Environment string
+	// Home is the namespace of the agent that keeps it, if that is another one.
+	Home string
+}
+
+// String says whose the namespace is.
+func (h Holder) String() string {
+	if h.Home == "" {
+		return fmt.Sprintf("environment %s's", h.Environment)
+	}
+	return fmt.Sprintf("environment %s's, which the agent in namespace %s keeps", h.Environment, h.Home)
 }
 
 // Realm is what one environment may touch. The zero value allows everything.
@@ -59,7 +74,7 @@ type Realm struct {
 	lookups     []string
 	homes       []string
 	own         []string
-	others      map[string]string
+	others      map[string]Holder
 	home        string
 }
 
@@ -103,8 +118,8 @@ func (r Realm) Namespace(rel Release, namespace string) string {
 	case ofKubernetes(namespace):
 		return fmt.Sprintf("namespace %s is Kubernetes' own, and no environment's by its name alone: have the agent allow it with --allow-namespaces %s=%s", namespace, r.environment, namespace)
 	}
-	if other := r.others[namespace]; other != "" {
-		return fmt.Sprintf("namespace %s is environment %s's: use another one, or have the agent allow it with --allow-namespaces %s=%s", namespace, other, r.environment, namespace)
+	if other, taken := r.others[namespace]; taken {
+		return fmt.Sprintf("namespace %s is %s: use another one, or have the agent allow it with --allow-namespaces %s=%s", namespace, other, r.environment, namespace)
 	}
 	return fmt.Sprintf("namespace %s is none of environment %s's: have the agent allow it with --allow-namespaces %s=%s", namespace, r.environment, r.environment, namespace)
 }

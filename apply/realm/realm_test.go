@@ -23,7 +23,7 @@ var limits = realm.Limits{
 	Own:           realm.Grants{"agent": {"tether"}},
 }
 
-var facts = realm.Facts{Namespaces: []string{"alpha"}, Others: map[string]string{"beta": "beta"}, Homes: []string{"other-agent"}}
+var facts = realm.Facts{Namespaces: []string{"alpha"}, Others: map[string]realm.Holder{"beta": {Environment: "beta"}, "gamma": {Environment: "gamma", Home: "other-agent"}}, Homes: []string{"other-agent"}}
 
 func object(apiVersion, kind, namespace, name string) manifest.Object {
 	u := &unstructured.Unstructured{}
@@ -49,6 +49,7 @@ func TestWhatAReleaseMayWrite(t *testing.T) {
 	}{
 		{"its own namespace", "alpha", facts, realm.Release{}, object("v1", "ConfigMap", "alpha", "x"), ""},
 		{"another environment's", "alpha", facts, realm.Release{}, object("v1", "ConfigMap", "beta", "x"), "namespace beta is environment beta's: use another one"},
+		{"an environment's of another agent", "alpha", facts, realm.Release{}, object("v1", "ConfigMap", "gamma", "x"), "namespace gamma is environment gamma's, which the agent in namespace other-agent keeps: use another one"},
 		{"one that is nobody's", "alpha", facts, realm.Release{}, object("v1", "ConfigMap", "vault", "x"), "namespace vault is none of environment alpha's: have the agent allow it with --allow-namespaces alpha=vault"},
 		{"what it names is no pattern", "alpha", greedy, realm.Release{}, object("v1", "ConfigMap", "beta", "x"), "namespace beta is environment beta's"},
 		{"Kubernetes' own, though it names it", "alpha", greedy, realm.Release{}, object("v1", "ConfigMap", "kube-system", "x"), "namespace kube-system is Kubernetes' own, and no environment's by its name alone: have the agent allow it with --allow-namespaces alpha=kube-system"},
