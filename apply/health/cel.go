@@ -41,7 +41,11 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	for _, f := range fields {
 		opts = append(opts, cel.Variable(f, object))
 	}
-	return cel.NewEnv(opts...)
+	bounded, err := measured()
+	if err != nil {
+		return nil, err
+	}
+	return cel.NewEnv(append(opts, bounded...)...)
 })
 
 // variables are the values of an object. A condition that was set for an older
