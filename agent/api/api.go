@@ -14,6 +14,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Reader is what there is to read. Lists are in the order in which they are shown.
@@ -54,6 +56,7 @@ type API struct {
 	Log     *slog.Logger
 
 	streams chan struct{}
+	unknown rate.Sometimes // who sends tokens to be asked about does not fill the log
 }
 
 // Prefix is where it lies.
@@ -94,7 +97,7 @@ func Paths() []string {
 
 // Handler answers all below Prefix.
 func (a *API) Handler() http.Handler {
-	a.streams = make(chan struct{}, maxStreams)
+	a.streams, a.unknown = make(chan struct{}, maxStreams), rate.Sometimes{First: 1, Interval: time.Minute}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Prefix+"openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/yaml")
@@ -127,8 +130,10 @@ func (a *API) guarded(next http.HandlerFunc) http.HandlerFunc {
 			return
 		case status == http.StatusUnauthorized:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="tether"`)
+		case r.Context().Err() != nil: // nobody listens any more
+			return
 		case status >= http.StatusInternalServerError:
-			a.Log.Warn("a reader can't be told from others", "error", why)
+			a.unknown.Do(func() { a.Log.Warn("a reader can't be told from others", "error", why) })
 			why = "whose the token is can't be asked now; try again"
 		}
 		refuse(w, status, why)

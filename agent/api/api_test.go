@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,6 +139,82 @@ func TestEventsComeAsTheyHappen(t *testing.T) {
 	}
 	if want := "event: commit\ndata: 1\n\nevent: commit\ndata: 2\n\n"; got != want || resp.Header.Get("Content-Type") != "text/event-stream" {
 		t.Errorf("%q of type %s; want %q", got, resp.Header.Get("Content-Type"), want)
+	}
+}
+
+// Strangers do not fill the log: who hangs up is not told of, and what keeps all from being
+// told apart is told once.
+func TestStrangersDoNotFillTheLog(t *testing.T) {
+	var log strings.Builder
+	gate := NewTokens(func(ctx context.Context, _, _ string) (bool, bool, error) { return false, false, errors.New("away") }, time.Now)
+	h := (&API{Reader: three{}, Gate: gate, Log: slog.New(slog.NewTextHandler(&log, nil))}).Handler()
+	ask := func(ctx context.Context) {
+		req := httptest.NewRequestWithContext(ctx, http.MethodGet, Prefix+"environments/a", nil)
+		req.Header.Set("Authorization", "Bearer nobody's")
+		h.ServeHTTP(httptest.NewRecorder(), req)
+	}
+	gone, hangUp := context.WithCancel(context.Background())
+	hangUp()
+	for range 10 {
+		ask(gone)
+	}
+	if log.Len() > 0 {
+		t.Errorf("who hung up is told of: %s", log.String())
+	}
+	for range 10 {
+		ask(context.Background())
+	}
+	if n := strings.Count(log.String(), "\n"); n != 1 {
+		t.Errorf("%d lines: %s", n, log.String())
+	}
+}
+
+// told is a Reader of one environment, whose events a test sends.
+type told struct {
+	Reader
+	events chan any
+}
+
+func (e told) Follow(ctx context.Context, _ string, tell func(any)) error {
+	for {
+		select {
+		case v := <-e.events:
+			tell(v)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Who may not read any more is told nothing more by a stream that is open.
+func TestAStreamEndsWithTheRightToReadIt(t *testing.T) {
+	var may atomic.Bool
+	may.Store(true)
+	var clock atomic.Int64
+	gate := NewTokens(func(context.Context, string, string) (bool, bool, error) { return true, may.Load(), nil },
+		func() time.Time { return time.Unix(clock.Load(), 0) })
+	reader := told{events: make(chan any, 1)}
+	s := httptest.NewServer((&API{Reader: reader, Gate: gate, Log: slog.New(slog.DiscardHandler)}).Handler())
+	defer s.Close()
+	req, err := http.NewRequest(http.MethodGet, s.URL+Prefix+"environments/a/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer reader")
+	reader.events <- 1
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got := string(read(t, resp)); !strings.Contains(got, "data: 1") {
+		t.Fatalf("the first event is %q", got)
+	}
+	may.Store(false)
+	clock.Add(int64(keptFor / time.Second))
+	reader.events <- 2
+	if got := string(read(t, resp)); got != "" {
+		t.Errorf("who may not read any more is told %q", got)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The bounds of streams. One ends by itself, so that who may not read any more is asked
-// again; whoever reads it begins another one.
+// The bounds of streams. Who reads one is asked again whenever there is something to send; it
+// ends by itself all the same, and whoever reads it begins another one.
 const (
 	maxStreams = 32
 	streamFor  = 10 * time.Minute
@@ -45,11 +45,15 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	case first := <-told:
-		a.stream(ctx, w, first, told)
+		a.stream(ctx, w, first, told, func() bool {
+			status, _ := a.Gate.Admits(r, r.PathValue("environment"))
+			return status == http.StatusOK
+		})
 	}
 }
 
-func (a *API) stream(ctx context.Context, w http.ResponseWriter, first any, told <-chan any) {
+// stream sends what there is to tell as long as may says that the reader still may read it.
+func (a *API) stream(ctx context.Context, w http.ResponseWriter, first any, told <-chan any, may func() bool) {
 	control := http.NewResponseController(w)
 	if control.SetReadDeadline(time.Time{}) != nil { // there is nothing more to read, and the request lasts
 		return
@@ -68,14 +72,16 @@ func (a *API) stream(ctx context.Context, w http.ResponseWriter, first any, told
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
 	for open := send(event(first)); open; {
+		text := ""
 		select {
 		case <-ctx.Done():
 			return
 		case v := <-told:
-			open = send(event(v))
+			text = event(v)
 		case <-beat.C:
-			open = send(": still here\n\n")
+			text = ": still here\n\n"
 		}
+		open = may() && send(text)
 	}
 }
 
