@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 	"github.com/xetys/tether/apply/live"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/source/printable"
 )
 
 // podWatch is one rollout's share in what is known of a namespace's pods.
@@ -272,6 +272,13 @@ func (w *podCache) makers(live *unstructured.Unstructured) []types.UID {
 	return append(out, live.GetUID())
 }
 
+// What is read of the events about an object, and shown of one: whoever may write events may
+// write thousands, of a MiB each.
+const (
+	mostWarnings   = 30
+	longestWarning = 1024 // as kubelets and controllers bound it
+)
+
 // warning returns the newest warning that the cluster has about the first of some
 // objects that it has one about, empty if there is none or it can't be had: it is
 // said beside a reason that is known.
@@ -279,13 +286,13 @@ func (c *Cluster) warning(ctx context.Context, namespace string, about []types.U
 	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
 	for _, uid := range about {
-		list, err := c.Typed.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{
+		list, err := c.Typed.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{Limit: mostWarnings,
 			FieldSelector: fmt.Sprintf("involvedObject.uid=%s,type=%s", uid, corev1.EventTypeWarning)})
 		if err != nil || len(list.Items) == 0 {
 			continue
 		}
 		newest := slices.MaxFunc(list.Items, func(a, b corev1.Event) int { return eventTime(a).Compare(eventTime(b)) })
-		return strings.TrimSpace(newest.Message)
+		return printable.Line(newest.Message, longestWarning)
 	}
 	return ""
 }

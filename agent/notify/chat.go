@@ -77,7 +77,9 @@ func slackBlocks(n Notice) []any {
 	if len([]rune(text)) > mostSlack {
 		text = string([]rune(text)[:mostSlack]) + "…"
 	}
-	section := func(text string) map[string]any { return map[string]any{"type": "mrkdwn", "text": text} }
+	section := func(text string) map[string]any {
+		return map[string]any{"type": "mrkdwn", "text": text, "verbatim": true}
+	}
 	blocks := []any{map[string]any{"type": "section", "text": section(mark(n) + " " + text)}}
 	if n.Commit != nil {
 		about := fmt.Sprintf("%s · `%.12s`", escapeSlack(n.Repository), n.Commit.Commit)

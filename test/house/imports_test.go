@@ -46,7 +46,7 @@ var rooms = map[string][]string{
 	"apply/realm":       {"render/manifest"},
 	"apply/kube":        {"apply/apierror", "apply/ownership", "apply/realm", "drift", "render/manifest"},
 	"apply/live":        {"apply/kube", "apply/ownership", "apply/scaling", "drift", "render/manifest"},
-	"apply":             {"source/outbound", "apply/apierror", "apply/health", "apply/kube", "apply/live", "apply/ownership", "apply/plan", "apply/quota", "apply/realm", "apply/record", "apply/scaling", "drift", "render/manifest"},
+	"apply":             {"source/outbound", "source/printable", "apply/apierror", "apply/health", "apply/kube", "apply/live", "apply/ownership", "apply/plan", "apply/quota", "apply/realm", "apply/record", "apply/scaling", "drift", "render/manifest"},
 	"apply/graph":       {},
 	"agent/decide":      {"apply/graph", "apply/record", "render"},
 	"agent/ledger":      {"source/printable", "apply", "apply/kube", "apply/record", "drift", "render", "source"},
