@@ -62,7 +62,7 @@ func had(l *ledger.Ledger) map[string]bool {
 }
 
 // alone reports whether the repository has no other environment, and the agent keeps none.
-// What a head says that nobody trusts does not count: the last good commit does.
+// A head that is not trusted does not count: the last good commit does.
 func (a *Reader) alone(files fs.FS) bool {
 	if files == nil && a.Ledger.Applied != nil {
 		if last, err := a.Files(a.Ledger.Applied.Commit); err == nil {

@@ -53,7 +53,7 @@ type wanted struct {
 	Lasting  []manifest.ID     // without what the cluster deletes by itself
 }
 
-// dependencies are what of the order a release has to know.
+// dependencies are a release's place in the order of its environment.
 type dependencies struct {
 	needs []*Release // the releases that it depends on, near ones
 	Gate  bool       // releases that change wait for its health
@@ -141,7 +141,7 @@ func (j *Release) bar(why string) {
 	j.decide()
 }
 
-// NotCeded is what of some objects the job has not left to another release.
+// NotCeded returns those of some objects that the release has not left to another one.
 func (j *Release) NotCeded(ids []manifest.ID) []manifest.ID {
 	ceded := j.Plan.Ceded()
 	if len(ceded) == 0 {

@@ -15,7 +15,7 @@ import (
 	"github.com/xetys/tether/source"
 )
 
-// Config is what of the agent's configuration an assessment goes by.
+// Config is the part of the agent's configuration that an assessment needs.
 type Config struct {
 	Home         string // the agent's namespace
 	Environments int    // how many the agent keeps

@@ -1,7 +1,7 @@
 // Package desired is what git asks for of an environment: the head's commit, read and prepared
 // once, and again when what it refers to changes.
 //
-// It does not know what of that runs, and decides nothing.
+// It does not know what runs, and decides nothing.
 package desired
 
 import (

@@ -41,8 +41,8 @@ func (l *observedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRec
 		l.note(ctx, err)
 		return record, raw, err
 	}
-	// What another process wrote counts for as long as replicas have agreed on, from when
-	// this one saw it: whatever it says of times, it ends.
+	// Another process's Lease counts from when this one saw it, for the duration that replicas
+	// have agreed on: it ends, whatever it says of times.
 	record.LeaseDurationSeconds = min(record.LeaseDurationSeconds, int(leaseDuration/time.Second))
 	if record.LeaderTransitions >= math.MaxInt32 {
 		record.LeaderTransitions = 0 // the API has no larger number
@@ -51,7 +51,7 @@ func (l *observedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRec
 	return record, raw, nil
 }
 
-// look takes note of who has the Lease. One that another process has ends this one's lead
+// look enters who has the Lease. One that another process has ends this one's lead
 // at once.
 func (l *observedLock) look(ctx context.Context, holder string) {
 	other := holder != "" && holder != l.Identity()

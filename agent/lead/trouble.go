@@ -18,7 +18,7 @@ type trouble struct {
 	kept time.Time // since when that is so
 }
 
-// others takes note of another process that has the Lease, which may be no agent.
+// others enters another process that has the Lease, which may be no agent.
 func (c *Candidate) others(lease *kube.Lease, taken bool) {
 	t := &c.trouble
 	t.mu.Lock()

@@ -258,7 +258,7 @@ func (l *Ledger) Follow(env *render.Environment) {
 	}
 }
 
-// What is kept of the kinds that an environment has rules for.
+// These bound the list of kinds that an environment has rules for.
 const (
 	mostRules   = 20
 	longestKind = 200

@@ -146,8 +146,8 @@ func joined[T ~string](words []T) string {
 	return strings.Join(out, ", ")
 }
 
-// What sinks are told where their rule does not say: chats of what people deployed, mail and
-// incidents of what is wrong, hosts of git of every verdict.
+// These are told to sinks whose rule does not say: chats get the verdicts of deploys, mail and
+// incidents the failures, hosts of git every verdict.
 var (
 	deployed = []ledger.Verdict{ledger.Progressing, ledger.Applied, ledger.Failed, ledger.RolledBack, ledger.Refused, ledger.Held}
 	wrong    = []ledger.Verdict{ledger.Failed, ledger.RolledBack, ledger.Refused}

@@ -29,7 +29,7 @@ func remembered(text string) *memory {
 	return m
 }
 
-// begin takes note of a sink that is told for the first time: what is over by then is no
+// begin enters a sink that is told for the first time: what is over by then is no
 // news, but for the newest commit. It reports whether the memory changed.
 func (m *memory) begin(r *rule, all []Notice) bool {
 	if slices.Contains(m.Begun, r.name) {

@@ -85,7 +85,7 @@ const (
 )
 
 // Notices returns what a ledger says now of the releases that a rule is about, oldest first.
-// What is behind git for less than behindFor is none.
+// A release that is behind git for less than behindFor gives none.
 func Notices(l *ledger.Ledger, about func(release string) bool, behindFor time.Duration, now time.Time) []Notice {
 	var out []Notice
 	for _, e := range l.Entries[max(0, len(l.Entries)-mostCommits):] {

@@ -77,7 +77,7 @@ func (h *Histories) Replace(namespace string, found map[string][]*record.Record)
 	}
 }
 
-// Begin takes note that a namespace is being read: what changes from now on has it read
+// Begin enters that a namespace is being read: a change from now on has it read
 // again.
 func (h *Histories) Begin(namespace string) {
 	h.mu.Lock()
@@ -98,7 +98,7 @@ func (h *Histories) Known(namespace string) bool {
 	return h.read[namespace]
 }
 
-// Watch takes note that a namespace is watched, and reports whether it was before.
+// Watch enters that a namespace is watched, and reports whether it was before.
 func (h *Histories) Watch(namespace string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

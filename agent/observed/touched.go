@@ -25,7 +25,7 @@ func (t *Touched) forget() {
 // leastDirty is how many objects may be dirty before any is forgotten.
 const leastDirty = 4096
 
-// Touch takes note that an object may have drifted. Once there are many, those are
+// Touch enters an object that may have drifted. Once there are many, those are
 // forgotten that no release is held to, as hooks' are: a release that is not held is
 // surveyed anyway.
 func (t *Touched) Touch(id manifest.ID, inForce func() []manifest.ID) {

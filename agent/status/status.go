@@ -194,7 +194,7 @@ func ReadRevisions(ctx context.Context, c *apply.Cluster, namespace, release str
 	return out, nil
 }
 
-// damageOf says what of a history can't be read; empty if all can.
+// damageOf says which records of a history can't be read; empty if all can.
 func damageOf(h record.History) string {
 	var parts []string
 	for _, r := range h.Damaged() {
