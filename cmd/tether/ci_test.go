@@ -33,11 +33,11 @@ func readYAMLFile(t *testing.T, file string, into any) {
 	}
 }
 
-// workflowScripts reads the scripts of the workflows of GitHub, Gitea and Forgejo.
+// workflowScripts reads the scripts of the workflows of GitHub, Gitea and Forgejo, and the tenant's.
 func workflowScripts(t *testing.T) []script {
 	t.Helper()
-	files, err := filepath.Glob("../../docs/ci/git[he]*/*.yaml")
-	if err != nil || len(files) != 4 {
+	files, err := filepath.Glob("../../docs/ci/[gt][ie][htn]*/*.yaml")
+	if err != nil || len(files) != 7 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	var out []script
@@ -104,7 +104,7 @@ func TestTheJobsInTheDocsCallWhatThereIs(t *testing.T) {
 			}
 		}
 	}
-	if calls != 12 {
+	if calls != 17 {
 		t.Errorf("%d calls of tether are found", calls)
 	}
 	if parses([]string{"wait", "production"}) == nil || parses([]string{"diff", "--nosuch"}) == nil {
