@@ -138,6 +138,9 @@ var wrongValues = map[string]struct {
 	"a provider that is none":             {production["app"].and("secrets.provider=vault"), "provider"},
 	"a dump in another folder":            {production["backend"].and("postgresql.restore.from=../x.dump"), "from"},
 	"a bucket without a name":             {production["backend"].and("postgresql.backup.offsite.enabled=true"), "backup.offsite.bucket is missing"},
+	"a moment that is none":               {production["backend"].and("postgresql.walArchive.restore.targetTime=yesterday"), "targetTime"},
+	"a log without a bucket to go to":     {production["backend"].and("postgresql.walArchive.enabled=true,postgresql.walArchive.offsite.enabled=true"), "backup.offsite.bucket is missing"},
+	"issuers without a mail address":      {installation{"issuers", "x", nil}, "email is missing"},
 	"an alert that is none":               {agentWith("repository.url=https://example.com/x", "prometheusRule.disabled={Nothing}"), "disabled"},
 	"a repository with a password":        {agentWith("repository.url=https://me:hunter2@example.com/x"), "url"},
 }
@@ -284,6 +287,7 @@ var writableRoots = map[string]string{"xuangong-app": "its start writes the API'
 var users = map[string]int64{
 	"xuangong-backend": 1000, "wait-for-database": 1000, "xuangong-app": 101, "postgresql": 1001, "backup": 1001, "tether": 65532,
 	"offsite": 1001, "restore": 1001, "metrics": 1001, "wait-for-restore": 1000,
+	"migrate": 1000, "base-backup": 1001, "wal-offsite": 1001, "wal-fetch": 1001, "wal-restore": 1001,
 }
 
 func TestPodsMeetTheRestrictedStandard(t *testing.T) {

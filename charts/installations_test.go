@@ -75,6 +75,9 @@ var installations = map[string]installation{
 	"observed-xuangong-app":        production["app"].and("monitoring.dashboards.enabled=true", operators...),
 	"restored-xuangong-backend": production["backend"].and("postgresql.restore.from=latest,postgresql.restore.request=drill 1,postgresql.backup.beforeUpgrade.enabled=true," +
 		"postgresql.backup.offsite.enabled=true,postgresql.backup.offsite.endpoint=https://s3.example.com,postgresql.backup.offsite.bucket=dumps,postgresql.backup.offsite.prefix=xuangong"),
+	"archived-xuangong-backend": production["backend"].and("migrations.job.enabled=true,postgresql.backup.beforeUpgrade.enabled=true,postgresql.walArchive.enabled=true,postgresql.walArchive.offsite.enabled=true," +
+		"postgresql.walArchive.restore.enabled=true,postgresql.walArchive.restore.targetTime=20261127T140000Z,postgresql.backup.offsite.endpoint=https://s3.example.com,postgresql.backup.offsite.bucket=dumps"),
+	"issuers": {"issuers", "xuangong-system", []string{"--values", "environments/system/issuers.yaml"}},
 	"tether-observed": agentWith("repository.url=https://github.com/xetys/xuangong", "serviceMonitor.enabled=true", "prometheusRule.enabled=true", "dashboards.enabled=true",
 		"prometheusRule.disabled={TetherErrorBudget}", "prometheusRule.override.TetherBehind.for=30m"),
 	"tether-https": agentWith("repository.url=https://github.com/xetys/xuangong",

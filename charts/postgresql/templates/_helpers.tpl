@@ -217,19 +217,9 @@ spec:
       image: {{ .image | quote }}
       imagePullPolicy: {{ $pull }}
       {{- with include "postgresql.securityContext" $job.containerSecurityContext }}{{ . | nindent 6 }}{{ end }}
-      args: [copy, --immutable, --include, "*.dump", {{ $job.storage.mountPath | quote }}, {{ printf "offsite:%s/%s" (required "backup.offsite.bucket is missing: name the bucket that dumps are copied to" .bucket) .prefix | trimSuffix "/" | quote }}]
+      args: [copy, --immutable, --include, "*.dump", {{ $job.storage.mountPath | quote }}, {{ include "postgresql.bucket" . | quote }}]
       env:
-        - {name: RCLONE_CONFIG, value: /tmp/rclone.conf}
-        - {name: RCLONE_CONFIG_OFFSITE_TYPE, value: s3}
-        - {name: RCLONE_CONFIG_OFFSITE_PROVIDER, value: {{ .provider | quote }}}
-        - {name: RCLONE_CONFIG_OFFSITE_ENDPOINT, value: {{ .endpoint | quote }}}
-        - {name: RCLONE_CONFIG_OFFSITE_REGION, value: {{ .region | quote }}}
-        - name: RCLONE_CONFIG_OFFSITE_ACCESS_KEY_ID
-          valueFrom:
-            secretKeyRef: {name: {{ .existingSecret }}, key: access-key-id}
-        - name: RCLONE_CONFIG_OFFSITE_SECRET_ACCESS_KEY
-          valueFrom:
-            secretKeyRef: {name: {{ .existingSecret }}, key: secret-access-key}
+        {{- include "postgresql.bucketEnv" . | nindent 8 }}
       resources:
         {{- toYaml $job.resources | nindent 8 }}
       volumeMounts:
@@ -246,4 +236,23 @@ spec:
         claimName: {{ default (printf "%s-backup" (include "postgresql.fullname" .)) $job.storage.existingClaim }}
     - name: tmp
       emptyDir: {}
+{{- end }}
+
+{{/* How rclone reaches the bucket: for .Values.backup.offsite. */}}
+{{- define "postgresql.bucketEnv" -}}
+- {name: RCLONE_CONFIG, value: /tmp/rclone.conf}
+- {name: RCLONE_CONFIG_OFFSITE_TYPE, value: s3}
+- {name: RCLONE_CONFIG_OFFSITE_PROVIDER, value: {{ .provider | quote }}}
+- {name: RCLONE_CONFIG_OFFSITE_ENDPOINT, value: {{ .endpoint | quote }}}
+- {name: RCLONE_CONFIG_OFFSITE_REGION, value: {{ .region | quote }}}
+- name: RCLONE_CONFIG_OFFSITE_ACCESS_KEY_ID
+  valueFrom:
+    secretKeyRef: {name: {{ .existingSecret }}, key: access-key-id}
+- name: RCLONE_CONFIG_OFFSITE_SECRET_ACCESS_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ .existingSecret }}, key: secret-access-key}
+{{- end }}
+
+{{- define "postgresql.bucket" -}}
+{{- printf "offsite:%s/%s" (required "backup.offsite.bucket is missing: name the bucket that dumps are copied to" .bucket) .prefix | trimSuffix "/" }}
 {{- end }}
