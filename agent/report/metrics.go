@@ -87,7 +87,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	m.webhooks = counter("webhooks_total", "Webhooks that were received, by who sent them and what followed.", "provider", "outcome")
 	m.leader = gauge("leader", "1 if this process leads the environment.", "environment")
 	m.leaseFailures = counter("lease_failures_total", "Attempts to get or renew the environment's Lease that ended with an error.", "environment")
-	m.passes = counter("passes_total", "Looks at the environment, by how they ended.", "environment", "result")
+	m.passes = counter("passes_total", "Passes of the environment's loop, by how they ended.", "environment", "result")
 	m.requests = counter("api_requests_total", "Requests to the API server, by HTTP method and status code; 0 is no answer.", "method", "code")
 	m.blind = gauge("watches_failing", "Kinds, by namespace, that can't be watched: nothing is known of their objects.", "environment")
 	m.infos = map[[2]string][4]string{}
