@@ -5,7 +5,7 @@ GO_FOLDERS := agent apply charts cmd drift render source test
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build controlplane tools test test-race cover lint bench fuzz walk demo image clean
+.PHONY: help build controlplane tools test test-race cover lint bench fuzz walk demo image clean browser kills
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,6 +33,13 @@ bin/helm bin/staticcheck bin/registry bin/local-kms: test/tools/go.mod
 test: build controlplane tools ## run all tests, on a real control plane
 	go test -p 2 -parallel 3 -timeout 70m ./...
 	cd test/promql && go test ./...
+	$(MAKE) browser
+
+browser: ## look at the status page with a headless Chromium, which is installed if it is missing and make runs as root
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null || { echo "no chromium: install it (Debian: apt-get install chromium), or run make as root"; exit 1; }; \
+	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core; }
+	cd test/browser && go test -count=1 ./...
 
 RACE := ./agent/... ./apply/graph ./apply/health ./drift ./render/manifest ./test/faults
 test-race: controlplane ## run the tests of the loop and of pure packages with the race detector
@@ -48,6 +55,7 @@ lint: tools ## vet, staticcheck, gofmt, tidy modules, import rules
 	go mod tidy -diff
 	cd test/controlplane && go vet ./... && go mod tidy -diff
 	cd test/promql && go vet ./... && go mod tidy -diff
+	cd test/browser && go vet ./... && go mod tidy -diff
 	go test ./test/house
 
 bench: build controlplane ## measure the agent against a floor of the same run
@@ -73,6 +81,9 @@ fuzz: build controlplane ## fuzz the parsers and the field projection, some minu
 
 walk: build controlplane tools ## walk at random through 500 steps of all that happens to an agent, about 20 minutes
 	TETHER_WALK_STEPS=$${TETHER_WALK_STEPS:-500} TETHER_WALK_SEED=$${TETHER_WALK_SEED:-$$(date +%s)} go test -run TestRandomWalk -timeout 90m -v ./test/e2e
+
+kills: build controlplane ## kill the agent 100 times between a verdict and its notification, some minutes
+	TETHER_KILLS=$${TETHER_KILLS:-100} go test -run TestEachVerdictIsToldWhereverTheAgentDies -count 1 -timeout 40m -v ./test/e2e
 
 demo: build controlplane ## watch the main job on a real control plane
 	bin/tether demo

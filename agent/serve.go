@@ -7,17 +7,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/page"
+	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/agent/web"
 )
 
-// Serve answers /healthz, /readyz, /metrics, /webhook and, as Options.API says, /api/v1 on
-// address until ctx ends, and /debug/pprof if Options.Profiling is set.
+// Serve answers /healthz, /readyz, /metrics, /webhook and, as Options.API says, /api/v1 and
+// the status page at / on address until ctx ends, and /debug/pprof if Options.Profiling is set.
 // listening is called with the address that was really bound.
 func (a *Agent) Serve(ctx context.Context, address string, gatherer prometheus.Gatherer, listening func(net.Addr)) error {
 	hook := web.NewWebhook(ctx, a.opts.WebhookSecretFile, a.follows, a.pushed, a.metrics.Received(), a.log)
 	server := web.Server{Alive: a.alive, Ready: a.ready, Metrics: gatherer, Webhook: hook, Profiling: a.opts.Profiling, Log: a.log}
 	if a.reads != nil {
-		server.API = a.reads.Handler(a.opts.API, a.log)
+		gate := a.reads.Gate(a.opts.API)
+		server.API = a.reads.Handler(gate, a.log)
+		pages := page.Pages{Reader: a.reads, Gate: gate, SignIn: a.opts.API == reads.ByToken, Now: a.opts.Now, Log: a.log}
+		server.Page = pages.Handler()
 	}
 	return server.Serve(ctx, address, listening)
 }

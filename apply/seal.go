@@ -2,7 +2,9 @@ package apply
 
 import (
 	"context"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -48,6 +50,17 @@ func KnowSeal(ctx context.Context, c *Cluster, namespace string) {
 	if key, err := readSeal(ctx, c, namespace); err == nil {
 		c.Records.Seal(c.Environment, key)
 	}
+}
+
+// DeriveKey returns a key of 32 bytes for a purpose, made of the agent's own: who has one
+// knows neither that nor the keys for other purposes. It is an error while no agent has led
+// an environment of the namespace.
+func DeriveKey(ctx context.Context, c *Cluster, namespace, purpose string) ([]byte, error) {
+	key, err := readSeal(ctx, c, namespace)
+	if err != nil {
+		return nil, err
+	}
+	return hkdf.Key(sha256.New, key, nil, purpose, sha256.Size)
 }
 
 func readSeal(ctx context.Context, c *Cluster, namespace string) ([]byte, error) {

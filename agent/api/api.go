@@ -29,6 +29,8 @@ type Reader interface {
 	Commit(ctx context.Context, environment, commit string) (any, error)
 	Revisions(ctx context.Context, environment, release string) ([]any, error)
 	Difference(ctx context.Context, environment, release string, from, to int) (any, error)
+	// Delivery are an environment's metrics since then; no time is the last 30 days.
+	Delivery(ctx context.Context, environment string, since time.Time) (any, error)
 	// Follow calls tell with the newest entry, and whenever that changes, until ctx ends.
 	Follow(ctx context.Context, environment string, tell func(any)) error
 }
@@ -83,6 +85,7 @@ var routes = []route{
 		return a.Reader.Drift(r.Context(), r.PathValue("environment"))
 	})},
 	{"environments/{environment}/history", listed((*API).history)},
+	{"environments/{environment}/delivery", (*API).delivery},
 	{"environments/{environment}/commits/{commit}", (*API).commit},
 }
 
@@ -188,14 +191,32 @@ func (a *API) status(r *http.Request) (any, error) {
 }
 
 func (a *API) history(r *http.Request) ([]any, error) {
-	var since time.Time
-	if text := r.URL.Query().Get("since"); text != "" {
-		var err error
-		if since, err = time.Parse(time.RFC3339, text); err != nil {
-			return nil, usage{fmt.Errorf("since %q: use a time like 2026-01-31T09:00:00Z", text)}
-		}
+	since, err := sinceOf(r)
+	if err != nil {
+		return nil, err
 	}
 	return a.Reader.History(r.Context(), r.PathValue("environment"), since)
+}
+
+func (a *API) delivery(r *http.Request) (any, error) {
+	since, err := sinceOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return a.Reader.Delivery(r.Context(), r.PathValue("environment"), since)
+}
+
+// sinceOf is from when on it is asked for; zero if that is not said.
+func sinceOf(r *http.Request) (time.Time, error) {
+	text := r.URL.Query().Get("since")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	since, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return since, usage{fmt.Errorf("since %q: use a time like 2026-01-31T09:00:00Z", text)}
+	}
+	return since, nil
 }
 
 func (a *API) commit(r *http.Request) (any, error) {

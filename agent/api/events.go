@@ -54,20 +54,9 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) {
 
 // stream sends what there is to tell as long as may says that the reader still may read it.
 func (a *API) stream(ctx context.Context, w http.ResponseWriter, first any, told <-chan any, may func() bool) {
-	control := http.NewResponseController(w)
-	if control.SetReadDeadline(time.Time{}) != nil { // there is nothing more to read, and the request lasts
+	send := Stream(w)
+	if send == nil {
 		return
-	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	send := func(text string) bool {
-		if control.SetWriteDeadline(time.Now().Add(writeFor)) != nil {
-			return false
-		}
-		if _, err := fmt.Fprint(w, text); err != nil {
-			return false
-		}
-		return control.Flush() == nil
 	}
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
@@ -82,6 +71,26 @@ func (a *API) stream(ctx context.Context, w http.ResponseWriter, first any, told
 			text = ": still here\n\n"
 		}
 		open = may() && send(text)
+	}
+}
+
+// Stream begins an answer of server-sent events, and returns what sends text on it at once:
+// false says that nobody reads it any more. It is nil if the connection can't be had for so long.
+func Stream(w http.ResponseWriter) (send func(text string) bool) {
+	control := http.NewResponseController(w)
+	if control.SetReadDeadline(time.Time{}) != nil { // there is nothing more to read, and the request lasts
+		return nil
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	return func(text string) bool {
+		if control.SetWriteDeadline(time.Now().Add(writeFor)) != nil {
+			return false
+		}
+		if _, err := fmt.Fprint(w, text); err != nil {
+			return false
+		}
+		return control.Flush() == nil
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
@@ -53,10 +54,38 @@ type Reads struct {
 // thousand releases take a while.
 type readable struct {
 	cluster *apply.Cluster
+	changes changes
+	turn    chan struct{} // is taken by who reads the status
 
 	mu   sync.Mutex
 	last *status.Status
 	read time.Time
+}
+
+// kept returns the status as it was last read, and when; nil if it never was.
+func (one *readable) kept() (*status.Status, time.Time) {
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	return one.last, one.read
+}
+
+// keep takes a status that was read, and tells those who look if it is another one.
+func (one *readable) keep(st *status.Status, at time.Time) {
+	one.mu.Lock()
+	news := one.last == nil || !alike(*one.last, *st)
+	one.last, one.read = st, at
+	one.mu.Unlock()
+	if news {
+		one.changes.tell()
+	}
+}
+
+// alike reports whether two statuses say the same, but for what passes by itself.
+func alike(a, b status.Status) bool {
+	for _, s := range []*status.Status{&a, &b} {
+		s.SecondsBehind, s.Agent.Renewed = 0, time.Time{}
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // statusFor is how old a status may be that is given to the next who asks.
@@ -80,18 +109,22 @@ func New(config *rest.Config, namespace string, environments []string, leads fun
 		if err != nil {
 			return nil, fmt.Errorf("environment %s: %w", name, err)
 		}
-		r.clusters[name] = &readable{cluster: c}
+		r.clusters[name] = &readable{cluster: c, turn: make(chan struct{}, 1)}
 	}
 	return r, nil
 }
 
 // Handler answers below /api/v1/.
-func (r *Reads) Handler(who Access, log *slog.Logger) http.Handler {
-	var gate api.Gate = api.NewTokens(r.may, r.now)
-	if who == FromLoopback {
-		gate = api.Loopback{}
-	}
+func (r *Reads) Handler(gate api.Gate, log *slog.Logger) http.Handler {
 	return (&api.API{Reader: r, Gate: gate, OpenAPI: docs.OpenAPI, Log: log}).Handler()
+}
+
+// Gate returns who lets readers through, for all that is told.
+func (r *Reads) Gate(who Access) api.Gate {
+	if who == FromLoopback {
+		return api.Loopback{}
+	}
+	return api.NewTokens(r.may, r.now)
 }
 
 // JudgeBy sets the rules by which the agent judges the health of an environment's objects.
@@ -138,7 +171,7 @@ func missing(err error) error {
 
 // Environments implements api.Reader.
 func (r *Reads) Environments(ctx context.Context) ([]any, error) {
-	all, err := status.ReadAll(ctx, r.all, r.namespace, r.now())
+	all, err := r.Summaries(ctx)
 	return anyOf(all), err
 }
 
@@ -152,10 +185,14 @@ func (r *Reads) statusOf(ctx context.Context, environment string) (*status.Statu
 	if err != nil {
 		return nil, err
 	}
-	one.mu.Lock()
-	defer one.mu.Unlock()
-	if one.last != nil && r.now().Sub(one.read) < statusFor {
-		return one.last, nil
+	select {
+	case one.turn <- struct{}{}:
+		defer func() { <-one.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if last, read := one.kept(); last != nil && r.now().Sub(read) < statusFor {
+		return last, nil
 	}
 	st, err := status.Read(ctx, one.cluster, r.namespace, r.now())
 	if err != nil {
@@ -164,7 +201,7 @@ func (r *Reads) statusOf(ctx context.Context, environment string) (*status.Statu
 	if len(st.HealthRules) > 0 && !r.leads(environment) {
 		st.RulesUnread = "the environment's own rules on health are not asked: this replica of the agent does not lead it"
 	}
-	one.last, one.read = st, r.now()
+	one.keep(st, r.now())
 	return st, nil
 }
 
@@ -209,23 +246,16 @@ type Moment struct {
 
 // History implements api.Reader.
 func (r *Reads) History(ctx context.Context, environment string, since time.Time) ([]any, error) {
-	l, c, err := r.ledger(ctx, environment)
-	if err != nil {
-		return nil, err
+	story, err := r.Story(ctx, environment, since)
+	return anyOf(story), err
+}
+
+// Delivery implements api.Reader.
+func (r *Reads) Delivery(ctx context.Context, environment string, since time.Time) (any, error) {
+	if since.IsZero() {
+		since = r.now().AddDate(0, 0, -DeliveryDays)
 	}
-	control, err := ledger.ReadControl(ctx, c, r.namespace)
-	if err != nil {
-		return nil, err
-	}
-	var out []any
-	for _, m := range l.Story(control, since, 0) {
-		if m.Act != nil {
-			out = append(out, Moment{Kind: m.Act.Kind, Act: m.Act})
-		} else {
-			out = append(out, Moment{Kind: "commit", Entry: m.Entry})
-		}
-	}
-	return out, nil
+	return r.Delivered(ctx, environment, since)
 }
 
 // Commit implements api.Reader.
@@ -256,18 +286,7 @@ func (r *Reads) Revisions(ctx context.Context, environment, release string) ([]a
 
 // Difference implements api.Reader.
 func (r *Reads) Difference(ctx context.Context, environment, release string, from, to int) (any, error) {
-	l, c, err := r.ledger(ctx, environment)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.Known(release); err != nil {
-		return nil, api.Missing(err)
-	}
-	d, err := readDifference(ctx, c, l, r.namespace, release, from, to)
-	if err != nil {
-		return nil, err
-	}
-	return d, nil
+	return r.Compare(ctx, environment, release, from, to)
 }
 
 // Follow implements api.Reader.

@@ -47,6 +47,7 @@ type ReleaseStatus struct {
 	Healthy   bool     `json:"healthy"`
 	Reason    string   `json:"reason"`
 	BlockedBy []string `json:"blockedBy"`
+	DependsOn []string `json:"dependsOn,omitempty"`
 	Drift     []Drift  `json:"drift"`
 	Paused    *Paused  `json:"paused,omitempty"`
 	// BehindSince is since when it is not what git asks for; left out if it is.
@@ -113,12 +114,38 @@ func Read(ctx context.Context, c *apply.Cluster, namespace string, now time.Time
 	return s, nil
 }
 
-func releaseStatus(ctx context.Context, c *apply.Cluster, r ledger.Release, history record.History) (ReleaseStatus, error) {
-	s := ReleaseStatus{Name: r.Name, Namespace: r.Namespace, Reason: r.Reason, Images: []string{}, BlockedBy: []string{}, Drift: []Drift{}, BehindSince: seconds(r.Behind)}
+// Known tells of an environment what its ledger alone knows, without reading records and
+// objects: images, commits and revisions are empty, and health is as the agent last saw it.
+func Known(ctx context.Context, c *apply.Cluster, namespace string, now time.Time) (*Status, error) {
+	l, err := ledger.Read(ctx, c, namespace)
+	if err != nil {
+		return nil, err
+	}
+	sum, control, err := summary(ctx, c, l, namespace, now)
+	if err != nil {
+		return nil, err
+	}
+	s := &Status{Overview: sum.Overview, Releases: []ReleaseStatus{}, HealthRules: l.HealthRules}
+	for _, r := range l.Releases {
+		rs := known(r)
+		rs.Healthy, rs.Paused = r.Healthy, pausedOf(control.Paused(r.Name, now))
+		s.Releases = append(s.Releases, rs)
+	}
+	return s, nil
+}
+
+// known is what the ledger knows of a release, but its health.
+func known(r ledger.Release) ReleaseStatus {
+	s := ReleaseStatus{Name: r.Name, Namespace: r.Namespace, Reason: r.Reason, Images: []string{}, BlockedBy: []string{}, DependsOn: r.DependsOn, Drift: []Drift{}, BehindSince: seconds(r.Behind)}
 	s.BlockedBy = append(s.BlockedBy, r.BlockedBy...)
 	for _, d := range r.Drift {
 		s.Drift = append(s.Drift, ShownDrift(d))
 	}
+	return s
+}
+
+func releaseStatus(ctx context.Context, c *apply.Cluster, r ledger.Release, history record.History) (ReleaseStatus, error) {
+	s := known(r)
 	s.Reason = cmp.Or(s.Reason, damageOf(history))
 	runs := history.Runs()
 	if runs == nil {

@@ -29,6 +29,8 @@ type Server struct {
 	Webhook http.Handler
 	// API is served below /api/v1/; nil for none.
 	API http.Handler
+	// Page is served at all other paths; nil for none.
+	Page http.Handler
 	// Profiling serves Go's profiles at /debug/pprof.
 	Profiling bool
 	// Log is told of requests that could not be answered.
@@ -52,6 +54,9 @@ func (s Server) Serve(ctx context.Context, address string, listening func(net.Ad
 	mux.Handle("/webhook", s.Webhook)
 	if s.API != nil {
 		mux.Handle("/api/v1/", s.API)
+	}
+	if s.Page != nil {
+		mux.Handle("/", s.Page)
 	}
 	listening(l.Addr())
 	if err := serve(ctx, l, mux, connectionsFor(descriptors()), s.Log); err != nil {

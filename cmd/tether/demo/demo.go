@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -170,7 +171,7 @@ func (d *demo) startAgent(ctx context.Context) error {
 	}
 	//nolint:gosec // the binary is our own
 	d.agent = exec.Command(d.Tether, "agent", "--repo", d.repo.bare, "--environment", environment, "--interval", "1s",
-		"--kubeconfig", kubeconfig, "--namespace", system, "--listen", "127.0.0.1:0", "--data-dir", filepath.Join(d.Dir, "data"), "--log-format", "text")
+		"--kubeconfig", kubeconfig, "--namespace", system, "--listen", "127.0.0.1:0", "--api", "loopback", "--data-dir", filepath.Join(d.Dir, "data"), "--log-format", "text")
 	// It writes to a file, and not to us: it may live longer.
 	out, err := os.Create(d.agentLog())
 	if err != nil {
@@ -230,9 +231,21 @@ The repository is %s, with a checkout in %s. Try:
   edit environments/production/xuangong-app.yaml, commit, push, and watch: %s status production
   tail -f %s
 End it with:
-  kill %d; %s down --dir %s`,
+  kill %d; %s down --dir %s
+The status page: %s`,
 		d.Dir, d.kubefile, d.ControlPlane, namespace, d.Tether, environment, d.Tether, environment,
-		d.repo.bare, d.repo.work, d.repo.work, d.Tether, d.agentLog(), d.agent.Process.Pid, d.ControlPlane, d.clusterDir())
+		d.repo.bare, d.repo.work, d.repo.work, d.Tether, d.agentLog(), d.agent.Process.Pid, d.ControlPlane, d.clusterDir(), pageOf(d.agentLog()))
+}
+
+var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
+
+// pageOf is the address of an agent's status page, as its log has it.
+func pageOf(log string) string {
+	raw, err := os.ReadFile(log)
+	if m := listening.FindSubmatch(raw); err == nil && m != nil {
+		return "http://" + string(m[1]) + "/"
+	}
+	return "see " + log
 }
 
 func (d *demo) tearDown() error {

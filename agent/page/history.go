@@ -1,0 +1,100 @@
+package page
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/reads"
+)
+
+// history is what became of an environment, newest first.
+type history struct {
+	Moments []moment
+	// More leads to the rest; empty if that is all.
+	More string
+	Left int
+}
+
+// moment is a commit, or what was done without one.
+type moment struct {
+	Mark     mark
+	At       stamp
+	Took     string
+	Commit   *commitLine // nil for an act
+	Who      string
+	Text     string
+	Why      string
+	Outcomes []outcomeLine
+	// Left is how many outcomes are left out.
+	Left int
+}
+
+type outcomeLine struct {
+	Release, Action string
+	Mark            mark
+	Why             string
+}
+
+const fewOutcomes = 6
+
+func (c clock) history(environment string, story []reads.Moment, all string) history {
+	most := fewMoments
+	if all == "all" {
+		most = mostMoments
+	}
+	h := history{}
+	if h.Left = max(0, len(story)-most); h.Left > 0 && all != "all" {
+		h.More = "?history=all#history"
+	}
+	for _, m := range story[:min(len(story), most)] {
+		if m.Act != nil {
+			h.Moments = append(h.Moments, c.act(*m.Act))
+			continue
+		}
+		one := moment{Mark: verdictMark(m.Verdict), At: c.stamp(m.Started), Took: took(m.Entry, c.now), Commit: c.commit(environment, m.Commit), Who: m.Author, Why: cut(m.Reason, longestReason)}
+		if m.Trigger != "" {
+			one.Text = "again: " + m.Trigger
+		}
+		one.Outcomes, one.Left = outcomeLines(m.Entry, fewOutcomes)
+		h.Moments = append(h.Moments, one)
+	}
+	return h
+}
+
+func outcomeLines(e *ledger.Entry, most int) (out []outcomeLine, left int) {
+	for _, o := range e.Releases {
+		if o.Action == "none" && o.Reason == "" {
+			continue
+		}
+		if len(out) >= most {
+			left++
+			continue
+		}
+		out = append(out, outcomeLine{Release: o.Name, Action: o.Action, Mark: outcomeMark(o.Outcome), Why: cut(ownReason(e, o), longestReason)})
+	}
+	return out, left
+}
+
+// ownReason is why a release came to its outcome, where the commit's reason does not say so.
+func ownReason(e *ledger.Entry, o ledger.Outcome) string {
+	if strings.HasSuffix(e.Reason, o.Reason) {
+		return ""
+	}
+	return o.Reason
+}
+
+func (c clock) act(a ledger.Act) moment {
+	m := moment{Mark: mark{"idle", "act", a.Kind}, At: c.stamp(cmp.Or(a.Last, a.At)), Who: a.By, Text: a.Release, Why: cut(a.Reason, longestReason)}
+	if a.Commit != "" {
+		m.Text = strings.TrimSpace(m.Text + " " + short(a.Commit))
+	}
+	if !a.Until.IsZero() {
+		m.Text = strings.TrimSpace(m.Text + " until " + c.stamp(a.Until).Text)
+	}
+	if a.Times > 1 {
+		m.Text = strings.TrimSpace(fmt.Sprintf("%s, %d times", m.Text, a.Times))
+	}
+	return m
+}
