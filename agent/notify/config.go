@@ -10,6 +10,7 @@ import (
 	"net/mail"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -55,10 +56,13 @@ type sinkDocument struct {
 	PagerDuty *pagerDuty `yaml:"pagerDuty"`
 	Webhook   *webhook   `yaml:"webhook"`
 	Grafana   *grafana   `yaml:"grafana"`
-	GitHub    *forge     `yaml:"github"`
-	GitLab    *forge     `yaml:"gitlab"`
-	Gitea     *forge     `yaml:"gitea"`
-	Bitbucket *forge     `yaml:"bitbucket"`
+	// Alertmanager is one of one's own; the chart's alerts come by Prometheus.
+	Alertmanager *alertmanager `yaml:"alertmanager"`
+
+	GitHub    *forge `yaml:"github"`
+	GitLab    *forge `yaml:"gitlab"`
+	Gitea     *forge `yaml:"gitea"`
+	Bitbucket *forge `yaml:"bitbucket"`
 }
 
 const (
@@ -194,6 +198,10 @@ func (d *sinkDocument) choose(r *rule) error {
 		errs = append(errs, goodAddress("url", s.URL), given("token", s.Token))
 		add(s, deployed, kinds)
 	}
+	if s := d.Alertmanager; s != nil {
+		errs = append(errs, goodAddress("url", s.URL), goodLabels(s.Labels))
+		add(s, append([]ledger.Verdict{ledger.Applied, ledger.NoOp}, wrong...), goingOn)
+	}
 	for kind, f := range map[string]*forge{"github": d.GitHub, "gitlab": d.GitLab, "gitea": d.Gitea, "bitbucket": d.Bitbucket} {
 		if f != nil {
 			f.kind = kind
@@ -203,9 +211,21 @@ func (d *sinkDocument) choose(r *rule) error {
 		}
 	}
 	if found != 1 {
-		errs = append(errs, errors.New("give it one of slack, teams, email, pagerDuty, webhook, grafana, github, gitlab, gitea, bitbucket"))
+		errs = append(errs, errors.New("give it one of slack, teams, email, pagerDuty, webhook, grafana, alertmanager, github, gitlab, gitea, bitbucket"))
 	}
 	return errors.Join(errs...)
+}
+
+var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// goodLabels says which name no label of Alertmanager's can have.
+func goodLabels(labels map[string]string) error {
+	for name := range labels {
+		if !labelName.MatchString(name) {
+			return fmt.Errorf("labels: %q is no label's name: use letters, digits and _", name)
+		}
+	}
+	return nil
 }
 
 var forgeHosts = map[string]string{"github": "https://api.github.com", "gitlab": "https://gitlab.com", "bitbucket": "https://api.bitbucket.org"}

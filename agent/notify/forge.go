@@ -21,7 +21,9 @@ type forge struct {
 	URL        string `yaml:"url"`
 	Repository string `yaml:"repository"`
 	Token      string `yaml:"token"`
-	kind       string
+	// Deployments has GitHub and GitLab show deployments, too.
+	Deployments bool `yaml:"deployments"`
+	kind        string
 }
 
 func (f *forge) follows() bool   { return true }
@@ -30,35 +32,52 @@ func (f *forge) address() string { return hostOf(f.URL) + " " + f.Repository }
 // Hosts bound a status' description; GitHub takes the least.
 const mostDescription = 140
 
-func (f *forge) send(ctx context.Context, n Notice, _ string) (string, error) {
+func (f *forge) send(ctx context.Context, n Notice, known string) (string, error) {
 	if n.Kind != Deploy {
 		return n.ID, nil // it is no commit's
 	}
+	if err := f.status(ctx, n); err != nil || !f.Deployments {
+		return n.ID, err
+	}
+	return f.deploy(ctx, n, known)
+}
+
+// header is how the host knows who asks.
+func (f *forge) header() http.Header {
+	switch f.kind {
+	case "github":
+		return http.Header{"Authorization": {"Bearer " + f.Token}, "Accept": {"application/vnd.github+json"}}
+	case "gitea":
+		return http.Header{"Authorization": {"token " + f.Token}}
+	case "gitlab":
+		return http.Header{"Private-Token": {f.Token}}
+	}
+	return http.Header{"Authorization": {"Bearer " + f.Token}}
+}
+
+// status sets the commit's status.
+func (f *forge) status(ctx context.Context, n Notice) error {
 	name, text := "tether/"+n.Environment, description(n)
 	sha, state := n.Commit.Commit, f.state(ledger.Verdict(n.State))
-	header := http.Header{"Authorization": {"Bearer " + f.Token}}
 	var path string
 	body := map[string]any{"state": state, "context": name, "description": text}
 	switch f.kind {
 	case "github":
 		path = "/repos/" + f.Repository + "/statuses/" + sha
-		header.Set("Accept", "application/vnd.github+json")
 	case "gitea":
 		path = "/api/v1/repos/" + f.Repository + "/statuses/" + sha
-		header.Set("Authorization", "token "+f.Token)
 	case "gitlab":
 		path = "/api/v4/projects/" + url.PathEscape(f.Repository) + "/statuses/" + sha
-		header = http.Header{"Private-Token": {f.Token}}
 		body = map[string]any{"state": state, "name": name, "description": text}
 	case "bitbucket":
 		path = "/2.0/repositories/" + f.Repository + "/commit/" + sha + "/statuses/build"
 		body = map[string]any{"state": state, "key": name, "name": name, "description": text, "url": "https://bitbucket.org/" + f.Repository + "/commits/" + sha}
 	}
-	err := call(ctx, http.MethodPost, f.URL+path, header, body, nil)
+	err := call(ctx, http.MethodPost, f.URL+path, f.header(), body, nil)
 	if a, ok := err.(*answerError); ok && f.kind == "gitlab" && a.code == http.StatusBadRequest && strings.Contains(a.body, "Cannot transition status") {
-		return n.ID, nil // GitLab refuses a status that is the same already
+		return nil // GitLab refuses a status that is the same already
 	}
-	return n.ID, err
+	return err
 }
 
 func description(n Notice) string {
@@ -95,6 +114,9 @@ func (f *forge) state(v ledger.Verdict) string {
 func (f *forge) check() error {
 	if !strings.Contains(f.Repository, "/") || strings.ContainsAny(f.Repository, "?#% ") {
 		return fmt.Errorf("repository %q: use its path at the host, as in acme/config", f.Repository)
+	}
+	if f.Deployments && deployStates[f.kind] == [5]string{} {
+		return fmt.Errorf("deployments: %s has no API for deployments from outside; commit statuses are set all the same", f.kind)
 	}
 	return nil
 }

@@ -49,8 +49,9 @@ type Notice struct {
 	Kind        Kind           `json:"kind"`
 	Environment string         `json:"environment"`
 	Repository  string         `json:"repository"`
-	State       string         `json:"state"` // a verdict, open, or over
-	Title       string         `json:"title"` // one line
+	Branch      string         `json:"branch,omitempty"` // of a commit
+	State       string         `json:"state"`            // a verdict, open, or over
+	Title       string         `json:"title"`            // one line
 	Lines       []string       `json:"lines,omitempty"`
 	Commit      *ledger.Commit `json:"commit,omitempty"`
 	Since       time.Time      `json:"since,omitzero"`
@@ -117,7 +118,7 @@ func concerns(e ledger.Entry, about func(string) bool) bool {
 // deploy is what became of a commit.
 func deploy(l *ledger.Ledger, e ledger.Entry) Notice {
 	c := e.Commit
-	n := Notice{ID: fmt.Sprintf("%s/%.12s/%d", l.Environment, c.Commit, e.Started.Unix()), Kind: Deploy, Environment: l.Environment, Repository: l.Repository,
+	n := Notice{ID: fmt.Sprintf("%s/%.12s/%d", l.Environment, c.Commit, e.Started.Unix()), Kind: Deploy, Environment: l.Environment, Repository: l.Repository, Branch: l.Branch,
 		State: string(e.Verdict), Commit: &c, Since: e.Started.UTC()}
 	n.Title = fmt.Sprintf("%s: %s %.7s %s", l.Environment, e.Verdict, c.Commit, c.Subject)
 	if c.Author != "" {

@@ -31,6 +31,8 @@ type Notifier struct {
 	memory  *memory
 	unsaved bool // memory holds what is not stored
 	pauses  map[string]pause
+	// repeated is when sinks that forget were last told of what goes on.
+	repeated map[string]time.Time
 }
 
 // pause is how long a sink that can't be reached is left alone.
@@ -47,7 +49,7 @@ const (
 
 // New returns a Notifier.
 func New(n Notifier) *Notifier {
-	n.ledgers, n.pauses = make(chan string, 1), map[string]pause{}
+	n.ledgers, n.pauses, n.repeated = make(chan string, 1), map[string]pause{}, map[string]time.Time{}
 	return &n
 }
 
@@ -164,7 +166,54 @@ func (n *Notifier) tellOne(ctx context.Context, l *ledger.Ledger, r *rule) error
 		}
 	}
 	n.memory.trim(r.name, all)
+	return n.repeat(ctx, r, all)
+}
+
+// repeat tells a sink again of what goes on, if it forgets that else. Nothing is noted: it
+// is the same that it was told.
+func (n *Notifier) repeat(ctx context.Context, r *rule, all []Notice) error {
+	if _, is := r.sink.(repeater); !is {
+		return nil
+	}
+	last, told := n.repeated[r.name]
+	if !told {
+		n.repeated[r.name] = n.Now() // it was told just now, or is told by the next look
+	}
+	if !told || n.Now().Sub(last) < lookAgain {
+		return nil
+	}
+	for _, notice := range goingOnOf(all) {
+		s := n.memory.of(r.name, notice.ID)
+		if s == nil || !n.Leads() {
+			continue // the rule does not tell it
+		}
+		if _, err := r.sink.send(ctx, notice, s.Known); err != nil {
+			return fmt.Errorf("sink %s (%s): %w", r.name, r.sink.address(), err)
+		}
+	}
+	n.repeated[r.name] = n.Now()
 	return nil
+}
+
+// goingOnOf are the matters that go on, and the newest commit that failed, if none is live
+// since.
+func goingOnOf(all []Notice) []Notice {
+	var out []Notice
+	var failed *Notice
+	for i := range all {
+		switch n := &all[i]; {
+		case n.Kind == Deploy && n.Bad():
+			failed = n
+		case n.Kind == Deploy && ledger.Verdict(n.State).Live():
+			failed = nil
+		case n.State == Open:
+			out = append(out, *n)
+		}
+	}
+	if failed != nil {
+		out = append(out, *failed)
+	}
+	return out
 }
 
 // send tells a sink one notice, and stores that it did. What the sink will never take, such as

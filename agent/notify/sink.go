@@ -27,6 +27,11 @@ type sink interface {
 	address() string
 }
 
+// repeater is a sink that forgets what it is not told again.
+type repeater interface {
+	repeats()
+}
+
 const (
 	sendTimeout  = 15 * time.Second
 	mostAnswer   = 64 << 10
@@ -37,9 +42,12 @@ const (
 // Errors name neither headers nor what was sent, and of the address the host alone: sinks
 // have secrets in their paths.
 func call(ctx context.Context, method, address string, header http.Header, in, out any) error {
-	raw, err := json.Marshal(in)
-	if err != nil {
-		return err
+	var raw []byte
+	if method != http.MethodGet {
+		var err error
+		if raw, err = json.Marshal(in); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +59,19 @@ func (h *hearer) heard(commit, state string) error {
 	return nil
 }
 
+// deaths is how often the agent is killed; TETHER_KILLS says otherwise.
+func deaths(t *testing.T) int {
+	text := os.Getenv("TETHER_KILLS")
+	if text == "" {
+		return 10
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("TETHER_KILLS=%s: use a number from 1 on", text)
+	}
+	return n
+}
+
 // Whatever becomes of the agent between a verdict and its telling, and of the sink, each
 // commit's verdict is told: once, as who takes it knows by its id.
 func TestEachVerdictIsToldWhereverTheAgentDies(t *testing.T) {
@@ -68,7 +83,7 @@ func TestEachVerdictIsToldWhereverTheAgentDies(t *testing.T) {
 	flag := "--notifications=" + w.work + "/notifications.yaml"
 	chance := rand.New(rand.NewPCG(rand.Uint64(), 0))
 	var heads []string
-	for n := range 10 {
+	for n := range deaths(t) {
 		w.write("environments/prod/web.yaml", fmt.Sprintf("tag: v%d\n", n))
 		heads = append(heads, w.commit(fmt.Sprintf("Version %d", n)))
 		p := w.agent("data", flag)
