@@ -122,9 +122,14 @@ func TestTheKeyboardGoesThroughThePage(t *testing.T) {
 // words that a newer browser has.
 type axTree struct {
 	Nodes []struct {
-		Ignored    bool
-		Role, Name struct{ Value any }
-	}
+		Ignored bool    `json:"ignored"`
+		Role    axValue `json:"role"`
+		Name    axValue `json:"name"`
+	} `json:"nodes"`
+}
+
+type axValue struct {
+	Value any `json:"value"`
 }
 
 // What can be used has a name, and the page its landmarks, for who hears it.
