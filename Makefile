@@ -59,7 +59,7 @@ lint: tools ## vet, staticcheck, gofmt, tidy modules, import rules
 	go test ./test/house
 
 bench: build controlplane ## measure the agent against a floor of the same run
-	go test -run '^$$' -bench . -benchmem ./agent ./apply/... ./render
+	go test -run '^$$' -bench . -benchmem ./agent ./apply/... ./render ./render/blame
 	go test -run '^$$' -bench '^Benchmark[^S]|Still' -benchtime 5x -timeout 20m ./test/bench
 	go test -run '^$$' -bench Scale -benchtime 1x -timeout 60m ./test/bench
 

@@ -165,6 +165,9 @@ func OpenLocal(dir, rev string) (*Revision, error) {
 // of one.
 func openLocal(dir string) (*git.Repository, error) {
 	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{DetectDotGit: true, EnableDotGitCommonDir: true})
+	if errors.Is(err, git.ErrRepositoryNotExists) {
+		repo, err = git.PlainOpen(dir) // a bare one
+	}
 	if errors.Is(err, git.ErrUnknownExtension) && strings.Contains(err.Error(), "objectformat") {
 		err = errSHA256
 	}
