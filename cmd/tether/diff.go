@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,9 @@ So in a pull request's job, with the whole history fetched:
 
   tether diff -o markdown
 
+--from and --to take a time too, with @ before it: what ran then, by the ledger or
+else by git (which is said). --at is the same as --from, for a time or a commit.
+
 With --live the working tree, or --to, is compared with the cluster: it is what the
 agent would do if that were the branch's head now, by server-side dry-runs, drift
 included. Deploy windows, pauses and the prune budget are left out. Fields that
@@ -62,9 +66,15 @@ Exit codes: 0 nothing would change; 1 there are differences; 2 bad usage, or wha
 is compared would be refused.`,
 		Example: `  tether diff
   tether diff production --from HEAD --to origin/topic
+  tether diff production --from @2026-11-24T14:02Z
   tether diff production --live`,
 		ValidArgsFunction: s.completeEnvironments,
-		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd.Context(), cmd.OutOrStdout(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.timed(cmd.Context(), cmd.ErrOrStderr(), args, time.Now()); err != nil {
+				return err
+			}
+			return f.run(cmd.Context(), cmd.OutOrStdout(), args)
+		},
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.from, "from", "", "the revision to compare with (default: where what is looked at left the main branch)")
@@ -72,11 +82,44 @@ is compared would be refused.`,
 	fl.StringVar(&f.revision, "to", "", "the revision to look at instead of the working tree")
 	fl.StringVar(&f.revision, "revision", "", "the same as --to")
 	f.charts.register(fl)
+	fl.StringVar(&f.when, "at", "", "what has changed since a time (2026-11-24T14:02Z, 14:02, 2h) or a commit")
 	fl.BoolVar(&f.live, "live", false, "compare with the cluster")
 	f.sops.registerSecrets(fl)
 	fl.StringVar(&f.kubeVersion, "kube-version", "", "the Kubernetes version that charts see offline")
 	fl.StringSliceVar(&f.apiVersions, "api-versions", nil, "APIs that charts see offline, beside the built-in ones")
 	return cmd
+}
+
+// timed has --at, and times in --from and --to, name revisions. What ran then is the
+// environment's: one has to be named.
+func (f *diffFlags) timed(ctx context.Context, errs io.Writer, named []string, now time.Time) error {
+	if f.when != "" {
+		if f.from != "" || f.base != "" {
+			return usageError{errors.New("--at is what is compared with: leave --from and --base out")}
+		}
+		f.from = f.when
+		if at, err := parseMoment(f.when, now); err != nil {
+			return err
+		} else if at.commit == "" {
+			f.from = "@" + strings.TrimPrefix(f.when, "@")
+		}
+	}
+	for _, rev := range []*string{&f.from, &f.revision} {
+		if !strings.HasPrefix(*rev, "@") || *rev == "@" || strings.HasPrefix(*rev, "@{") { // as git has it
+			continue
+		}
+		if len(named) != 1 {
+			return usageError{fmt.Errorf("%s is what ran in an environment: name one", *rev)}
+		}
+		sha, note, err := f.revisionAt(ctx, named[0], *rev, now)
+		if err != nil {
+			return err
+		}
+		if *rev = sha; note != "" {
+			fmt.Fprintln(errs, note)
+		}
+	}
+	return nil
 }
 
 func (f *diffFlags) run(ctx context.Context, w io.Writer, named []string) error {

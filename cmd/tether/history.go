@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -24,6 +23,8 @@ type historyFlags struct {
 	since  string
 	limit  int
 	export bool
+	at     string
+	around time.Duration
 }
 
 func newHistory(s *shared) *cobra.Command {
@@ -37,8 +38,13 @@ resumes, syncs, confirmations, and drift that was put back. With the name of a
 release, print the revisions of that release. It is read from the cluster and works
 with the agent down.
 
+With --at, print all that is known around a moment on one time line, oldest first:
+commits and their verdicts, pauses and what else people asked for, drift that was put
+back, and what the agent told of health and drift, as long as the cluster keeps events.
+
 With --export each line is a JSON object of its own, for an audit.`,
 		Example: `  tether history production --since 24h
+  tether history production --at 14:02 --around 1h
   tether history production --export --since 2026-01-01 >> audit.jsonl`,
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: s.completeEnvironments,
@@ -49,11 +55,19 @@ With --export each line is a JSON object of its own, for an audit.`,
 	f.server.register(cmd.Flags())
 	cmd.Flags().StringVar(&f.since, "since", "", "only what happened since: a duration like 24h or 30d, a day, or a time in RFC 3339")
 	cmd.Flags().IntVar(&f.limit, "limit", 0, "at the most so many lines, the newest; 0 for all")
+	cmd.Flags().StringVar(&f.at, "at", "", "what went on around a time (2026-11-24T14:02Z, 14:02, 2h) or around when a commit was made")
+	cmd.Flags().DurationVar(&f.around, "around", time.Hour, "how long before and after --at")
 	cmd.Flags().BoolVar(&f.export, "export", false, "a JSON object a line")
 	return cmd
 }
 
 func (f *historyFlags) run(ctx context.Context, w io.Writer, args []string, now time.Time) error {
+	if f.at != "" {
+		if err := f.checkAround(args); err != nil {
+			return err
+		}
+		return f.aroundMoment(ctx, w, args[0], now)
+	}
 	since, err := parseSince(f.since, now)
 	if err != nil {
 		return err
@@ -98,27 +112,6 @@ func (f *historyFlags) read(ctx context.Context, environment string, since time.
 	}
 	control, err := ledger.ReadControl(ctx, c, f.namespace)
 	return l, control, err
-}
-
-// parseSince reads a point in time: so long before now, a day, or a time.
-func parseSince(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n > 0 && n < 100_000 {
-			return now.AddDate(0, 0, -n), nil
-		}
-	}
-	if d, err := time.ParseDuration(text); err == nil && d > 0 {
-		return now.Add(-d), nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, usageError{fmt.Errorf("--since %q: use a duration like 24h or 30d, a day like 2026-01-31, or a time like 2026-01-31T09:00:00Z", text)}
 }
 
 // entryWithActs is a commit, and what was done without one after it came.
@@ -240,17 +233,6 @@ func actText(a *ledger.Act) string {
 		return fmt.Sprintf("%d times, the last at %s", a.Times, stamp(a.Last))
 	}
 	return "-"
-}
-
-// nameOf is an author without the address.
-func nameOf(author string) string {
-	if author == "" {
-		return "-"
-	}
-	if name, _, found := strings.Cut(author, " <"); found && name != "" {
-		author = name
-	}
-	return shortLine(author)
 }
 
 // readRevisions returns the records of a release: of the server, or of the cluster.

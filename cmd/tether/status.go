@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -17,6 +18,8 @@ import (
 
 func newStatus(s *shared) *cobra.Command {
 	var from serverFlags
+	var at string
+	past := &renderFlags{shared: s}
 	cmd := &cobra.Command{
 		Use:   "status [ENVIRONMENT]",
 		Short: "What runs where, at which commit, how healthy, how far behind git",
@@ -25,10 +28,23 @@ agent down, and says so first. Health is asked of the objects now; head, verdict
 and drift are what the agent last saw.
 
 Without an environment, print a line for each one of the agent's namespace, from
-its ledger alone.`,
+its ledger alone.
+
+With --at, print what ran at a moment: the commit that was live by the ledger, and
+what it renders to, from --repo. A time is written 2026-11-24T14:02Z, 14:02, 2h or 3d
+(ago); without a zone it is UTC. Before the ledger begins, git alone is asked, which
+is said. A commit prints what it runs, or would run.`,
+		Example: `  tether status production
+  tether status production --at 2026-11-24T14:02Z`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: s.completeEnvironments,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if at != "" {
+				if len(args) == 0 || from.url != "" {
+					return usageError{errors.New("--at is for one environment, read from git and the cluster: name it, and leave --server out")}
+				}
+				return s.statusAt(cmd.Context(), cmd.OutOrStdout(), args[0], at, past, time.Now())
+			}
 			if len(args) == 0 {
 				return s.overview(cmd.Context(), cmd.OutOrStdout(), from)
 			}
@@ -36,6 +52,9 @@ its ledger alone.`,
 		},
 	}
 	from.register(cmd.Flags())
+	cmd.Flags().StringVar(&at, "at", "", "what ran at a time, or what a commit runs")
+	past.sops.register(cmd.Flags())
+	past.charts.register(cmd.Flags())
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/xetys/tether/source/printable"
@@ -38,4 +39,15 @@ func shortCommit(commit string) string {
 		return "-"
 	}
 	return fmt.Sprintf("%.7s", commit)
+}
+
+// nameOf is an author without the address.
+func nameOf(author string) string {
+	if author == "" {
+		return "-"
+	}
+	if name, _, found := strings.Cut(author, " <"); found && name != "" {
+		author = name
+	}
+	return shortLine(author)
 }

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/xetys/tether/render/blame"
+	"github.com/xetys/tether/source"
+)
+
+// past is the repository's history, as render/blame asks for it.
+type past struct{ *source.Past }
+
+// openPast opens the history of --repo.
+func (s *shared) openPast() (past, error) {
+	p, err := source.OpenPast(rootOf(s.repo))
+	if err != nil {
+		return past{}, usageError{fmt.Errorf("--repo %s: %w", s.repo, err)}
+	}
+	return past{p}, nil
+}
+
+// Commit implements blame.History; it takes anything that git resolves.
+func (p past) Commit(rev string) (*blame.Commit, error) {
+	a, err := p.Past.Commit(rev)
+	if err != nil {
+		return nil, err
+	}
+	return &blame.Commit{SHA: a.SHA, Subject: a.Subject, Author: a.Author, Time: a.Time, Parents: a.Parents, Cut: a.Cut, Files: a.Files}, nil
+}

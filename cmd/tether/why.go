@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/blame"
+)
+
+// whyPage is all that is known of one object: a contract with other programs.
+type whyPage struct {
+	Environment string `json:"environment"`
+	Object      string `json:"object"`
+	// Owner says whose it is, if it is not rendered.
+	Owner    string         `json:"owner,omitempty"`
+	Release  string         `json:"release,omitempty"`
+	Chart    string         `json:"chart,omitempty"`
+	Template *render.Place  `json:"template,omitempty"`
+	Values   []render.Place `json:"values"`
+	Last     *becameOf      `json:"lastChange,omitempty"`
+	Changed  []string       `json:"changed,omitempty"` // the fields that the last change set
+	Health   *healthNow     `json:"health,omitempty"`
+	Drift    []blame.Living `json:"drift"`
+	NeededBy []string       `json:"neededBy"`
+	Events   []apply.Event  `json:"events"`
+	Undo     string         `json:"undo,omitempty"`
+	Notes    []string       `json:"notes,omitempty"`
+}
+
+// healthNow is an object's health, as tether health tells it.
+type healthNow struct {
+	State  string `json:"state"`
+	Rule   string `json:"rule"`
+	Field  string `json:"field,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func newWhy(s *shared) *cobra.Command {
+	f := &blameFlags{renderFlags: &renderFlags{shared: s}}
+	cmd := &cobra.Command{
+		Use:   "why ENVIRONMENT OBJECT",
+		Short: "All about one object on a page: whose it is, who changed it last, health, drift, how to undo it",
+		Long: `Print on one page what is known of an object: the release and chart that it belongs to,
+or whose it is else; its template, the values that reach it, its last change with author
+and verdict, its health with rule and reason, fields that differ in the cluster with
+their manager, what depends on it, the events of the last hour, and the command that
+undoes the last change. Without a cluster, what git tells is printed, and what is
+missing said.`,
+		Example:           `  tether why production deployment/web`,
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: f.complete,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return f.why(cmd.Context(), cmd.OutOrStdout(), args, time.Now())
+		},
+	}
+	f.registerHistory(cmd.Flags())
+	return cmd
+}
+
+func (f *blameFlags) why(ctx context.Context, w io.Writer, args []string, now time.Time) error {
+	history, err := f.openPast()
+	if err != nil {
+		return err
+	}
+	head, err := f.at(history)
+	if err != nil {
+		return err
+	}
+	b, err := f.blamer(args[0], history)
+	if err != nil {
+		return err
+	}
+	defer b.Cache.Trim()
+	page := &whyPage{Environment: args[0], Object: args[1], Values: []render.Place{}, Drift: []blame.Living{}, NeededBy: []string{}, Events: []apply.Event{}}
+	asked, err := f.asked(ctx, b, head, args)
+	switch {
+	case err == nil && len(asked) > 0:
+		err = f.ours(ctx, b, head, page, asked[0])
+	case exitCode(err) == 2:
+		err = f.theirs(ctx, page, err)
+	}
+	if err != nil {
+		return err
+	}
+	f.state(ctx, b, head, page, now)
+	return f.print(w, page, func(w io.Writer) error { return textOfWhy(w, page) })
+}
+
+// ours fills in what git tells of an object that is rendered.
+func (f *blameFlags) ours(ctx context.Context, b *blame.Blamer, head *blame.Commit, page *whyPage, asked askedOf) error {
+	if len(asked.Objects) > 1 {
+		return usageError{fmt.Errorf("%s is the name of several objects: say which, of %s", page.Object, strings.Join(asked.Objects, ", "))}
+	}
+	rel, err := b.Release(ctx, head, page.Environment, asked.release, asked.Asked)
+	if err != nil {
+		return err
+	}
+	o := rel.Objects[0]
+	page.Object, page.Release, page.Chart, page.Template = o.Object, rel.Name, rel.Chart, &o.Template
+	page.Notes = append(page.Notes, rel.Notes...)
+	page.values(o)
+	l, why := f.ledgerOf(ctx, page.Environment, serverFlags{})
+	if why != "" {
+		page.Notes = append(page.Notes, why)
+	}
+	page.lastChange(rel, o, fates(rel, l))
+	needed, err := b.NeededBy(ctx, head, page.Environment, rel.Name, o.Object)
+	page.NeededBy = append(page.NeededBy, needed...)
+	return err
+}
+
+// values are the places that decide any of the object's fields, each once.
+func (p *whyPage) values(o blame.Object) {
+	for _, f := range o.Fields {
+		for _, at := range slices.Concat(f.Set, f.When) {
+			if !slices.Contains(p.Values, at) {
+				p.Values = append(p.Values, at)
+			}
+		}
+	}
+	slices.SortFunc(p.Values, func(a, b render.Place) int {
+		return strings.Compare(fmt.Sprintf("%s %06d %s", a.File, a.Line, a.Key), fmt.Sprintf("%s %06d %s", b.File, b.Line, b.Key))
+	})
+}
+
+// lastChange is the newest commit of the object's fields, with how it is undone.
+func (p *whyPage) lastChange(rel *blame.Release, o blame.Object, commits []becameOf) {
+	for _, c := range commits { // the newest first
+		merge := ""
+		var changed []string
+		for _, f := range o.Fields {
+			if f.Commit == c.Commit {
+				changed = append(changed, f.Path)
+				merge = f.Merge
+			}
+		}
+		if len(changed) == 0 {
+			continue
+		}
+		p.Last, p.Changed = &c, changed
+		p.Undo = "git revert " + c.Commit
+		if merge != "" {
+			p.Undo = "git revert -m 1 " + merge
+		}
+		if len(changed) == len(o.Fields) {
+			p.Undo += "  # it brought the object: that deletes it"
+		}
+		return
+	}
+}
+
+// theirs says whose an object is that is not rendered; refused is why it is not.
+func (f *blameFlags) theirs(ctx context.Context, page *whyPage, refused error) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*ledgerWait)
+	defer cancel()
+	c, err := f.cluster(page.Environment)
+	if err != nil {
+		return usageError{fmt.Errorf("%w; whose it is else can't be asked: %w", refused, err)}
+	}
+	defer c.Close()
+	live, err := apply.Named(ctx, c, page.Object)
+	if err != nil {
+		return usageError{fmt.Errorf("%w; in the cluster: %w", refused, err)}
+	}
+	page.Object, page.Owner = apply.Name(live), apply.OwnerOf(live, page.Environment)
+	return nil
+}
+
+// state fills in what the cluster tells, or why it does not.
+func (f *blameFlags) state(ctx context.Context, b *blame.Blamer, head *blame.Commit, page *whyPage, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, 10*ledgerWait)
+	defer cancel()
+	missing := func(what string, err error) {
+		page.Notes = append(page.Notes, what+": "+strings.Join(strings.Fields(err.Error()), " "))
+	}
+	c, err := f.cluster(page.Environment)
+	if err != nil {
+		missing("health, drift and events are not told", err)
+		return
+	}
+	defer c.Close()
+	rules, _ := f.rulesOf(page.Environment) // without a working tree the built-in ones judge
+	c.SetHealthRules(rules)
+	live, err := apply.Named(ctx, c, page.Object)
+	if err != nil {
+		missing("health, drift and events are not told", err)
+		return
+	}
+	mask := func(text string) string { return text }
+	if page.Release != "" {
+		drift, veil, err := b.Differs(ctx, head, page.Environment, page.Release, page.Object, live)
+		if err != nil {
+			missing("drift is not told", err)
+			return // nor what may be secret
+		}
+		page.Drift, mask = append(page.Drift, drift...), veil
+	}
+	h := apply.Judge(c, live)
+	page.Health = &healthNow{State: string(h.State), Rule: h.Rule, Field: h.Field, Reason: mask(h.Reason)}
+	events, err := apply.Events(ctx, c, live.GetKind(), live.GetNamespace(), live.GetName(), now.Add(-time.Hour))
+	if err != nil {
+		missing("events are not told", err)
+	}
+	for _, e := range events {
+		e.Text = mask(e.Text)
+		page.Events = append(page.Events, e)
+	}
+}
+
+func textOfWhy(w io.Writer, p *whyPage) error {
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-12s%s\n", name, fmt.Sprintf(format, args...))
+	}
+	list := func(name string, n int, at func(int) string) {
+		for i := range n {
+			line(name, "%s", at(i))
+			name = ""
+		}
+	}
+	fmt.Fprintln(w, p.Object)
+	if p.Owner != "" {
+		line("not ours", "%s", p.Owner)
+	}
+	if p.Release != "" {
+		line("release", "%s of environment %s", p.Release, p.Environment)
+		line("chart", "%s", p.Chart)
+		line("template", "%s", placeText(*p.Template))
+	}
+	list("values", len(p.Values), func(i int) string { return placeText(p.Values[i]) })
+	if c := p.Last; c != nil {
+		line("last change", "%.7s %s (%s, %s)", c.Commit, oneLine(c.Subject), oneLine(c.Author), stamp(c.Time))
+		if c.Verdict != "" {
+			line("", "%s", fateText(*c))
+		}
+		line("", "%s", shortLine("it set "+strings.Join(p.Changed, ", ")))
+	}
+	if h := p.Health; h != nil {
+		text := h.State
+		if h.Reason != "" {
+			text += ": " + oneLine(h.Reason)
+		}
+		line("health", "%s (rule %s%s)", text, h.Rule, strings.TrimRight(", field "+h.Field, ", field "))
+	}
+	list("drift", len(p.Drift), func(i int) string {
+		return strings.TrimPrefix(livingText(p.Drift[i]), p.Drift[i].Object+" ")
+	})
+	if p.Health != nil && p.Release != "" && len(p.Drift) == 0 {
+		line("drift", "none")
+	}
+	list("needed by", len(p.NeededBy), func(i int) string { return p.NeededBy[i] })
+	list("events", len(p.Events), func(i int) string {
+		e := p.Events[i]
+		return fmt.Sprintf("%s %s %s: %s", stamp(e.At), e.Kind, e.Reason, shortLine(e.Text))
+	})
+	if p.Undo != "" {
+		line("undo", "%s", p.Undo)
+	}
+	for _, note := range p.Notes {
+		fmt.Fprintf(w, "note: %s\n", note)
+	}
+	return nil
+}
