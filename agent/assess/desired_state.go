@@ -29,7 +29,7 @@ type Surveyor struct {
 func (a *Surveyor) Describe(ctx context.Context, j *Release) error {
 	err := a.describeOnce(ctx, j)
 	for n := len(j.State.History); n > 0 && record.Unreadable(err); n-- {
-		j.Manifest = nil
+		j.Manifest, j.State.History = nil, record.SetAside(j.State.History, err)
 		j.decide()
 		err = a.describeOnce(ctx, j)
 	}
@@ -109,10 +109,7 @@ func (a *Surveyor) recorded(ctx context.Context, j *Release, r *record.Record) (
 	if err != nil {
 		return nil, err
 	}
-	rel, err := a.ManifestOf(ctx, r, manifest.Define(crds).Scope(a.Cluster.Namespaced))
-	if err == nil {
-		err = r.Trusted()
-	}
+	rel, err := a.read(ctx, r, manifest.Define(crds).Scope(a.Cluster.Namespaced), (*record.Record).Trusted)
 	if err != nil {
 		return nil, err
 	}
@@ -120,16 +117,29 @@ func (a *Surveyor) recorded(ctx context.Context, j *Release, r *record.Record) (
 	return rel, nil
 }
 
-// ManifestOf returns what a record itself keeps of its release.
+// ManifestOf returns what a record itself keeps of its release. The record stays as it is,
+// since others look at it: one that turns out to be gone or damaged is set aside in what is
+// observed, and by record.SetAside in what the caller has.
 func (a *Surveyor) ManifestOf(ctx context.Context, r *record.Record, scope manifest.Scope) (*manifest.Release, error) {
-	lock := a.Observed.Histories.ReadingOf(observed.Key{Namespace: r.Namespace, Name: r.Name})
-	lock.Lock() // others may ask what the release lists
-	defer lock.Unlock()
-	if err := a.Cluster.Records.Load(ctx, r); err != nil {
+	return a.read(ctx, r, scope, func(*record.Record) error { return nil })
+}
+
+// read is ManifestOf of a record that is good enough.
+func (a *Surveyor) read(ctx context.Context, r *record.Record, scope manifest.Scope, goodEnough func(*record.Record) error) (*manifest.Release, error) {
+	own := record.Copy(record.History{r})[0]
+	err := a.Cluster.Records.Load(ctx, own)
+	var rel *manifest.Release
+	if err == nil {
+		rel, err = own.Manifest(scope)
+	}
+	if err == nil {
+		err = goodEnough(own)
+	}
+	if err != nil {
+		a.Observed.Histories.SetAside(observed.Key{Namespace: r.Namespace, Name: r.Name}, err)
 		return nil, err
 	}
-	defer r.Forget()
-	return r.Manifest(scope)
+	return rel, nil
 }
 
 // definitions returns the CRDs of a record's chart, as far as they are known.
@@ -171,6 +181,7 @@ func (a *Surveyor) inventory(ctx context.Context, j *Release) (objects []manifes
 	for _, r := range j.State.History.Intended() {
 		rel, err := a.ManifestOf(ctx, r, a.Cluster.Namespaced)
 		if record.Unreadable(err) {
+			j.State.History = record.SetAside(j.State.History, err)
 			continue // the release goes on without it
 		}
 		if err != nil {

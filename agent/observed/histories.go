@@ -19,7 +19,6 @@ type Histories struct {
 	read       map[string]bool           // namespaces whose records were read
 	watched    map[string]bool           // namespaces whose records are watched
 	unrecorded map[Key][]manifest.Object // objects of releases that have no record of them
-	reading    map[Key]*sync.Mutex       // held by who reads the bodies of a release's records
 	Sealed     bool                      // records are told by their seals; the loop's
 }
 
@@ -39,22 +38,6 @@ func (h *Histories) ReadAnew() {
 	clear(h.of)
 }
 
-// ReadingOf returns the lock that whoever reads the bodies of a release's records holds:
-// they are let go of afterwards.
-func (h *Histories) ReadingOf(key Key) *sync.Mutex {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.reading == nil {
-		h.reading = map[Key]*sync.Mutex{}
-	}
-	l := h.reading[key]
-	if l == nil {
-		l = &sync.Mutex{}
-		h.reading[key] = l
-	}
-	return l
-}
-
 func (h *Histories) History(key Key) record.History {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -65,6 +48,16 @@ func (h *Histories) Set(key Key, history record.History) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.of[key] = history
+}
+
+// SetAside enters that a record of a release is gone or damaged, as err says: see
+// record.SetAside.
+func (h *Histories) SetAside(key Key, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if history, known := h.of[key]; known {
+		h.of[key] = record.SetAside(history, err)
+	}
 }
 
 // Replace enters all the histories of a namespace.

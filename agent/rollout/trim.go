@@ -30,6 +30,7 @@ func (x *recorder) trimSpent(ctx context.Context, j *run) error {
 	for _, r := range j.State.History.Intended() {
 		rel, err := x.surveyor.ManifestOf(ctx, r, x.cluster.Namespaced)
 		if record.Unreadable(err) {
+			x.remember(j, record.SetAside(j.State.History, err))
 			continue
 		}
 		if err != nil {

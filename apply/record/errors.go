@@ -28,6 +28,16 @@ var ErrChanged = errors.New("somebody else changed it meanwhile")
 // history answers otherwise now than before.
 func Unreadable(err error) bool { return errors.Is(err, ErrGone) || errors.Is(err, ErrDamaged) }
 
+// An unreadableError carries the record as it is set aside: who read a copy of one that others
+// look at enters that in its place.
+type unreadableError struct {
+	record *Record
+	err    error
+}
+
+func (e *unreadableError) Error() string { return e.err.Error() }
+func (e *unreadableError) Unwrap() error { return e.err }
+
 // TooLargeError says that a record does not fit into a Secret.
 type TooLargeError struct {
 	Namespace, Release string

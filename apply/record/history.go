@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"iter"
 	"slices"
 	"time"
@@ -306,6 +307,24 @@ func (h History) triedAgain(i int) bool {
 	return slices.ContainsFunc(h[i+1:], func(later *Record) bool {
 		return later.Damage == "" && later.Digest == r.Digest && (later.Outcome == Failed || r.Outcome == Abandoned) // a failure is remembered
 	})
+}
+
+// SetAside returns the history with the record that err says is gone or damaged as it is by
+// now; the same if err says nothing of the kind, or the record was written anew since. The
+// records of the history are not changed.
+func SetAside(h History, err error) History {
+	var u *unreadableError
+	if !errors.As(err, &u) {
+		return h
+	}
+	for i, r := range h {
+		if r.Revision == u.record.Revision && r.version == u.record.version && r.Damage == "" {
+			out := slices.Clone(h)
+			out[i] = u.record
+			return out
+		}
+	}
+	return h
 }
 
 // Copy returns a history of copies: what a store makes of one of these changes no other.

@@ -205,9 +205,9 @@ func (r *Record) deleted() error {
 
 func (r *Record) unreadable() error {
 	if r.gone {
-		return fmt.Errorf("release record %s/%s: %w", r.Namespace, r.key(), ErrGone)
+		return &unreadableError{r, fmt.Errorf("release record %s/%s: %w", r.Namespace, r.key(), ErrGone)}
 	}
-	return fmt.Errorf("release record %s/%s: %s: %w", r.Namespace, r.key(), r.Damage, ErrDamaged)
+	return &unreadableError{r, fmt.Errorf("release record %s/%s: %s: %w", r.Namespace, r.key(), r.Damage, ErrDamaged)}
 }
 
 // Forget drops the decoded body of a record that was read from the cluster:
