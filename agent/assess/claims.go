@@ -36,7 +36,8 @@ func readClaims(files fs.FS) claims {
 // handOver enters into a job's state what the same commit does to the release in other
 // environments: one that lists it now takes it over, and one that owns it and does not
 // list it any more gives it up. Without that, a release that moves would be removed by the
-// one before the other has it.
+// one before the other has it. Of an environment that is not known nothing is, so that
+// somebody has to confirm that it is no more.
 func (a *Assessor) handOver(l *Commit, j *Release) {
 	last := j.State.History.Last()
 	if last == nil || l.files == nil {
@@ -52,7 +53,11 @@ func (a *Assessor) handOver(l *Commit, j *Release) {
 	if foreign {
 		listed, exists := l.claims[last.Environment]
 		_, kept := a.Refs[last.Environment]
-		j.State.Given = (exists || kept) && a.sameRef(last.Environment) && !slices.Contains(listed, j.Key)
+		if known := exists || kept; !known && a.Control.Confirmed != l.SHA { // another repository may have it
+			j.State.Confirm = fmt.Sprintf("tether sync %s --confirm %.7s", a.Environment, l.SHA)
+			return
+		}
+		j.State.Given = a.sameRef(last.Environment) && !slices.Contains(listed, j.Key)
 		j.State.Busy = a.formerAtWork(last, j.State.Given)
 		return
 	}

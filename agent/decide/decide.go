@@ -128,6 +128,9 @@ func leaveForeign(s State) *Decision {
 		return &Decision{Act: None}
 	case s.Given && s.Kept == "":
 		return &Decision{Act: Upgrade, Reason: fmt.Sprintf("environment %s gave it up", last.Environment)}
+	case s.Confirm != "":
+		return &Decision{Act: Hold, Behind: true, Reason: fmt.Sprintf("release %s/%s belongs to environment %s, which neither this repository nor this agent has: if no other agent keeps it, take it over with %s",
+			last.Namespace, last.Name, last.Environment, s.Confirm)}
 	}
 	return &Decision{Act: Hold, Behind: true, Reason: fmt.Sprintf("release %s/%s belongs to environment %s: take it out of environments/%s in the same commit, or rename it in one of the two",
 		last.Namespace, last.Name, last.Environment, last.Environment)}

@@ -71,8 +71,11 @@ type Handover struct {
 	// this one does not: it takes the release over, and nothing is removed.
 	Taker string
 	// Given says that the environment which owns the release gave it up at the same
-	// commit, so that this one may take it over.
+	// commit, or that somebody confirmed that it is no more: this one may take it over.
 	Given bool
+	// Confirm says how to take the release over from an environment of which neither the
+	// repository nor the agent knows; empty of one that is known.
+	Confirm string
 }
 
 // Keep makes it the state of a release for which nothing new may be begun: what

@@ -119,7 +119,8 @@ waiting for the interval. It does not wait for the outcome: tether wait does.
 
 With --retry, releases whose inputs failed before are tried again with the same
 inputs. With --confirm, the deletions of the head are confirmed that were held as
-too many.`,
+too many, and that releases are taken over which belong to an environment that is
+no more.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: s.completeEnvironments,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -148,7 +149,7 @@ too many.`,
 		},
 	}
 	cmd.Flags().BoolVar(&r.Retry, "retry", false, "try again what failed, with the same inputs")
-	cmd.Flags().StringVar(&r.Confirm, "confirm", "", "confirm the deletions of this commit, the environment's head")
+	cmd.Flags().StringVar(&r.Confirm, "confirm", "", "confirm the deletions of this commit, the environment's head, and what it takes over")
 	cmd.Flags().StringVar(&r.By, "by", caller(), "who asks")
 	return cmd
 }
