@@ -13,8 +13,6 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-var ()
-
 // Yield returns a release's objects as they are to be applied: without what is to
 // be ignored of them and somebody else holds now (see drift.Yield), without the
 // certificates that others inject, without the replicas of workloads that an autoscaler
@@ -22,13 +20,12 @@ var ()
 // replicas yet they stay what they are in the cluster, whether they are wanted or not: a
 // field that its only owner drops goes back to its default, one replica
 // (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#migrating-deployments-and-statefulsets-to-horizontal-autoscaling).
-// The given objects are not modified.
+// The owner has to know what scales, see plan.Owner.Scales. The given objects are not modified.
 func (c *Cluster) Yield(ctx context.Context, rel plan.Owner, want, past []manifest.Object) ([]manifest.Object, error) {
-	scaled := scaling.IntentOf(want, past)
 	out := make([]manifest.Object, len(want))
 	for i, o := range want {
 		out[i] = o
-		replicas, err := c.isScaled(ctx, o, scaled)
+		replicas, err := c.isScaled(ctx, o, rel.Scaling)
 		if err != nil {
 			return nil, err
 		}
@@ -73,4 +70,32 @@ func (c *Cluster) isScaled(ctx context.Context, o manifest.Object, s scaling.Int
 		return true, nil
 	}
 	return c.scalers.Target(ctx, o.ID(), s.Leaving)
+}
+
+// follow returns an object as it is to be written now: an autoscaler may have set its
+// number since it was planned, and a write would put that back. With it comes the version
+// of the live object that this holds for; empty if it does not matter.
+func follow(ctx context.Context, c *Cluster, rel plan.Owner, u *unstructured.Unstructured) (object *unstructured.Unstructured, version string, err error) {
+	if !scaling.Scalable[manifest.IDOf(u).GroupKind()] || !scaling.HasReplicas(u) {
+		return u, "", nil
+	}
+	if scaled, err := c.isScaled(ctx, manifest.Object{Unstructured: u}, rel.Scaling); err != nil || !scaled {
+		return u, "", err
+	}
+	live, err := c.Read(ctx, u)
+	if err != nil || live == nil {
+		return u, "", err
+	}
+	return leftTo(u, ownership.Inherited(live), "spec", "replicas"), live.GetResourceVersion(), nil
+}
+
+// at returns an object that the API server takes only while the live one has a version;
+// the same if it does not matter.
+func at(u *unstructured.Unstructured, version string) *unstructured.Unstructured {
+	if version == "" {
+		return u
+	}
+	out := u.DeepCopy()
+	out.SetResourceVersion(version)
+	return out
 }

@@ -80,7 +80,7 @@ func (c *Cluster) applyOne(ctx context.Context, w *waiting, rel plan.Owner, ch p
 		return c.recreate(ctx, w, ch, coming)
 	case plan.Update:
 		if ch.Differs() {
-			if err := c.writeAgain(ctx, ch); err != nil {
+			if err := c.writeAgain(ctx, rel, ch); err != nil {
 				return err
 			}
 		}
@@ -89,13 +89,13 @@ func (c *Cluster) applyOne(ctx context.Context, w *waiting, rel plan.Owner, ch p
 		}
 		return nil
 	default:
-		return c.writeAgain(ctx, ch)
+		return c.writeAgain(ctx, rel, ch)
 	}
 }
 
 // writeAgain is write, repeated when there is trouble on the way.
-func (c *Cluster) writeAgain(ctx context.Context, ch plan.Change) error {
-	return apierror.Retry(ctx, func() error { return c.write(ctx, ch) })
+func (c *Cluster) writeAgain(ctx context.Context, rel plan.Owner, ch plan.Change) error {
+	return apierror.Retry(ctx, func() error { return c.write(ctx, rel, ch) })
 }
 
 // applyDeferred plans an object anew, now that what it waited for is there.
@@ -120,7 +120,7 @@ func (c *Cluster) applyDeferred(ctx context.Context, w *waiting, rel plan.Owner,
 	case plan.Recreate:
 		return c.recreate(ctx, w, again, coming)
 	default:
-		return c.writeAgain(ctx, again)
+		return c.writeAgain(ctx, rel, again)
 	}
 }
 
@@ -138,7 +138,7 @@ func (c *Cluster) createValid(ctx context.Context, ch plan.Change, coming plan.C
 		return err
 	}
 	ch.Live, ch.Judged = nil, ch.Object
-	return c.write(ctx, ch)
+	return c.write(ctx, plan.Owner{}, ch)
 }
 
 // The API server takes a moment until it serves what a CRD defines, or counts what a

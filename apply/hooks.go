@@ -146,7 +146,7 @@ func (c *Cluster) runHook(ctx context.Context, rel plan.Owner, h manifest.Hook, 
 			return err
 		}
 	}
-	if err := c.writeAgain(ctx, plan.Change{ID: h.ID(), Object: u}); err != nil {
+	if err := c.writeAgain(ctx, plan.Owner{}, plan.Change{ID: h.ID(), Object: u}); err != nil {
 		return err
 	}
 	if !h.ID().RunsToEnd() {

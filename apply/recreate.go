@@ -45,7 +45,7 @@ func (c *Cluster) follow(ctx context.Context, w *waiting, ch plan.Change) error 
 	gone := ch.Live
 	ch.Live, ch.Judged = nil, nil
 	for pause := definitionPause; ; pause = min(2*pause, longestDelay) {
-		err := c.writeAgain(ctx, ch)
+		err := c.writeAgain(ctx, plan.Owner{}, ch)
 		if q := quota.ExcessOf(err); q == nil || !q.Fits(quota.FreedBy(gone, q.Requested), nil) {
 			return err
 		}

@@ -18,13 +18,18 @@ import (
 )
 
 // write applies one object by server-side apply and remembers how it was left.
-func (c *Cluster) write(ctx context.Context, ch plan.Change) error {
+func (c *Cluster) write(ctx context.Context, rel plan.Owner, ch plan.Change) error {
 	if ch.Adopt {
 		if err := c.inherit(ctx, ch.Live); err != nil {
 			return err
 		}
 	}
-	answer, err := c.submit(ctx, ch.Object)
+	object, version, err := follow(ctx, c, rel, ch.Object)
+	if err != nil {
+		return err
+	}
+	ch.Object = object
+	answer, err := c.submit(ctx, at(object, version))
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", ch.ID, err)
 	}

@@ -72,6 +72,7 @@ func (a *Surveyor) replan(ctx context.Context, j *Release, coming plan.Coming) e
 		return err
 	}
 	coming = coming.Guarded(j.want...).Guarded(past...)
+	j.Owner = j.Owner.Scales(j.want, past)
 	want, err := a.Cluster.Yield(ctx, j.Owner, j.want, past)
 	if err != nil {
 		return err

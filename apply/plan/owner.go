@@ -11,6 +11,7 @@ import (
 
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/apply/realm"
+	"github.com/xetys/tether/apply/scaling"
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -33,6 +34,15 @@ type Owner struct {
 	Ignore []manifest.Ignore
 	// Realm says what the release may touch.
 	Realm realm.Realm
+	// Scaling is what the release says of its workloads' numbers.
+	Scaling scaling.Intent
+}
+
+// Scales has an owner know which of its objects say how many replicas others have, of what
+// it wants and what it had.
+func (o Owner) Scales(want, past []manifest.Object) Owner {
+	o.Scaling = scaling.IntentOf(want, past)
+	return o
 }
 
 // Beyond says why an object is not the release's to write or delete; empty if it may be.

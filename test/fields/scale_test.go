@@ -147,6 +147,49 @@ func TestTheNumberOfReplicasIsKept(t *testing.T) {
 	}
 }
 
+// What an autoscaler sets between the plan and the write stays.
+func TestANumberThatComesBetweenPlanAndWriteStays(t *testing.T) {
+	for sentence, c := range map[string]struct {
+		before, after string
+		between       func(w *world)
+	}{
+		"of an autoscaler that had not scaled before": {
+			before: autoscaledWith("", "v1", scalerOf(2)), after: autoscaledWith("", "v2", scalerOf(2)),
+			between: func(w *world) { w.kubectl("scale", "deployment/web", "--replicas=7") },
+		},
+		"of an autoscaler that came meanwhile": {
+			before: autoscaledWith("replicas: 5", "v1", ""), after: autoscaledWith("replicas: 5", "v2", ""),
+			between: func(w *world) {
+				w.pipe(scalerOf(7), "create", "--filename", "-")
+				w.scaledTo(7)
+			},
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			w := newWorld(t)
+			w.deploy(autoscaledWith("replicas: 5", "v0", ""))
+			w.deploy(c.before)
+			w.holds("deployment/web", "{.spec.replicas}", "5")
+			want := w.parse(c.after)
+			plan, err := w.plan(want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.between(w)
+			numbers := w.numbers()
+			if err := w.cluster.Apply(context.Background(), context.Background(), w.owner, plan, nil); err != nil {
+				t.Fatal(err)
+			}
+			w.holds("deployment/web", "{.spec.template.spec.containers[0].image}", "example.com/web:v2")
+			if seen := numbers(); slices.Min(seen) < 7 {
+				t.Errorf("it had %v replicas", seen)
+			}
+			w.past = want
+			w.inPlace(c.after)
+		})
+	}
+}
+
 // keda brings the kind of KEDA's that makes autoscalers.
 func (w *world) keda() {
 	w.t.Helper()

@@ -70,6 +70,7 @@ func (w *world) parse(text string) []manifest.Object {
 func (w *world) plan(want []manifest.Object) (plan.Plan, error) {
 	w.t.Helper()
 	ctx := context.Background()
+	w.owner = w.owner.Scales(want, w.past)
 	want, err := w.cluster.Yield(ctx, w.owner, want, w.past)
 	if err != nil {
 		return plan.Plan{}, err
