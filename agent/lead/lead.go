@@ -140,6 +140,7 @@ func (c *Candidate) term(ctx context.Context, work func(context.Context)) error 
 	})()
 	elector.Run(office)
 	worker.wait()
+	c.Turned(false) // once more: the work may have told of what it led until it ended
 	return nil
 }
 

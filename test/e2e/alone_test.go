@@ -57,8 +57,9 @@ func TestOfTwoAtOnceOneWrites(t *testing.T) {
 	}
 }
 
-// An agent that can't get its Lease says so once, and in a metric that is there from
-// the start.
+// An agent that can't get its Lease says so once, in a metric that is there from the start, and
+// in /readyz; so does one that loses it to another replica, which then tells of the
+// environment alone.
 func TestLeaseThatCantBeHadIsTold(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]faults.Fault{
@@ -80,43 +81,111 @@ func TestLeaseThatCantBeHadIsTold(t *testing.T) {
 			if have, there := m()[`tether_leader{environment="prod"}`]; !there || have != 0 {
 				t.Errorf("tether_leader is %v, there: %v; want 0 from the start", have, there)
 			}
-			told := func() int {
-				n := 0
+			told := func(text string) (n int) {
 				for _, line := range strings.Split(p.text(), "\n") {
-					if strings.Contains(strings.ToLower(line), "lease") && (strings.Contains(line, " WRN ") || strings.Contains(line, " ERR ")) {
+					if strings.Contains(line, text) && (strings.Contains(line, " WRN ") || strings.Contains(line, " ERR ")) {
 						n++
 					}
 				}
 				return n
 			}
-			w.within(20*time.Second, func() error {
-				if told() == 0 {
-					return fmt.Errorf("the log does not tell:\n%s", p.text())
+			failures := func() float64 { return m()[`tether_lease_failures_total{environment="prod"}`] }
+			w.untilReady(p, false, "the Lease can't be had")
+			w.eventually(func() error { // it tried again some times
+				if failures() < 4 {
+					return fmt.Errorf("%v failures are counted", failures())
 				}
 				return nil
 			})
-			time.Sleep(6 * time.Second) // in which it tries again some times
-			if n := told(); n != 1 {
+			if n := told("the Lease can't be had"); n != 1 {
 				t.Errorf("it is told %d times", n)
 			}
 			proxy.Clear()
 			w.await(head, "applied")
+			w.untilReady(p, true, "")
 			w.eventually(func() error {
-				if have := m()[`tether_leader{environment="prod"}`]; have != 1 {
-					return fmt.Errorf("tether_leader is %v", have)
+				if have := m()[`tether_leader{environment="prod"}`]; have != 1 || len(w.shown(p)) < 5 {
+					return fmt.Errorf("tether_leader is %v, of releases it shows %q", have, w.shown(p))
 				}
 				return nil
 			})
+
+			other := w.agent("other", "--listen", "127.0.0.1:0")
+			counted := failures()
+			if err := proxy.Add(rule); err != nil {
+				t.Fatal(err)
+			}
+			w.eventually(func() error {
+				if have := w.metrics(other)()[`tether_leader{environment="prod"}`]; have != 1 || len(w.shown(other)) < 5 {
+					return fmt.Errorf("tether_leader of the other is %v, and it shows %q", have, w.shown(other))
+				}
+				return nil
+			})
+			if have := m()[`tether_leader{environment="prod"}`]; have != 0 {
+				t.Errorf("tether_leader of who lost the lead is %v", have)
+			}
+			if shown := w.shown(p); len(shown) > 0 {
+				t.Errorf("who lost the lead shows %q", shown)
+			}
+			if n := told("not leading any more"); n != 1 {
+				t.Errorf("that the lead is lost is told %d times:\n%s", n, p.text())
+			}
+			if failures() <= counted {
+				t.Errorf("%v failures are counted, as before", counted)
+			}
+			w.untilReady(p, false, "the Lease can't be had")
 		})
 	}
 }
 
+// untilReady waits until /readyz of an agent says so, or not and why.
+func (w *world) untilReady(p *process, ready bool, why string) {
+	w.t.Helper()
+	w.eventually(func() error {
+		code, body := get(w.t, "http://"+w.address(p)+"/readyz")
+		if (code == http.StatusOK) != ready || !strings.Contains(body, why) {
+			return fmt.Errorf("/readyz says %d: %s", code, body)
+		}
+		return nil
+	})
+}
+
+// shown are the gauges that an agent shows of the environment, but for who leads it.
+func (w *world) shown(p *process) []string {
+	w.t.Helper()
+	_, body := get(w.t, "http://"+w.address(p)+"/metrics")
+	gauges, out := map[string]bool{}, []string(nil)
+	for _, line := range strings.Split(body, "\n") {
+		if f := strings.Fields(line); len(f) == 4 && f[1] == "TYPE" {
+			gauges[f[2]] = f[3] == "gauge"
+		}
+		name, _, _ := strings.Cut(line, "{")
+		if gauges[name] && name != "tether_leader" && strings.Contains(line, `environment="prod"`) {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+func get(t *testing.T, url string) (code int, body string) {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(raw)
+}
+
 var listening = regexp.MustCompile(`listening address=(\S+)`)
 
-// metrics returns what reads an agent's metrics, once it listens.
-func (w *world) metrics(p *process) func() map[string]float64 {
+// address is where an agent listens, once it does.
+func (w *world) address(p *process) (address string) {
 	w.t.Helper()
-	var address string
 	w.eventually(func() error {
 		m := listening.FindStringSubmatch(p.text())
 		if m == nil {
@@ -125,19 +194,18 @@ func (w *world) metrics(p *process) func() map[string]float64 {
 		address = m[1]
 		return nil
 	})
+	return address
+}
+
+// metrics returns what reads an agent's metrics, once it listens.
+func (w *world) metrics(p *process) func() map[string]float64 {
+	w.t.Helper()
+	address := w.address(p)
 	return func() map[string]float64 {
 		w.t.Helper()
-		res, err := http.Get("http://" + address + "/metrics")
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		defer res.Body.Close()
-		raw, err := io.ReadAll(res.Body)
-		if err != nil {
-			w.t.Fatal(err)
-		}
+		_, body := get(w.t, "http://"+address+"/metrics")
 		all := map[string]float64{}
-		for _, line := range strings.Split(string(raw), "\n") {
+		for _, line := range strings.Split(body, "\n") {
 			name, value, ok := cutLast(line)
 			if n, err := strconv.ParseFloat(value, 64); ok && err == nil && !strings.HasPrefix(line, "#") {
 				all[name] = n
