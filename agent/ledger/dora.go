@@ -36,8 +36,13 @@ type deployment struct {
 }
 
 // Deliver computes an environment's metrics over the entries, oldest first, whose
-// rollouts ended from since to now.
+// rollouts ended from since to now; since the first of them if since is zero.
 func Deliver(environment string, entries []Entry, since, now time.Time) Delivery {
+	if since.IsZero() {
+		if since = now; len(entries) > 0 {
+			since = entries[0].Started
+		}
+	}
 	d := Delivery{Environment: environment, Since: since.UTC().Truncate(time.Second), Until: now.UTC().Truncate(time.Second)}
 	d.Complete = len(entries) < maxEntries || !entries[0].Started.After(since)
 	var leads, recoveries []time.Duration

@@ -77,6 +77,13 @@ func TestRatesAreOfDeployments(t *testing.T) {
 	if d.ChangeFailRate != 0.25 || d.ReworkRate != 0.25 || d.DeploysPerDay != 2 || !d.Complete {
 		t.Errorf("%+v", d)
 	}
+	entries := delivered(t, "a 0 applied web:upgrade:applied")
+	if d := Deliver("prod", entries, time.Time{}, noon.Add(48*time.Hour)); !d.Since.Equal(entries[0].Started) || !d.Complete {
+		t.Errorf("without a beginning it is %+v", d)
+	}
+	if d := Deliver("prod", nil, time.Time{}, noon); !d.Since.Equal(noon) {
+		t.Errorf("of nothing it is %+v", d)
+	}
 	many := make([]Entry, maxEntries)
 	for i := range many {
 		many[i].Started = noon

@@ -80,7 +80,7 @@ type Revision struct {
 	Action       string    `json:"action"`
 	ChartVersion string    `json:"chartVersion"`
 	AppVersion   string    `json:"appVersion"`
-	Updated      time.Time `json:"updated"`
+	Updated      time.Time `json:"updated,omitzero"` // left out if nobody knows
 	Description  string    `json:"description"`
 }
 
@@ -213,10 +213,14 @@ func ReadRevisions(ctx context.Context, c *apply.Cluster, namespace, release str
 	}
 	out := make([]Revision, 0, len(history))
 	for _, r := range slices.Backward(history) {
-		out = append(out, Revision{
+		one := Revision{
 			Revision: r.Revision, Commit: r.Commit, Status: string(r.Status), Action: string(r.Action),
 			ChartVersion: r.ChartVersion(), AppVersion: r.AppVersion(), Updated: seconds(r.Updated()), Description: r.Description(),
-		})
+		}
+		if r.Damage != "" {
+			one.Description = "set aside: " + r.Damage
+		}
+		out = append(out, one)
 	}
 	return out, nil
 }

@@ -317,8 +317,14 @@ func (r *Record) AppVersion() string { return r.describe().appVersion }
 // Description returns Helm's description of what became of the record.
 func (r *Record) Description() string { return r.describe().description }
 
-// Updated returns when the record's rollout began.
-func (r *Record) Updated() time.Time { return r.describe().updated }
+// Updated returns when the record's rollout began; when its Secret was made if the record does
+// not say it, or can't be read.
+func (r *Record) Updated() time.Time {
+	if at := r.describe().updated; !at.IsZero() {
+		return at
+	}
+	return r.created
+}
 
 // Begun returns when the record's rollout began, as far as it can be believed: not after the
 // API server was first told of it.

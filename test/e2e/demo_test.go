@@ -1,15 +1,20 @@
 package e2e_test
 
 import (
+	"os"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/xetys/tether/test/cluster"
 )
 
 // The demo's whole walk, with an agent that has nothing but the token of the
-// ServiceAccount that charts/tether installs.
+// ServiceAccount that charts/tether installs, and that goes on when the demo has ended.
 func TestDemoWithTheChartsServiceAccount(t *testing.T) {
 	t.Parallel()
 	tether, err := cluster.Binary("tether")
@@ -20,9 +25,10 @@ func TestDemoWithTheChartsServiceAccount(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(tether, "demo", "--service-account")
-	cmd.Dir = root
+	cmd := exec.Command(tether, "demo", "--service-account", "--keep", "--dir", t.TempDir())
+	cmd.Dir, cmd.WaitDelay = root, time.Minute // what it leaves must not hold its output
 	out, err := cmd.CombinedOutput()
+	t.Cleanup(func() { endKept(t, string(out)) })
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -30,5 +36,35 @@ func TestDemoWithTheChartsServiceAccount(t *testing.T) {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the demo's output lacks %q:\n%s", want, out)
 		}
+	}
+	said := func(pattern string) string {
+		m := regexp.MustCompile(pattern).FindStringSubmatch(string(out))
+		if m == nil {
+			t.Fatalf("it does not say %s:\n%s", pattern, out)
+		}
+		return m[1]
+	}
+	checkout, kubeconfig := said(`cd (\S+) && git commit`), said(`export KUBECONFIG=(\S+)`)
+	script := "set -e\ncd $1\ngit commit --quiet --allow-empty --message 'Nothing changes'\ngit push --quiet\n$2 wait production $(git rev-parse HEAD) --timeout 2m\n"
+	later := exec.Command("sh", "-c", script, "sh", checkout, tether)
+	later.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
+	if out, err := later.CombinedOutput(); err != nil || !strings.Contains(string(out), "no-op") {
+		t.Errorf("the agent does not live: %v\n%s", err, out)
+	}
+}
+
+// endKept ends what the demo left running, as it says.
+func endKept(t *testing.T, out string) {
+	m := regexp.MustCompile(`kill (\d+); (\S+) down --dir (\S+)`).FindStringSubmatch(out)
+	if m == nil {
+		return // it failed, and left nothing
+	}
+	if pid, err := strconv.Atoi(m[1]); err == nil {
+		for deadline := time.Now().Add(time.Minute); syscall.Kill(pid, syscall.SIGTERM) == nil && time.Now().Before(deadline); {
+			time.Sleep(100 * time.Millisecond) // until it has ended
+		}
+	}
+	if out, err := exec.Command(m[2], "down", "--dir", m[3]).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

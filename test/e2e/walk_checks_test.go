@@ -43,7 +43,7 @@ func (w *walk) quiet() {
 		return w.ledgerAtRest()
 	})
 	w.checkNoOrphans()
-	w.checkSecrets()
+	w.checkTold()
 }
 
 // expected are the verdicts that the head may have.
@@ -270,8 +270,9 @@ func (w *walk) checkNoOrphans() {
 	}
 }
 
-// checkSecrets looks for a secret value in all that anybody can read but Secrets.
-func (w *walk) checkSecrets() {
+// checkTold looks for a secret value, and for times that nobody knows, in all that anybody can
+// read but Secrets.
+func (w *walk) checkTold() {
 	w.t.Helper()
 	w.tetherRun("status", "prod", "-o", "yaml")
 	w.tetherRun("status", "prod")
@@ -308,6 +309,9 @@ func (w *walk) checkSecrets() {
 			if i := strings.Index(text, secret); i >= 0 {
 				w.t.Fatalf("a secret value is told: …%s…", text[max(0, i-200):min(len(text), i+100)])
 			}
+		}
+		if i := strings.Index(text, "0001-01-01"); i >= 0 {
+			w.t.Fatalf("a time is told that is none: …%s…", text[max(0, i-200):min(len(text), i+100)])
 		}
 	}
 	w.outputs = nil
