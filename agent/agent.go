@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"slices"
 	"sync"
 	"time"
@@ -114,7 +115,7 @@ func (a *Agent) fetchedHeads(heads source.Heads, err error) {
 		for _, ref := range a.refs() {
 			a.metrics.FetchFailed(ref)
 		}
-		if before == nil || before.Error() != err.Error() {
+		if before == nil || steady(before) != steady(err) {
 			a.log.Error("the repository can't be fetched; the last good commit stays in force", "error", err)
 		}
 		a.useClone()
@@ -224,8 +225,14 @@ func (a *Agent) fetchEnded(err error) {
 		a.setAway(nil)
 		return
 	}
-	a.setAway(&ledger.Away{Since: a.opts.Now(), Reason: err.Error()})
+	a.setAway(&ledger.Away{Since: a.opts.Now(), Reason: steady(err)})
 }
+
+// ownAddress is this machine's, in an error of a connection: it has another port each time.
+var ownAddress = regexp.MustCompile(`\S+:\d+->`)
+
+// steady is what an error says, the same for the same trouble.
+func steady(err error) string { return ownAddress.ReplaceAllString(err.Error(), "") }
 
 // setAway keeps since when it is so, and has the environments tell.
 func (a *Agent) setAway(now *ledger.Away) {

@@ -1,10 +1,15 @@
 package lead
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/xetys/tether/apply/kube"
 )
@@ -33,6 +38,22 @@ func TestWhoElseHasTheLease(t *testing.T) {
 	c.failed(nil)
 	if err := c.Trouble(); err != nil || c.hopeless() {
 		t.Error(err)
+	}
+}
+
+// What keeps a process from its Lease is logged once, however the connection breaks, and again
+// when the API server says another thing.
+func TestTroubleWithTheLeaseIsLoggedOnce(t *testing.T) {
+	var log strings.Builder
+	c := &Candidate{Environment: "prod", Log: slog.New(slog.NewTextHandler(&log, nil)), Now: time.Now, Failed: func() {}}
+	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "leases"}, "tether-prod", errors.New("no"))
+	for i, err := range []error{errors.New("read tcp 127.0.0.1:50160->127.0.0.1:6443: connection reset"), errors.New("read tcp 127.0.0.1:50162->127.0.0.1:6443: connection reset"),
+		errors.New("unexpected EOF"), forbidden, fmt.Errorf("again: %w", forbidden), nil, errors.New("unexpected EOF")} {
+		c.failed(err)
+		want := []int{1, 1, 1, 2, 3, 3, 4}[i] // what wraps an answer says another thing
+		if n := strings.Count(log.String(), "the Lease can't be had"); n != want {
+			t.Errorf("after %v it is logged %d times, not %d", err, n, want)
+		}
 	}
 }
 

@@ -1,9 +1,12 @@
 package lead
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/xetys/tether/apply/kube"
 )
@@ -13,6 +16,7 @@ import (
 type trouble struct {
 	mu   sync.Mutex
 	said string
+	kind string    // of what was said
 	time time.Time // since when no attempt went well
 	held string    // who has the Lease and is no agent
 	kept time.Time // since when that is so
@@ -62,17 +66,28 @@ func (c *Candidate) failed(err error) {
 		if t.said+t.held != "" {
 			c.Log.Info("the Lease can be had again")
 		}
-		t.said, t.held, t.time = "", "", time.Time{}
+		t.said, t.kind, t.held, t.time = "", "", "", time.Time{}
 		return
 	}
 	c.Failed()
 	if t.time.IsZero() {
 		t.time = time.Now()
 	}
-	if text := err.Error(); text != t.said {
-		t.said = text
+	t.said = err.Error()
+	if kind := kindOf(err); kind != t.kind {
+		t.kind = kind
 		c.Log.Error("the Lease can't be had: nobody leads the environment unless another process does", "error", err)
 	}
+}
+
+// kindOf tells one trouble from another: by what the API server says, or as no answer. How a
+// connection breaks is told differently each time, with another port.
+func kindOf(err error) string {
+	var answer apierrors.APIStatus
+	if errors.As(err, &answer) {
+		return err.Error()
+	}
+	return "no answer"
 }
 
 // hopeless reports whether there is no use in waiting for the Lease.

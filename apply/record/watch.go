@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
@@ -49,8 +50,12 @@ func (s *Store) Watch(ctx context.Context, namespace string, changed func(), tro
 		func() error { return informer.SetTransform(nameOnly) },
 		func() error {
 			return informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-				if err.Error() != last {
-					last = err.Error()
+				kind := "no answer" // how a connection breaks is told differently each time
+				if apierrors.ReasonForError(err) != metav1.StatusReasonUnknown {
+					kind = err.Error()
+				}
+				if kind != last {
+					last = kind
 					trouble(listFailed(fmt.Sprintf("watch release records in namespace %s", namespace), err))
 				}
 			})
