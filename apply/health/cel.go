@@ -261,28 +261,3 @@ func (p *program) text(vars map[string]any) (string, error) {
 	}
 	return s, nil
 }
-
-// ready compiles a rule at its first use.
-func (r *rule) ready() error {
-	r.compile.Do(func() {
-		r.steps = map[string]*program{}
-		for _, s := range steps {
-			text := s.of(&r.spec)
-			if text == "" {
-				continue
-			}
-			p, err := compile(text, cel.BoolType)
-			if err != nil {
-				r.err = fmt.Errorf("%s: %w", s.name, err)
-				return
-			}
-			r.steps[s.name] = p
-		}
-		if r.spec.Message != "" {
-			if r.message, r.err = compile(r.spec.Message, cel.StringType); r.err != nil {
-				r.err = fmt.Errorf("message: %w", r.err)
-			}
-		}
-	})
-	return r.err
-}

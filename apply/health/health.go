@@ -11,75 +11,12 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
-
-// State is how an object does.
-type State string
-
-// The states.
-const (
-	Healthy     State = "healthy"
-	Progressing State = "progressing"
-	Unhealthy   State = "unhealthy" // it says that something is wrong
-	Missing     State = "missing"
-	Unknown     State = "unknown" // it can't be watched
-)
-
-// Verdict is the answer on one object.
-type Verdict struct {
-	State State
-	// Rule names what decided, and Field the field that it read.
-	Rule, Field string
-	// Reason is a sentence: always there if the object is not healthy, and a note
-	// otherwise.
-	Reason string
-	// Failed says that an object that is unhealthy will not mend itself: a rollout may
-	// end when that has lasted for Grace.
-	Failed bool
-	Grace  time.Duration
-	// Held says that somebody has to act before the object goes on.
-	Held bool
-	// Again is when the answer changes though the object does not; zero is never.
-	Again time.Time
-
-	said string // the word that decided
-}
-
-// Presence says whether something is there, or that nobody knows.
-type Presence int
-
-// Presences.
-const (
-	Unsure Presence = iota
-	Absent
-	Present
-)
-
-// Options are what is known beside the object.
-type Options struct {
-	// Applied is what was applied, if that is known: a pause that it asks for is no
-	// hold.
-	Applied *unstructured.Unstructured
-	// Manager is the field manager that applied it: what it owns was asked for.
-	Manager string
-	// Rules go before the built-in ones.
-	Rules *Rules
-	// Status says whether a kind has a status subresource, if somebody can.
-	Status func(schema.GroupVersionKind) Presence
-	// Now is the time; zero if the object is a snapshot, of which nobody knows how old
-	// it is.
-	Now time.Time
-}
 
 // Silence is how long a controller may take to say its first word on an object of a
 // kind that has a status. After that the kind is taken for one of which nobody says
 // anything.
 const Silence = 30 * time.Second
-
-// TerminalGrace is how long what a rule calls failed has to last before it ends a
-// rollout, where the rule does not say.
-const TerminalGrace = 30 * time.Second
 
 // Of judges an object. The first layer that has an answer gives it: deletion, rules
 // of users, Kubernetes' own kinds, the generation that was observed, built-in rules,
@@ -103,13 +40,6 @@ func Of(live *unstructured.Unstructured, o Options) Verdict {
 		v.Reason = joined(v.Reason, e)
 	}
 	return v
-}
-
-func joined(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a + "; " + b
 }
 
 func finalizers(live *unstructured.Unstructured) string {
@@ -162,18 +92,6 @@ func generic(live *unstructured.Unstructured, o Options) Verdict {
 	return worst(said)
 }
 
-// worst is the answer that counts of several: what is bad, then what is under way.
-func worst(said []Verdict) Verdict {
-	for _, state := range []State{Unhealthy, Progressing} {
-		for _, v := range said {
-			if v.State == state {
-				return v
-			}
-		}
-	}
-	return said[0]
-}
-
 // silent judges an object that has no status.
 func silent(live *unstructured.Unstructured, o Options) Verdict {
 	v := Verdict{State: Healthy, Rule: "existence"}
@@ -203,5 +121,3 @@ func patience(v Verdict, live *unstructured.Unstructured, o Options) Verdict {
 	v.State, v.Reason = Healthy, fmt.Sprintf("%s, for %s: it is taken as it is", v.Reason, Silence)
 	return v
 }
-
-func gk(group, kind string) schema.GroupKind { return schema.GroupKind{Group: group, Kind: kind} }

@@ -21,7 +21,6 @@ const mostInCircle = 5
 // over, a figure may only become smaller.
 var circles = map[string]int{
 	"apply":         9,
-	"apply/health":  12,
 	"render":        20,
 	"render/fetch":  7,
 	"render/worker": 8,
