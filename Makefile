@@ -5,7 +5,7 @@ GO_FOLDERS := agent apply charts cmd drift render source test
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build controlplane tools test test-race cover lint bench fuzz walk demo image clean browser kills
+.PHONY: help build controlplane tools test test-race cover lint bench fuzz walk disaster demo image clean browser kills
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -84,6 +84,9 @@ walk: build controlplane tools ## walk at random through 500 steps of all that h
 
 kills: build controlplane ## kill the agent 100 times between a verdict and its notification, some minutes
 	TETHER_KILLS=$${TETHER_KILLS:-100} go test -run TestEachVerdictIsToldWhereverTheAgentDies -count 1 -timeout 40m -v ./test/e2e
+
+disaster: build controlplane tools ## throw a cluster away, bring an empty one back from git, and print how long it took
+	go test -run TestAClusterComesBackFromGit -count 1 -timeout 20m -v ./test/e2e
 
 demo: build controlplane ## watch the main job on a real control plane
 	bin/tether demo
