@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/observed"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render/manifest"
@@ -83,21 +84,40 @@ func takenByHooks(m plan.Moves, jobs []*Release) {
 	}
 }
 
-// duplicates finds objects that two releases would both own.
+// duplicates finds objects that two releases would both own. One that a held release still
+// has, though git may not list it there any more, is no mistake of the commit: the release that
+// is to have it is left as it is until then.
 func (a *Surveyor) duplicates(jobs []*Release) []string {
-	owner := map[manifest.ID]string{}
+	owner := map[manifest.ID]*Release{}
 	var out []string
 	for _, j := range jobs {
-		ids := j.IDs
-		if h := a.Observed.Baselines.Of(j.Key); j.Manifest == nil && h != nil {
-			ids = h.IDs
-		}
-		for _, id := range ids {
-			if other, taken := owner[id]; taken && plan.StageOf(id.GroupKind()) != plan.StageDefinitions {
-				out = append(out, fmt.Sprintf("%s of release %s is also in release %s: take it out of one", id, j.Spec.Name, other))
+		for _, id := range a.owned(j) {
+			other := owner[id]
+			if owner[id] = j; other == nil || plan.StageOf(id.GroupKind()) == plan.StageDefinitions {
+				continue
 			}
-			owner[id] = j.Spec.Name
+			if !yields(id, j, other) && !yields(id, other, j) {
+				out = append(out, fmt.Sprintf("%s of release %s is also in release %s: take it out of one", id, j.Spec.Name, other.Spec.Name))
+			}
 		}
 	}
 	return out
+}
+
+// owned are the objects that a release has, or is to have.
+func (a *Surveyor) owned(j *Release) []manifest.ID {
+	if h := a.Observed.Baselines.Of(j.Key); j.Manifest == nil && h != nil {
+		return h.IDs
+	}
+	return j.IDs
+}
+
+// yields leaves a release as it is whose new object a held release still has.
+func yields(id manifest.ID, taker, holder *Release) bool {
+	if holder.Decision.Act != decide.Hold || !taker.Changes() && taker.State.Kept == "" {
+		return false
+	}
+	taker.Keep(fmt.Sprintf("%s is in release %s, too, which is held (%s): it is taken over once %s gives it up", id, holder.Spec.Name, holder.Decision.Reason, holder.Spec.Name))
+	taker.wanted = wanted{}
+	return true
 }
