@@ -77,6 +77,7 @@ fuzz: build controlplane ## fuzz the parsers and the field projection, some minu
 	go test -run '^$$' -fuzz FuzzValues -fuzztime 60s ./render
 	go test -run '^$$' -fuzz FuzzUnmarshal -fuzztime 60s ./render/yamldoc
 	go test -run '^$$' -fuzz FuzzMessage -fuzztime 60s ./render/worker
+	go test -run '^$$' -fuzz FuzzReceive -fuzztime 60s ./render/worker/wire
 	go test -run '^$$' -fuzz FuzzChart -fuzztime 60s ./render/worker
 
 walk: build controlplane tools ## walk at random through 500 steps of all that happens to an agent, about 20 minutes

@@ -221,7 +221,11 @@ func (r *reading) folder(ctx context.Context, dir string) (*source, error) {
 	}
 	var files []*loader.BufferedFile
 	for _, name := range loaded.Names {
-		files = append(files, &loader.BufferedFile{Name: name, Data: bytes.TrimPrefix(data[name], []byte("\uFEFF"))})
+		raw, ok := data[name]
+		if !ok {
+			return nil, fmt.Errorf("%q came back from reading the chart, and is not in it", name)
+		}
+		files = append(files, &loader.BufferedFile{Name: name, Data: bytes.TrimPrefix(raw, []byte("\uFEFF"))})
 	}
 	s := newSource(files)
 	s.chart = loaded.Outline

@@ -1,8 +1,9 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
-	"slices"
+	"iter"
 
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/render/patch"
@@ -11,9 +12,10 @@ import (
 // What a worker gives back is kept by who started it, and so is bounded more
 // tightly than what it may use.
 const (
-	maxText   = 16 << 20  // of a release as it is rendered
-	maxJSON   = 32 << 20  // of its objects; YAML's aliases make it longer
-	maxValues = 1_000_000 // numbers, texts, lists and maps in its objects
+	maxText    = 16 << 20  // of a release as it is rendered
+	maxSourced = 32 << 20  // with the names of its templates
+	maxJSON    = 32 << 20  // of its objects; YAML's aliases make it longer
+	maxValues  = 1_000_000 // numbers, texts, lists and maps in its objects
 )
 
 // change applies patches to objects, and bounds what comes out as what is rendered.
@@ -21,12 +23,8 @@ func change(r *request, out *response) (err error) {
 	if out.Patched, err = patch.Apply(r.Patches, r.Objects); err != nil {
 		return err
 	}
-	values := 0
-	for _, c := range out.Patched {
-		values += countValues(c.JSON)
-	}
-	if values > maxValues {
-		return tooMuch{fmt.Errorf("its patches make more than %d values: split the release", maxValues)}
+	if err := boundedPatches(out.Patched); err != nil {
+		return err
 	}
 	for i, c := range out.Patched {
 		if !c.Hit {
@@ -36,31 +34,67 @@ func change(r *request, out *response) (err error) {
 	return nil
 }
 
-// bounded refuses what is too much to be kept.
-func (r *Rendered) bounded() error {
-	if r == nil {
-		return nil
-	}
+func boundedPatches(patched []patch.Changed) error {
 	size, values := 0, 0
-	for _, d := range r.documents() {
+	for _, c := range patched {
+		size += len(c.JSON)
+		values += countValues(c.JSON)
+	}
+	switch {
+	case size > maxJSON:
+		return tooMuch{fmt.Errorf("its patches make objects larger than %d MiB: split the release", maxJSON>>20)}
+	case values > maxValues:
+		return tooMuch{fmt.Errorf("its patches make more than %d values: split the release", maxValues)}
+	}
+	return nil
+}
+
+// bounded refuses what is too much to be kept. A worker asks it, so that it can say what is
+// wrong, and who started the worker asks it again, who can't take its word.
+func (r *Rendered) bounded() error {
+	size, values, text := 0, 0, len(r.Manifest)+len(r.Notes)
+	for d := range r.documents() {
 		size += len(d.JSON)
 		values += countValues(d.JSON)
+		text += len(d.Source)
+	}
+	for _, h := range r.Hooks {
+		text += len(h.Path) + len(h.Text)
 	}
 	switch {
 	case size > maxJSON:
 		return tooMuch{fmt.Errorf("its objects are larger than %d MiB: split the release", maxJSON>>20)}
 	case values > maxValues:
 		return tooMuch{fmt.Errorf("its objects hold more than %d values: split the release", maxValues)}
+	case text > maxSourced:
+		return tooMuch{fmt.Errorf("its texts, with the names of the templates that they come from, are larger than %d MiB: split the release", maxSourced>>20)}
+	}
+	return boundedDefaults(r.Defaults)
+}
+
+// boundedDefaults is the rule by which defaults are kept or not.
+func boundedDefaults(raw []byte) error {
+	if len(raw) > maxDefaults || countValues(raw) > maxDefaults/8 {
+		return errors.New("the chart's own values are more than are kept")
 	}
 	return nil
 }
 
-func (r *Rendered) documents() []manifest.Document {
-	out := slices.Concat(r.CRDs, r.Objects)
-	for _, h := range r.Hooks {
-		out = append(out, h.Documents...)
+// documents are all that it holds.
+func (r *Rendered) documents() iter.Seq[manifest.Document] {
+	return func(yield func(manifest.Document) bool) {
+		lists := [][]manifest.Document{r.CRDs, r.Objects}
+		for _, h := range r.Hooks {
+			lists = append(lists, h.Documents)
+		}
+		for _, list := range lists {
+			for _, d := range list {
+				if !yield(d) {
+					return
+				}
+			}
+		}
 	}
-	return out
 }
 
 // countValues counts what takes memory of its own in a JSON document.

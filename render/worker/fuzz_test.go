@@ -17,14 +17,14 @@ func FuzzMessage(f *testing.F) {
 		&request{Do: execute, Chart: "a", NewChart: &Chart{ID: "a", Deps: []*Chart{{ID: "b", Files: []File{{"a", []byte("b")}}}}}},
 	} {
 		var b bytes.Buffer
-		if err := newWire(nil, &b).send(m); err != nil {
+		if err := newWire(nil, &b).Send(m, maxMessage); err != nil {
 			f.Fatal(err)
 		}
 		f.Add(b.Bytes())
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		_ = newWire(bytes.NewReader(raw), io.Discard).receive(&response{})
-		_ = newWire(bytes.NewReader(raw), io.Discard).receive(&request{})
+		_ = newWire(bytes.NewReader(raw), io.Discard).Receive(&response{}, maxMessage)
+		_ = newWire(bytes.NewReader(raw), io.Discard).Receive(&request{}, maxMessage)
 		if ch, err := parseOutline(raw); err == nil && ch.Metadata == nil {
 			t.Error("an outline without metadata")
 		}

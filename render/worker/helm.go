@@ -48,11 +48,11 @@ func (h *helm) do(r *request) (out *response) {
 	out = &response{}
 	defer func() {
 		if p := recover(); p != nil {
-			out = &response{Error: fmt.Sprintf("%s panics: %v", r.Do.whose(), p)}
+			out = &response{Error: short(fmt.Sprintf("%s panics: %v", r.Do.whose(), p))}
 		}
 	}()
 	if err := h.act(r, out); err != nil {
-		out := &response{Error: once(err.Error()), Exceeded: errors.As(err, &tooMuch{})}
+		out := &response{Error: short(once(err.Error())), Exceeded: errors.As(err, &tooMuch{})}
 		var wrong *patch.Error
 		if errors.As(err, &wrong) {
 			out.At = wrong.At
@@ -264,7 +264,7 @@ const maxDefaults = 256 << 10
 // Helm records them.
 func defaults(ch *chart.Chart) ([]byte, error) {
 	raw, err := json.Marshal(ch.Values)
-	if err != nil || len(raw) > maxDefaults || countValues(raw) > maxDefaults/8 {
+	if err != nil || boundedDefaults(raw) != nil {
 		return nil, err
 	}
 	return raw, nil

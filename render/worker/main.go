@@ -15,6 +15,8 @@ import (
 	"log"
 	"os"
 	"strconv"
+
+	"github.com/xetys/tether/render/worker/wire"
 )
 
 // argument has a program be a worker.
@@ -55,23 +57,24 @@ func work(args []string) error {
 
 // serve does what it is told until nobody is there to tell it. What arrives is read
 // on the side: so a worker ends with who started it even while a template loops.
-func serve(w *wire, lacks []string, exit func(int)) error {
+func serve(w *message, lacks []string, exit func(int)) error {
 	in := make(chan *request)
 	go func() {
 		for {
 			r := &request{}
-			if err := w.receive(r); err != nil {
+			if err := w.Receive(r, maxMessage); err != nil {
 				exit(0)
 				return
 			}
 			in <- r
 		}
 	}()
-	if err := w.send(&response{Resident: resident(), Lacks: lacks}); err != nil {
+	if err := w.Send(&response{Resident: resident(), Lacks: lacks}, maxHello); err != nil {
 		return err
 	}
+	var call uint64
 	h := newHelm(func(q Question) ([]byte, error) {
-		if err := w.send(&response{Question: &q}); err != nil {
+		if err := w.Send(&response{Call: call, Question: &q}, maxShort); err != nil {
 			return nil, err
 		}
 		r := <-in
@@ -81,9 +84,15 @@ func serve(w *wire, lacks []string, exit func(int)) error {
 		return r.Answer, nil
 	})
 	for r := range in {
+		call = r.Call
 		out := h.do(r)
-		out.Resident = resident()
-		if err := w.send(out); err != nil {
+		out.Call, out.Resident = call, resident()
+		err := w.Send(out, r.Do.most())
+		if errors.Is(err, wire.ErrTooLarge) {
+			text := fmt.Sprintf("what comes of it takes more than %d MiB of memory: split the release", r.Do.most()>>20)
+			err = w.Send(&response{Call: call, Error: text, Exceeded: true, Resident: resident()}, r.Do.most())
+		}
+		if err != nil {
 			return err
 		}
 	}

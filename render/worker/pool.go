@@ -175,7 +175,7 @@ func (p *Pool) Define(ctx context.Context, c *Chart, r Release) (*Rendered, erro
 	if err != nil {
 		return nil, err
 	}
-	return out.rendered(), nil
+	return out.Rendered, nil
 }
 
 // Render runs a release's templates. Lookups are answered here; nil for none.
@@ -184,7 +184,7 @@ func (p *Pool) Render(ctx context.Context, c *Chart, r Release, caps *Capabiliti
 	if err != nil {
 		return nil, err
 	}
-	return out.rendered(), nil
+	return out.Rendered, nil
 }
 
 // Patch applies patches, one after the other, to objects, which are JSON. A HelmError says
@@ -195,13 +195,6 @@ func (p *Pool) Patch(ctx context.Context, patches []patch.Patch, objects [][]byt
 		return nil, err
 	}
 	return out.Patched, nil
-}
-
-func (r *response) rendered() *Rendered {
-	if r.Rendered == nil { // gob leaves out what is empty
-		return &Rendered{}
-	}
-	return r.Rendered
 }
 
 // call has a worker do something. It is done once more by a fresh worker if one

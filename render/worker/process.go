@@ -10,8 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/xetys/tether/render/worker/wire"
 )
 
 // After these a worker is replaced: it then has grown, or keeps much.
@@ -27,7 +30,7 @@ const startTime = 30 * time.Second
 // process is a worker as seen by who started it. One at a time uses it.
 type process struct {
 	cmd     *exec.Cmd
-	wire    *wire
+	wire    *message
 	stderr  *head
 	memory  int64
 	ended   sync.Once
@@ -88,12 +91,16 @@ func (p *Pool) startOnce(ctx context.Context, reads bool) (*process, error) {
 	defer cancel()
 	defer context.AfterFunc(ctx, w.kill)()
 	hello := &response{}
-	if err := w.wire.receive(hello); err != nil {
+	if err := w.wire.Receive(hello, maxHello); err != nil {
 		w.end()
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		return nil, fmt.Errorf("%s does not answer as one, %w: %s", path, w.endErr, w.stderr.line())
+	}
+	if hello.holds() != 0 {
+		w.end()
+		return nil, fmt.Errorf("%s does not answer as one: it has results before it was asked", path)
 	}
 	w.resident = hello.Resident
 	p.mu.Lock()
@@ -119,7 +126,7 @@ func (w *process) call(ctx context.Context, r *request, c *Chart, caps *Capabili
 	out, err := w.converse(w.complete(r, c, caps), lookup)
 	if !stop() || err != nil {
 		w.end()
-		return nil, w.why(ctx, r.Do)
+		return nil, w.why(ctx, r.Do, err)
 	}
 	w.calls, w.resident = w.calls+1, out.Resident
 	if out.Error == "" && caps != nil {
@@ -132,9 +139,13 @@ func (w *process) call(ctx context.Context, r *request, c *Chart, caps *Capabili
 	return out, nil
 }
 
-// complete adds to a request what the worker lacks.
+// callNumber counts the calls of this process: no two workers have one in common.
+var callNumber atomic.Uint64
+
+// complete numbers a call, and adds to a request what the worker lacks.
 func (w *process) complete(r *request, c *Chart, caps *Capabilities) *request {
 	out := *r
+	out.Call = callNumber.Add(1)
 	if c != nil {
 		out.Chart = c.ID
 		if !w.sent[c.ID] {
@@ -147,26 +158,41 @@ func (w *process) complete(r *request, c *Chart, caps *Capabilities) *request {
 	return &out
 }
 
-func (w *process) converse(r *request, lookup Lookup) (*response, error) {
-	for {
-		if err := w.wire.send(r); err != nil {
+func (w *process) converse(asked *request, lookup Lookup) (*response, error) {
+	for r := asked; ; {
+		if err := w.wire.Send(r, maxMessage); err != nil {
 			return nil, err
 		}
-		out := &response{}
-		if err := w.wire.receive(out); err != nil {
-			return nil, err
+		out, err := w.accept(asked)
+		if err != nil || out.Question == nil {
+			return out, err
 		}
-		if out.Question == nil {
-			return out, nil
-		}
-		r = &request{}
+		r = &request{Call: asked.Call}
 		if lookup != nil {
-			var err error
 			if r.Answer, err = lookup(*out.Question); err != nil {
-				r.AnswerError = err.Error()
+				r.AnswerError = short(err.Error())
 			}
 		}
 	}
+}
+
+// errFalse says that a worker sends what no worker sends: it does not do what its program
+// says any more.
+var errFalse = errors.New("what it sends is no answer")
+
+// accept receives what a worker sends in a call, and refuses what is no answer to it.
+func (w *process) accept(r *request) (*response, error) {
+	out := &response{}
+	if err := w.wire.Receive(out, r.Do.most()); err != nil {
+		if errors.Is(err, wire.ErrTooLarge) || errors.Is(err, wire.ErrNoMessage) {
+			return nil, fmt.Errorf("%w: %w", errFalse, err)
+		}
+		return nil, err
+	}
+	if err := out.answers(r); err != nil {
+		return nil, fmt.Errorf("%w: %w", errFalse, err)
+	}
+	return out, nil
 }
 
 // reads reports whether the worker reads files of the folder for charts, which it was named.
@@ -201,9 +227,16 @@ var errUsed = errors.New("the process ended, and had been used before")
 var errKilled = errors.New("something ended the process")
 
 // why says why a worker that was ended did not do what it should.
-func (w *process) why(ctx context.Context, do operation) error {
-	if ctx.Err() != nil {
+func (w *process) why(ctx context.Context, do operation, err error) error {
+	switch {
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, errFalse) && w.calls > 0:
+		return errUsed // what it did before may be what took it over
+	case errors.Is(err, errFalse):
+		return &Exceeded{fmt.Sprintf("%s spoils the process that it happens in: %v", do.subject(), err)}
+	case errors.Is(err, wire.ErrTooLarge): // it was not sent
+		return &Exceeded{fmt.Sprintf("%s needs more than %d MiB to be sent there: split the release", do.subject(), maxMessage>>20)}
 	}
 	text := w.stderr.String()
 	var exit *exec.ExitError

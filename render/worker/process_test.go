@@ -15,6 +15,7 @@ import (
 const asParent = "start-a-worker-that-loops"
 
 func TestMain(m *testing.M) {
+	beHostile()
 	Main()
 	if len(os.Args) > 1 && os.Args[1] == asParent {
 		loop(context.Background())
