@@ -57,7 +57,7 @@ type API struct {
 	OpenAPI []byte
 	Log     *slog.Logger
 
-	streams chan struct{}
+	streams Streams
 	unknown rate.Sometimes // who sends tokens to be asked about does not fill the log
 }
 
@@ -100,7 +100,7 @@ func Paths() []string {
 
 // Handler answers all below Prefix.
 func (a *API) Handler() http.Handler {
-	a.streams, a.unknown = make(chan struct{}, maxStreams), rate.Sometimes{First: 1, Interval: time.Minute}
+	a.unknown = rate.Sometimes{First: 1, Interval: time.Minute}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Prefix+"openapi.yaml", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/yaml")

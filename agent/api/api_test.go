@@ -3,11 +3,13 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -146,7 +148,7 @@ func TestEventsComeAsTheyHappen(t *testing.T) {
 // told apart is told once.
 func TestStrangersDoNotFillTheLog(t *testing.T) {
 	var log strings.Builder
-	gate := NewTokens(func(ctx context.Context, _, _ string) (bool, bool, error) { return false, false, errors.New("away") }, time.Now)
+	gate := NewTokens(func(ctx context.Context, _, _ string) (string, bool, error) { return "", false, errors.New("away") }, time.Now)
 	h := (&API{Reader: three{}, Gate: gate, Log: slog.New(slog.NewTextHandler(&log, nil))}).Handler()
 	ask := func(ctx context.Context) {
 		req := httptest.NewRequestWithContext(ctx, http.MethodGet, Prefix+"environments/a", nil)
@@ -191,7 +193,7 @@ func TestAStreamEndsWithTheRightToReadIt(t *testing.T) {
 	var may atomic.Bool
 	may.Store(true)
 	var clock atomic.Int64
-	gate := NewTokens(func(context.Context, string, string) (bool, bool, error) { return true, may.Load(), nil },
+	gate := NewTokens(func(context.Context, string, string) (string, bool, error) { return "reader", may.Load(), nil },
 		func() time.Time { return time.Unix(clock.Load(), 0) })
 	reader := told{events: make(chan any, 1)}
 	s := httptest.NewServer((&API{Reader: reader, Gate: gate, Log: slog.New(slog.DiscardHandler)}).Handler())
@@ -220,15 +222,15 @@ func TestAStreamEndsWithTheRightToReadIt(t *testing.T) {
 
 func TestOnlyWhoMayReadIsLetThrough(t *testing.T) {
 	now, asked := time.Unix(0, 0), 0
-	gate := NewTokens(func(_ context.Context, token, environment string) (bool, bool, error) {
+	gate := NewTokens(func(_ context.Context, token, environment string) (string, bool, error) {
 		asked++
 		switch token {
 		case "reader":
-			return true, environment == "a", nil
+			return token, environment == "a", nil
 		case "away":
-			return false, false, errors.New("the API server is away")
+			return "", false, errors.New("the API server is away")
 		}
-		return false, false, nil
+		return "", false, nil
 	}, func() time.Time { return now })
 	at := served(t, gate).URL + Prefix
 	for _, c := range []struct {
@@ -271,5 +273,80 @@ func TestAddressesOfThisMachine(t *testing.T) {
 	}
 	if want := []string{"127.0.0.1:8080", "[::1]:80", "localhost:1"}; !slices.Equal(have, want) {
 		t.Errorf("%v; want %v", have, want)
+	}
+}
+
+// held is a Reader in whose environment nothing happens.
+type held struct {
+	Reader
+	began chan bool
+}
+
+func (h held) Follow(ctx context.Context, _ string, _ func(any)) error {
+	h.began <- true
+	<-ctx.Done()
+	return nil
+}
+
+// One reader, with however many tokens, leaves streams to the others.
+func TestOneReaderDoesNotHoldAllStreams(t *testing.T) {
+	gate := NewTokens(func(_ context.Context, token, _ string) (string, bool, error) {
+		who, _, _ := strings.Cut(token, "-")
+		return who, true, nil
+	}, time.Now)
+	reader := held{began: make(chan bool)}
+	h := (&API{Reader: reader, Gate: gate, Log: slog.New(slog.DiscardHandler)}).Handler()
+	ctx, cancel := context.WithCancel(t.Context())
+	var open sync.WaitGroup
+	defer open.Wait()
+	defer cancel()
+	begin := func(token string) (refused string) {
+		req := httptest.NewRequestWithContext(ctx, http.MethodGet, Prefix+"environments/a/events", nil)
+		req.Header.Set("Authorization", "Bearer "+token)
+		w, answered := httptest.NewRecorder(), make(chan bool)
+		open.Go(func() {
+			defer close(answered)
+			h.ServeHTTP(w, req)
+		})
+		select {
+		case <-answered:
+			return fmt.Sprint(w.Code, w.Body)
+		case <-reader.began:
+			return ""
+		}
+	}
+	for i := range maxOfAReader {
+		if why := begin(fmt.Sprintf("ann-%d", i)); why != "" {
+			t.Fatalf("stream %d: %s", i, why)
+		}
+	}
+	if why := begin("ann-more"); !strings.Contains(why, "503") || !strings.Contains(why, "8 streams of ann are open") {
+		t.Errorf("one more: %q", why)
+	}
+	if why := begin("bob"); why != "" {
+		t.Errorf("somebody else: %s", why)
+	}
+}
+
+// What ended is open no more, of a reader and of all.
+func TestStreamsAreCounted(t *testing.T) {
+	var s Streams
+	var ends []func()
+	for i := range maxStreams {
+		end, why := s.Begin(fmt.Sprint(i / maxOfAReader))
+		if end == nil {
+			t.Fatal(why)
+		}
+		ends = append(ends, end)
+	}
+	if end, why := s.Begin("x"); end != nil || !strings.Contains(why, "32 streams are open") {
+		t.Errorf("one more: %s", why)
+	}
+	ends[0]()
+	if end, why := s.Begin("1"); end != nil || !strings.Contains(why, "8 streams of 1 are open") {
+		t.Errorf("one more of a reader: %s", why)
+	}
+	if end, _ := s.Begin("0"); end == nil {
+		t.Error("what ended is still open")
 	}
 }

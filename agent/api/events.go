@@ -8,25 +8,21 @@ import (
 	"time"
 )
 
-// The bounds of streams. Who reads one is asked again whenever there is something to send; it
+// The bounds of a stream. Who reads one is asked again whenever there is something to send; it
 // ends by itself all the same, and whoever reads it begins another one.
 const (
-	maxStreams = 32
-	streamFor  = 10 * time.Minute
-	beatEvery  = 15 * time.Second
-	writeFor   = 10 * time.Second
+	streamFor = 10 * time.Minute
+	beatEvery = 15 * time.Second
+	writeFor  = 10 * time.Second
 )
 
 // events streams the newest commit's entry, and each change of it, as server-sent events.
 func (a *API) events(w http.ResponseWriter, r *http.Request) {
-	select {
-	case a.streams <- struct{}{}:
-		defer func() { <-a.streams }()
-	default:
-		w.Header().Set("Retry-After", "30")
-		refuse(w, http.StatusServiceUnavailable, fmt.Sprintf("%d streams are open: close one, or ask for the status now and then", maxStreams))
+	end, ok := a.begin(w, r)
+	if !ok {
 		return
 	}
+	defer end()
 	ctx, cancel := context.WithTimeout(r.Context(), streamFor)
 	defer cancel()
 	told, ended := make(chan any, 1), make(chan error, 1)
@@ -50,6 +46,20 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) {
 			return status == http.StatusOK
 		})
 	}
+}
+
+// begin counts a stream, or refuses it.
+func (a *API) begin(w http.ResponseWriter, r *http.Request) (end func(), ok bool) {
+	who, err := ReaderOf(a.Gate, r, r.PathValue("environment"))
+	why := "whose the token is can't be asked now; try again"
+	if err == nil {
+		end, why = a.streams.Begin(who)
+	}
+	if end == nil {
+		w.Header().Set("Retry-After", "30")
+		refuse(w, http.StatusServiceUnavailable, why)
+	}
+	return end, end != nil
 }
 
 // stream sends what there is to tell as long as may says that the reader still may read it.

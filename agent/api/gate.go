@@ -56,9 +56,9 @@ const (
 	askFor       = 10 * time.Second
 )
 
-// Ask says whether a token's holder may read an environment, or list all if that is empty;
-// known says whether the token is anybody's.
-type Ask func(ctx context.Context, token, environment string) (known, allowed bool, err error)
+// Ask says whose a token is, empty if it is nobody's, and whether he may read an environment,
+// or list all if that is empty.
+type Ask func(ctx context.Context, token, environment string) (who string, allowed bool, err error)
 
 // Tokens is a gate for bearer tokens. It keeps what it was answered, by the tokens' hashes.
 type Tokens struct {
@@ -76,8 +76,9 @@ type key struct {
 }
 
 type decision struct {
-	known, allowed bool
-	until          time.Time
+	who     string
+	allowed bool
+	until   time.Time
 }
 
 // NewTokens returns a gate that asks.
@@ -87,21 +88,15 @@ func NewTokens(ask Ask, now func() time.Time) *Tokens {
 
 // Admits lets those through whose token may read the environment.
 func (t *Tokens) Admits(r *http.Request, environment string) (int, string) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || token == "" || len(token) > longestToken {
+	token, ok := bearer(r)
+	if !ok {
 		return http.StatusUnauthorized, "send a token of the cluster: Authorization: Bearer TOKEN"
 	}
-	k := key{sha256.Sum256([]byte(token)), environment}
-	d, kept := t.kept(k)
-	if !kept {
-		var err error
-		if d, err = t.decide(r.Context(), token, environment); err != nil {
-			return http.StatusServiceUnavailable, err.Error()
-		}
-		t.keep(k, d)
-	}
+	d, err := t.decision(r.Context(), token, environment)
 	switch {
-	case !d.known:
+	case err != nil:
+		return http.StatusServiceUnavailable, err.Error()
+	case d.who == "":
 		return http.StatusUnauthorized, "the cluster does not know this token"
 	case !d.allowed && environment == "":
 		return http.StatusForbidden, "who holds this token may not list environments.tether.stytex.cloud in the agent's namespace"
@@ -109,6 +104,35 @@ func (t *Tokens) Admits(r *http.Request, environment string) (int, string) {
 		return http.StatusForbidden, "who holds this token may not get environments.tether.stytex.cloud " + environment + " in the agent's namespace"
 	}
 	return http.StatusOK, ""
+}
+
+// Who is whose token a request for an environment has, by the name that the cluster has for
+// him; empty if it is nobody's.
+func (t *Tokens) Who(r *http.Request, environment string) (string, error) {
+	token, ok := bearer(r)
+	if !ok {
+		return "", nil
+	}
+	d, err := t.decision(r.Context(), token, environment)
+	return d.who, err
+}
+
+func bearer(r *http.Request) (string, bool) {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return token, ok && token != "" && len(token) <= longestToken
+}
+
+// decision is what was answered of a token, or is when it is asked now.
+func (t *Tokens) decision(ctx context.Context, token, environment string) (decision, error) {
+	k := key{sha256.Sum256([]byte(token)), environment}
+	if d, kept := t.kept(k); kept {
+		return d, nil
+	}
+	d, err := t.decide(ctx, token, environment)
+	if err == nil {
+		t.keep(k, d)
+	}
+	return d, err
 }
 
 func (t *Tokens) decide(ctx context.Context, token, environment string) (decision, error) {
@@ -120,8 +144,8 @@ func (t *Tokens) decide(ctx context.Context, token, environment string) (decisio
 	case <-ctx.Done():
 		return decision{}, ctx.Err()
 	}
-	known, allowed, err := t.ask(ctx, token, environment)
-	return decision{known: known, allowed: allowed, until: t.now().Add(keptFor)}, err
+	who, allowed, err := t.ask(ctx, token, environment)
+	return decision{who: who, allowed: allowed, until: t.now().Add(keptFor)}, err
 }
 
 func (t *Tokens) kept(k key) (decision, bool) {

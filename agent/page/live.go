@@ -9,13 +9,12 @@ import (
 	"github.com/xetys/tether/agent/api"
 )
 
-// The bounds of streams, as the read API has them. A page is told to look again now and then
+// The bounds of a stream; how many there may be is as of the read API. A page is told to look again now and then
 // though nothing happened: what it says of time grows old, and who leads is in no ledger.
 const (
-	maxStreams = 32
-	streamFor  = 10 * time.Minute
-	lookAfter  = 30 * time.Second
-	atMost     = 500 * time.Millisecond // how often one is told, at the most
+	streamFor = 10 * time.Minute
+	lookAfter = 30 * time.Second
+	atMost    = 500 * time.Millisecond // how often one is told, at the most
 )
 
 // live tells a page that there is something new, as a server-sent event without content:
@@ -28,14 +27,18 @@ func (p *Pages) live(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, no.why, no.status)
 		return
 	}
-	select {
-	case p.streams <- struct{}{}:
-		defer func() { <-p.streams }()
-	default:
+	who, err := api.ReaderOf(p.Gate, r, r.PathValue("environment"))
+	why := "whose the token is can't be asked now"
+	var end func()
+	if err == nil {
+		end, why = p.streams.Begin(who)
+	}
+	if end == nil {
 		w.Header().Set("Retry-After", "30")
-		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
+		http.Error(w, why, http.StatusServiceUnavailable)
 		return
 	}
+	defer end()
 	ctx, cancel := context.WithTimeout(r.Context(), streamFor)
 	defer cancel()
 	told, ended := make(chan struct{}, 1), make(chan error, 1)

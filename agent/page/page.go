@@ -50,7 +50,7 @@ type Pages struct {
 	Log    *slog.Logger
 
 	seal    seal
-	streams chan struct{}
+	streams api.Streams
 }
 
 //go:embed templates

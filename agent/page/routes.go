@@ -4,7 +4,6 @@ import "net/http"
 
 // Handler answers at / and below.
 func (p *Pages) Handler() http.Handler {
-	p.streams = make(chan struct{}, maxStreams)
 	p.seal.reader, p.seal.now = p.Reader, p.Now
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.page((*Pages).overview))

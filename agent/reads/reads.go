@@ -135,13 +135,13 @@ func (r *Reads) JudgeBy(environment string, rules *health.Rules) {
 }
 
 // may says whether a token's holder may read an environment.
-func (r *Reads) may(ctx context.Context, token, environment string) (known, allowed bool, err error) {
+func (r *Reads) may(ctx context.Context, token, environment string) (name string, allowed bool, err error) {
 	who, err := r.reviews.WhoIs(ctx, token)
 	if err != nil || who == nil {
-		return false, false, err
+		return "", false, err
 	}
 	allowed, err = r.reviews.MayRead(ctx, who, r.namespace, environment)
-	return true, allowed, err
+	return who.Name, allowed, err
 }
 
 func (r *Reads) of(environment string) (*readable, error) {
