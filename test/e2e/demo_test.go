@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -43,6 +44,11 @@ func TestDemoWithTheChartsServiceAccount(t *testing.T) {
 			t.Fatalf("it does not say %s:\n%s", pattern, out)
 		}
 		return m[1]
+	}
+	if page, err := http.Get(said(`\nThe status page: (http://\S+/)\n`)); err != nil {
+		t.Error(err)
+	} else if page.Body.Close(); page.StatusCode != http.StatusOK {
+		t.Errorf("the status page: %s", page.Status)
 	}
 	checkout, kubeconfig := said(`cd (\S+) && git commit`), said(`export KUBECONFIG=(\S+)`)
 	script := "set -e\ncd $1\ngit commit --quiet --allow-empty --message 'Nothing changes'\ngit push --quiet\n$2 wait production $(git rev-parse HEAD) --timeout 2m\n"

@@ -59,7 +59,8 @@ type demo struct {
 	config   *rest.Config
 	kube     kubernetes.Interface
 	agent    *exec.Cmd
-	ours     bool // Dir is a temporary folder of ours
+	page     string // the agent's status page
+	ours     bool   // Dir is a temporary folder of ours
 	exited   chan struct{}
 	took     []timing
 }
@@ -189,7 +190,13 @@ func (d *demo) startAgent(ctx context.Context) error {
 		_ = d.agent.Wait() // how it ended shows in what was not seen
 	}()
 	go d.follow()
-	return nil
+	return d.until(ctx, func() error {
+		if d.page, err = pageOf(d.agentLog()); err != nil {
+			return err
+		}
+		d.say("   the status page is %s", d.page)
+		return nil
+	})
 }
 
 func (d *demo) agentLog() string { return filepath.Join(d.Dir, "agent.log") }
@@ -234,18 +241,22 @@ End it with:
   kill %d; %s down --dir %s
 The status page: %s`,
 		d.Dir, d.kubefile, d.ControlPlane, namespace, d.Tether, environment, d.Tether, environment,
-		d.repo.bare, d.repo.work, d.repo.work, d.Tether, d.agentLog(), d.agent.Process.Pid, d.ControlPlane, d.clusterDir(), pageOf(d.agentLog()))
+		d.repo.bare, d.repo.work, d.repo.work, d.Tether, d.agentLog(), d.agent.Process.Pid, d.ControlPlane, d.clusterDir(), d.page)
 }
 
-var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
+var listening = regexp.MustCompile(` listening address=(\S+)\s`)
 
 // pageOf is the address of an agent's status page, as its log has it.
-func pageOf(log string) string {
+func pageOf(log string) (string, error) {
 	raw, err := os.ReadFile(log)
-	if m := listening.FindSubmatch(raw); err == nil && m != nil {
-		return "http://" + string(m[1]) + "/"
+	if err != nil {
+		return "", err
 	}
-	return "see " + log
+	m := listening.FindSubmatch(raw)
+	if m == nil {
+		return "", fmt.Errorf("the agent does not say in %s where it listens", log)
+	}
+	return "http://" + string(m[1]) + "/", nil
 }
 
 func (d *demo) tearDown() error {
