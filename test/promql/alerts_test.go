@@ -1,7 +1,7 @@
 // Package promql_test holds the alerts and dashboards that ship to what they promise, by
 // Prometheus' own language and engine. It is a module of its own, so that nothing of
-// Prometheus is a dependency of Tether's. It does not know the agent: that what is asked
-// for is exported is held beside the agent's metrics.
+// Prometheus is a dependency of Tether's. It knows the agent only as the binary that the demo
+// runs: that all names that are asked for are exported is held beside the agent's metrics.
 package promql_test
 
 import (
