@@ -24,11 +24,11 @@ bin/kwok: test/controlplane/go.mod
 	@echo "building bin/kwok, which plays the nodes"
 	cd test/controlplane && go build -ldflags "-s -w" -o ../../bin/kwok sigs.k8s.io/kwok/cmd/kwok
 
-tools: bin/helm bin/staticcheck bin/registry bin/local-kms ## build the tools that tests and lint use: helm, staticcheck, a registry, a key service
+tools: bin/helm bin/staticcheck bin/actionlint bin/registry bin/local-kms ## build the tools that tests and lint use: helm, staticcheck, actionlint, a registry, a key service
 
-bin/helm bin/staticcheck bin/registry bin/local-kms: test/tools/go.mod
-	@echo "building bin/helm, bin/staticcheck, bin/registry and bin/local-kms"
-	cd test/tools && go build -o ../../bin/ helm.sh/helm/v3/cmd/helm honnef.co/go/tools/cmd/staticcheck github.com/distribution/distribution/v3/cmd/registry github.com/nsmithuk/local-kms
+bin/helm bin/staticcheck bin/actionlint bin/registry bin/local-kms: test/tools/go.mod
+	@echo "building bin/helm, bin/staticcheck, bin/actionlint, bin/registry and bin/local-kms"
+	cd test/tools && go build -o ../../bin/ helm.sh/helm/v3/cmd/helm honnef.co/go/tools/cmd/staticcheck github.com/rhysd/actionlint/cmd/actionlint github.com/distribution/distribution/v3/cmd/registry github.com/nsmithuk/local-kms
 
 test: build controlplane tools ## run all tests, on a real control plane
 	go test -p 2 -parallel 3 -timeout 70m ./...
@@ -48,10 +48,14 @@ test-race: controlplane ## run the tests of the loop and of pure packages with t
 cover: build controlplane tools ## run all tests, and tell by package how much of it they reach
 	go test -p 2 -parallel 3 -timeout 70m -cover ./... | sed -nE 's/^ok[[:space:]]+([^[:space:]]+).*coverage: ([0-9.]+%).*/\2\t\1/p' | sort -n
 
-lint: tools ## vet, staticcheck, gofmt, tidy modules, import rules
+# Gitea and Forgejo read GitHub's syntax. Neither shellcheck nor pyflakes is asked, which one
+# machine has and another has not: that all find the same.
+WORKFLOWS := $(wildcard docs/ci/github/*.yaml docs/ci/gitea/*.yaml docs/ci/tenant/*.yaml)
+lint: tools ## vet, staticcheck, actionlint, gofmt, tidy modules, import rules
 	@test -z "$$(gofmt -l $(GO_FOLDERS))" || { gofmt -l $(GO_FOLDERS); echo "format these with gofmt -w"; exit 1; }
 	go vet ./...
 	bin/staticcheck ./...
+	bin/actionlint -shellcheck= -pyflakes= $(WORKFLOWS)
 	go mod tidy -diff
 	cd test/controlplane && go vet ./... && go mod tidy -diff
 	cd test/promql && go vet ./... && go mod tidy -diff
