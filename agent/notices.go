@@ -25,6 +25,7 @@ func (p *process) notifier(environment string, cluster *apply.Cluster, log *slog
 	return notify.New(notify.Notifier{
 		Config: p.opts.Notify, Store: &noticeStore{cluster: cluster, doc: ledger.NoticesDocument(environment, p.opts.Namespace)},
 		Leads: func() bool { return p.leads(environment) }, Failed: failed, Now: p.opts.Now,
+		Origin: func(ctx context.Context) (string, error) { return cluster.NamespaceUID(ctx, p.opts.Namespace) },
 	})
 }
 

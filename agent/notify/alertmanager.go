@@ -25,6 +25,7 @@ type alertmanager struct {
 func (a *alertmanager) follows() bool   { return false }
 func (a *alertmanager) address() string { return hostOf(a.URL) }
 func (a *alertmanager) repeats()        {}
+func (a *alertmanager) identifies()     {}
 
 // alertLasts is how long an alert lasts that is not told again: three looks and more.
 const alertLasts = 5 * time.Minute
@@ -50,6 +51,9 @@ func (a *alertmanager) send(ctx context.Context, n Notice, _ string) (string, er
 	labels := map[string]string{"alertname": name, "environment": n.Environment, "severity": "warning"}
 	if n.Kind == Deploy || n.Kind == Unhealthy {
 		labels["severity"] = "critical"
+	}
+	if n.Origin != "" {
+		labels["agent"] = n.Origin // alerts of one name and environment are one
 	}
 	for k, v := range a.Labels {
 		labels[k] = v

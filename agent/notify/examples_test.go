@@ -53,6 +53,7 @@ func TestTheDocumentationShowsWhatIsSent(t *testing.T) {
 	l := prod(e)
 	l.Environment, l.Branch = "production", "main"
 	n := deploy(l, e)
+	n.Origin = "1b4e28ba-2fa1-4d52-883f-0016d3cca427"
 
 	f := newFar(t, func(int, asked) (int, string) { return 200, `{"ok":true,"channel":"C0123456789","ts":"1.0"}` })
 	send(t, &slack{Token: "t", Channel: "C0123456789", API: f.URL}, n, "")

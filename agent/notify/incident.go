@@ -14,7 +14,8 @@ import (
 
 // pagerDuty opens an incident for what is bad, and resolves it when it is over
 // (https://developer.pagerduty.com/docs/events-api-v2/overview/). A failed deploy is
-// resolved by the next commit that is live: both have the environment's one key.
+// resolved by the next commit that is live: both have the environment's one
+// key, in its agent.
 type pagerDuty struct {
 	RoutingKey string `yaml:"routingKey"`
 	API        string `yaml:"api"` // https://events.pagerduty.com
@@ -22,6 +23,7 @@ type pagerDuty struct {
 
 func (p *pagerDuty) follows() bool   { return false }
 func (p *pagerDuty) address() string { return hostOf(p.API) }
+func (p *pagerDuty) identifies()     {}
 
 // PagerDuty's own bound of a summary.
 const mostSummary = 1024
@@ -40,11 +42,14 @@ func (p *pagerDuty) send(ctx context.Context, n Notice, _ string) (string, error
 	return n.ID, call(ctx, http.MethodPost, p.API+"/v2/enqueue", nil, event, nil)
 }
 
+// incidentKey is one for each matter, or for all commits of an environment, and for each agent:
+// an account may have incidents of environments of one name in several clusters. Neither part
+// has a slash but the last.
 func incidentKey(n Notice) string {
 	if n.Kind == Deploy {
-		return "tether/" + n.Environment + "/deploy"
+		return "tether/" + n.Origin + "/" + n.Environment + "/deploy"
 	}
-	return "tether/" + n.ID
+	return "tether/" + n.Origin + "/" + n.ID
 }
 
 // webhook posts each notice as a CloudEvent in binary mode (https://cloudevents.io, 1.0),

@@ -55,6 +55,8 @@ type Notice struct {
 	Lines       []string       `json:"lines,omitempty"`
 	Commit      *ledger.Commit `json:"commit,omitempty"`
 	Since       time.Time      `json:"since,omitzero"`
+	// Origin tells the agent from those of other clusters, for sinks that identified says so of.
+	Origin string `json:"-"`
 }
 
 // Bad reports whether somebody should look at it now.

@@ -26,7 +26,10 @@ type Notifier struct {
 	// Failed is told of a sink that can't be reached, nil once it can again.
 	Failed func(sink string, err error)
 	Now    func() time.Time
+	// Origin is a name that no other agent has, of any cluster, and that stays.
+	Origin func(ctx context.Context) (string, error)
 
+	origin  string // once it is known
 	ledgers chan string
 	memory  *memory
 	unsaved bool // memory holds what is not stored
@@ -153,6 +156,9 @@ func (n *Notifier) tellOne(ctx context.Context, l *ledger.Ledger, r *rule) error
 		}
 	}
 	all = n.memory.goOn(r.name, all)
+	if err := n.identify(ctx, r, all); err != nil {
+		return fmt.Errorf("sink %s (%s): %w", r.name, r.sink.address(), err)
+	}
 	for _, notice := range all {
 		s := n.memory.of(r.name, notice.ID)
 		if s == nil && !r.begins(notice) || s != nil && (s.Digest == digestOf(notice) || !r.goesOn(notice)) {
@@ -167,6 +173,22 @@ func (n *Notifier) tellOne(ctx context.Context, l *ledger.Ledger, r *rule) error
 	}
 	n.memory.trim(r.name, all)
 	return n.repeat(ctx, r, all)
+}
+
+// identify has notices say which agent they come from, for a sink that needs it.
+func (n *Notifier) identify(ctx context.Context, r *rule, all []Notice) (err error) {
+	if _, is := r.sink.(identified); !is {
+		return nil
+	}
+	if n.origin == "" {
+		if n.origin, err = n.Origin(ctx); err != nil {
+			return err
+		}
+	}
+	for i := range all {
+		all[i].Origin = n.origin
+	}
+	return nil
 }
 
 // repeat tells a sink again of what goes on, if it forgets that else. Nothing is noted: it

@@ -58,7 +58,7 @@ func newDesk(t *testing.T, rule string) *desk {
 
 // restart is what a new leader begins with.
 func (d *desk) restart(c *Config) {
-	d.Notifier = New(Notifier{Config: c, Store: d.shelf, Leads: func() bool { return d.leads }, Now: func() time.Time { return d.now },
+	d.Notifier = New(Notifier{Origin: func(context.Context) (string, error) { return "here", nil }, Config: c, Store: d.shelf, Leads: func() bool { return d.leads }, Now: func() time.Time { return d.now },
 		Failed: func(sink string, err error) { d.failed = append(d.failed, fmt.Sprintf("%s: %v", sink, err)) }})
 }
 

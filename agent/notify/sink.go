@@ -123,3 +123,7 @@ func hostOf(address string) string {
 	}
 	return u.Scheme + "://" + u.Host
 }
+
+// identified is a sink in which what several clusters say of environments of one name lies
+// together: its notices have an Origin.
+type identified interface{ identifies() }

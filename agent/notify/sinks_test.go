@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/xetys/tether/agent/ledger"
 )
@@ -128,6 +129,34 @@ func TestPagerDutyIsTriggeredByWhatIsBadAndResolvedByWhatIsLive(t *testing.T) {
 	}
 	if resolve["event_action"] != "resolve" || resolve["dedup_key"] != trigger["dedup_key"] {
 		t.Errorf("the end is %v", resolve)
+	}
+}
+
+// Environments of one name in two clusters are two: neither ends what the other began.
+func TestWhatTwoClustersSayStaysApart(t *testing.T) {
+	keys := map[any]string{}
+	for _, of := range []string{"one", "two"} {
+		f := newFar(t, func(int, asked) (int, string) { return http.StatusAccepted, "{}" })
+		c, err := Parse(fmt.Appendf(nil, "sinks: [{name: a, pagerDuty: {routingKey: k, api: '%[1]s'}}, {name: b, alertmanager: {url: '%[1]s'}}]", f.URL))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := New(Notifier{Config: c, Store: &shelf{}, Leads: func() bool { return true }, Now: func() time.Time { return noon },
+			Failed: func(_ string, err error) { t.Error(err) }, Origin: func(context.Context) (string, error) { return of, nil }})
+		n.tell(t.Context(), prod(entry("a", ledger.Failed, 0)))
+		if len(f.asked) != 2 {
+			t.Fatalf("asked %v", f.lines())
+		}
+		var alerts []struct{ Labels map[string]string }
+		if err := json.Unmarshal(f.asked[1].raw, &alerts); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []any{f.asked[0].body["dedup_key"], fmt.Sprint(alerts[0].Labels)} {
+			if before := keys[key]; before != "" {
+				t.Errorf("%v is of %s and of %s", key, before, of)
+			}
+			keys[key] = of
+		}
 	}
 }
 
@@ -269,5 +298,41 @@ func TestMailIsNotSentInTheOpenUnlessThatIsConfigured(t *testing.T) {
 	_, err := e.send(context.WithoutCancel(t.Context()), noticeOf(ledger.Failed), "")
 	if err == nil || strings.Contains(err.Error(), "s3cret") || strings.Contains(strings.Join(mails(), ""), "Subject") {
 		t.Errorf("have %v and %q", err, mails())
+	}
+}
+
+// What a commit says, or somebody wrote into the memory, is text in a mail's headers, and no
+// header of its own.
+func TestNoTextIsAHeaderOfAMail(t *testing.T) {
+	const evil = "x\r\nBcc: eve@example.com\r\n\r\n<b>\nCc: eve@example.com\x00\u2028Bcc: e"
+	address, mails := mailbox(t)
+	n := noticeOf(ledger.Failed)
+	n.Title, n.Repository, n.Commit.Author = evil, evil, evil
+	send(t, &email{Server: address, From: "a@example.com", To: []string{"b@example.com"}, StartTLS: "none"}, n, evil+">")
+	all := mails()
+	for len(all) == 0 {
+		all = mails()
+	}
+	header, _, _ := strings.Cut(strings.ReplaceAll(all[0], "\r", ""), "\n\n")
+	for line := range strings.Lines(header) {
+		name, _, _ := strings.Cut(line, ":")
+		if strings.EqualFold(name, "Bcc") || strings.EqualFold(name, "Cc") || strings.HasPrefix(line, "<b>") {
+			t.Errorf("the header has %q:\n%s", line, header)
+		}
+	}
+	if !strings.Contains(header, "In-Reply-To") || !strings.Contains(header, "To: <b@example.com>") {
+		t.Errorf("the header is cut:\n%s", header)
+	}
+}
+
+// What somebody made of the memory is begun anew, or told of as what it is.
+func TestAMemoryOfGarbage(t *testing.T) {
+	for _, text := range []string{"{", "null", "[]", `{"sent": null, "begun": [null]}`, `{"sent": [null, {}]}`, `{"sent": {"a": 1}}`, "\x00", `{"begun": ["hook"], "sent": [{"sink": "hook", "notice": {"id": "", "state": "open"}}]}`} {
+		d := newDesk(t, "")
+		d.shelf.text = text
+		d.tell(t.Context(), prod(entry("a", ledger.Failed, 0)))
+		if told := d.told(); len(told) == 0 || !strings.Contains(fmt.Sprint(told), "deploy failed") || len(d.failed) > 0 {
+			t.Errorf("%s: told %v, failed %v", text, told, d.failed)
+		}
 	}
 }

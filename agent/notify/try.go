@@ -24,7 +24,7 @@ func (c *Config) Try(ctx context.Context, names []string, environment string, no
 		if _, is := r.sink.(*forge); is {
 			res.Skipped = "sets statuses of commits alone: push one to try it"
 		} else {
-			n := Notice{ID: environment + "/test/" + now.UTC().Format(time.RFC3339), Kind: Fight, State: Open, Environment: environment, Since: now.UTC(),
+			n := Notice{ID: environment + "/test/" + now.UTC().Format(time.RFC3339), Kind: Fight, State: Open, Environment: environment, Origin: "test", Since: now.UTC(),
 				Title: environment + ": this is a test of Tether's notifications", Lines: []string{"Nothing is wrong."}}
 			known := ""
 			if known, res.Err = r.sink.send(ctx, n, ""); res.Err == nil {

@@ -59,6 +59,17 @@ func (e *DocumentTooLargeError) Error() string {
 // maxDocument is what the API server takes of a ConfigMap's data.
 const maxDocument = corev1.MaxSecretSize
 
+// NamespaceUID is the server's name for a namespace, which no namespace of another cluster has.
+func (s *Documents) NamespaceUID(ctx context.Context, name string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
+	defer cancel()
+	ns, err := s.client.Typed.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		return "", fmt.Errorf("read namespace %s: %w", name, err)
+	}
+	return string(ns.UID), nil
+}
+
 // ReadDocument reads a document that is named by Namespace, Name and Key; one that
 // does not exist is empty.
 func (s *Documents) ReadDocument(ctx context.Context, d Document) (Document, error) {
