@@ -69,13 +69,13 @@ bench: build controlplane ## measure the agent against a floor of the same run
 
 fuzz: build controlplane ## fuzz the parsers and the field projection, some minutes
 	go test -run '^$$' -fuzz FuzzParse -fuzztime 60s ./render/manifest
-	go test -run '^$$' -fuzz FuzzUnpack -fuzztime 60s ./render
+	go test -run '^$$' -fuzz FuzzUnpack -fuzztime 60s ./render/charts
 	go test -run '^$$' -fuzz FuzzCompare -fuzztime 60s ./drift
 	TETHER_FUZZ_EDITS=$${TETHER_FUZZ_EDITS:-5000} go test -run ProjectionNeverHides -count 1 -timeout 30m -v ./test/live
 	go test -run '^$$' -fuzz FuzzDecrypt -fuzztime 60s ./render/sops
 	go test -run '^$$' -fuzz FuzzSet -fuzztime 60s ./render/edit
 	go test -run '^$$' -fuzz FuzzOf -fuzztime 60s ./apply/health
-	go test -run '^$$' -fuzz FuzzEnvironment -fuzztime 60s ./render
+	go test -run '^$$' -fuzz FuzzEnvironment -fuzztime 60s ./render/config
 	go test -run '^$$' -fuzz FuzzReleaseFields -fuzztime 60s ./render
 	go test -run '^$$' -fuzz FuzzIndex -fuzztime 60s ./render/fetch
 	go test -run '^$$' -fuzz FuzzValues -fuzztime 60s ./render

@@ -34,7 +34,7 @@ type Agent struct {
 }
 
 // New returns an Agent. It sends nothing: Run and Once do.
-func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.Logger, m *report.Metrics) (*Agent, error) {
+func New(opts Options, repo source.Source, config *rest.Config, log *slog.Logger, m *report.Metrics) (*Agent, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -45,7 +45,7 @@ func New(opts Options, repo *source.Repository, config *rest.Config, log *slog.L
 		opts.HistoryMax = 10
 	}
 	a := &Agent{process: process{opts: opts, repo: repo, log: log, metrics: m, renderer: render.NewRenderer(opts.Render), poller: source.NewPoller(repo), leading: map[string]bool{}}}
-	source.TellSilence(repo, a.serverSilent)
+	repo.OnSilence(a.serverSilent)
 	pace := kube.NewPace(opts.Concurrency, m.Requested)
 	for _, name := range opts.Environments {
 		e, err := a.newEnvironment(name, config, pace)
@@ -150,7 +150,7 @@ func (a *Agent) refs() []string {
 
 // follows reports whether a push to a ref, by its full name, concerns this agent.
 func (a *Agent) follows(name string) bool {
-	return slices.ContainsFunc(a.envs, func(e *environment) bool { return e.ref.Matches(name) })
+	return slices.ContainsFunc(a.envs, func(e *environment) bool { return a.repo.Matches(e.ref, name) })
 }
 
 // useClone falls back on what was fetched last, if only by an earlier process, so that drift is

@@ -27,7 +27,7 @@ import (
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/agent/rollout"
 	"github.com/xetys/tether/apply/record"
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/source"
 )
 
@@ -206,7 +206,7 @@ func (c *conversation) releases() []*assess.Release {
 	slices.Sort(names)
 	var out []*assess.Release
 	for _, name := range names {
-		r := &assess.Release{Key: observed.Key{Namespace: "prod", Name: name}, Spec: render.ReleaseSpec{Name: name, Namespace: "prod", DependsOn: c.needs[name]}}
+		r := &assess.Release{Key: observed.Key{Namespace: "prod", Name: name}, Spec: config.ReleaseSpec{Name: name, Namespace: "prod", DependsOn: c.needs[name]}}
 		onFailure := "rollback"
 		if c.hold {
 			onFailure = "hold"

@@ -11,7 +11,7 @@ import (
 	"github.com/xetys/tether/agent/inbox"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/rollout"
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // readNewerHead reads a head that came while a deploy is under way, and stops the deploy only if
@@ -74,6 +74,6 @@ func concerns(now []*assess.Release, d *deploy.Deploy, rollouts *deploy.Rollouts
 }
 
 // sameRollout reports whether a release is rolled out in the same way.
-func sameRollout(a, b render.ReleaseSpec) bool {
+func sameRollout(a, b config.ReleaseSpec) bool {
 	return a.Timeout == b.Timeout && a.WaitWhileHeld == b.WaitWhileHeld && a.OnFailure == b.OnFailure && slices.Equal(a.DependsOn, b.DependsOn) && reflect.DeepEqual(a.Verify, b.Verify)
 }

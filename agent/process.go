@@ -16,7 +16,7 @@ import (
 // process is what the environments of one process share.
 type process struct {
 	opts     Options
-	repo     *source.Repository
+	repo     source.Source
 	log      *slog.Logger
 	metrics  *report.Metrics
 	renderer *render.Renderer

@@ -30,6 +30,7 @@ import (
 	"github.com/xetys/tether/agent/rollout"
 	"github.com/xetys/tether/render/worker"
 	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/source/git"
 	"github.com/xetys/tether/test/cluster"
 )
 
@@ -91,12 +92,18 @@ func (s *scenario) commit(releases string) {
 // agent returns an agent that asks the cluster as config says.
 func (s *scenario) agent(config *rest.Config) *Agent {
 	s.Helper()
-	repo, err := source.New(source.Options{URL: s.dir, Refs: []source.Ref{"main"}, Dir: filepath.Join(s.TempDir(), "clone")})
+	repo, err := git.New(git.Options{URL: s.dir, Refs: []source.Ref{"main"}, Dir: filepath.Join(s.TempDir(), "clone")})
 	if err != nil {
 		s.Fatal(err)
 	}
-	a, err := New(Options{Environments: []string{"prod"}, Namespace: s.system, Identity: "test", Refs: map[string]source.Ref{"prod": "main"}},
-		repo, config, slog.New(slog.DiscardHandler), report.NewMetrics(s.registry))
+	return s.agentOf(config, repo, map[string]source.Ref{"prod": "main"})
+}
+
+// agentOf returns an agent that follows refs of a source.
+func (s *scenario) agentOf(config *rest.Config, from source.Source, refs map[string]source.Ref) *Agent {
+	s.Helper()
+	a, err := New(Options{Environments: []string{"prod"}, Namespace: s.system, Identity: "test", Refs: refs},
+		from, config, slog.New(slog.DiscardHandler), report.NewMetrics(s.registry))
 	if err != nil {
 		s.Fatal(err)
 	}

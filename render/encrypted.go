@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/render/worker"
 )
@@ -17,9 +18,6 @@ import (
 // notSecret is the annotation by which a chart, or a patch, says that a Secret holds
 // nothing that is one.
 const notSecret = "tether.stytex.cloud/not-secret"
-
-// tellingSize is how long a text is that explains what it is a part of.
-const tellingSize = 4
 
 // entry is one value of a Secret that is rendered.
 type entry struct {
@@ -31,12 +29,12 @@ type entry struct {
 // checkSecrets refuses values of Secrets that nothing explains but the repository, where
 // anybody can read them: not what was encrypted, what valuesFrom gave, or what was looked
 // up, and not chance. While values are left out it can't be told.
-func (r *Renderer) checkSecrets(ctx context.Context, p *Prepared, rel *manifest.Release, opts Options, caps *worker.Capabilities) (Problems, error) {
-	if p.spec.rules == nil || !p.spec.rules.EncryptedOnly || len(p.Unread) > 0 {
+func (r *Renderer) checkSecrets(ctx context.Context, p *Prepared, rel *manifest.Release, opts Options, caps *worker.Capabilities) (config.Problems, error) {
+	if p.spec.Rules == nil || !p.spec.Rules.EncryptedOnly || len(p.Unread) > 0 {
 		return nil, nil
 	}
 	open := entriesOf(rel)
-	maps.DeleteFunc(open, func(_ entry, value string) bool { return p.explains(value) })
+	maps.DeleteFunc(open, func(_ entry, value string) bool { return p.hiding.explains(value) })
 	if len(open) == 0 {
 		return nil, nil
 	}
@@ -45,13 +43,13 @@ func (r *Renderer) checkSecrets(ctx context.Context, p *Prepared, rel *manifest.
 		return nil, err
 	}
 	generated := entriesOf(again)
-	var out Problems
+	var out config.Problems
 	for e, value := range open {
 		if generated[e] == value {
 			out = append(out, p.readableSecret(e, value))
 		}
 	}
-	slices.SortFunc(out, func(a, b Problem) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(out, func(a, b config.Problem) int { return strings.Compare(a.String(), b.String()) })
 	return out, nil
 }
 
@@ -61,7 +59,7 @@ func (r *Renderer) anew(ctx context.Context, p *Prepared, opts Options, caps *wo
 	if err != nil {
 		return nil, err
 	}
-	out, err := r.pool.Render(worker.For(ctx, p.environment), p.source.whole(), raw, caps, answers(ctx, opts.Lookup))
+	out, err := r.pool.Render(worker.For(ctx, p.environment), p.chart.Sent(), raw, caps, answers(ctx, opts.Lookup))
 	if err != nil {
 		return nil, p.renderError(err)
 	}
@@ -96,36 +94,22 @@ func entriesOf(rel *manifest.Release) map[entry]string {
 	return out
 }
 
-// explains reports whether a value is made of one that only who has a key, or may read
-// the cluster's Secrets, knows. Short ones explain only what they are.
-func (p *Prepared) explains(value string) bool {
-	value = strings.TrimSpace(value)
-	words := strings.Join(strings.Fields(value), " ")
-	return value == "" || slices.ContainsFunc(p.known(), func(secret string) bool {
-		if len(secret) < tellingSize {
-			return secret == value
-		}
-		return strings.Contains(value, secret) || strings.Contains(words, strings.Join(strings.Fields(secret), " ")) ||
-			strings.Contains(value, base64.StdEncoding.EncodeToString([]byte(secret)))
-	})
-}
-
 // readableSecret says where a value of a Secret can be read, and never what it is.
-func (p *Prepared) readableSecret(e entry, value string) Problem {
+func (p *Prepared) readableSecret(e entry, value string) config.Problem {
 	value = strings.TrimSpace(value)
-	at, found := p.find(func(_, text string) bool { return strings.TrimSpace(text) == value })
+	at, found := p.places().find(func(_, text string) bool { return strings.TrimSpace(text) == value })
 	if !found {
-		at, found = p.find(func(_, text string) bool {
+		at, found = p.places().find(func(_, text string) bool {
 			text = strings.TrimSpace(text)
 			return len(text) > tellingSize && strings.Contains(value, text)
 		})
 	}
 	const rule = "secrets of environment.yaml is encrypted-only"
 	if found {
-		return Problem{File: at.file, Line: at.line, Message: fmt.Sprintf("release %s: %s, key %s (%s) gets %s, which stands here for all to read, and %s: move it into a file that sops encrypts, or into a Secret for valuesFrom",
+		return config.Problem{File: at.file, Line: at.line, Message: fmt.Sprintf("release %s: %s, key %s (%s) gets %s, which stands here for all to read, and %s: move it into a file that sops encrypts, or into a Secret for valuesFrom",
 			p.spec.Name, e.id, e.key, e.source, at.key, rule)}
 	}
-	at = p.listed()
-	return Problem{File: at.file, Line: at.line, Message: fmt.Sprintf("release %s: %s, key %s (%s) is what the chart says for all to read, and %s: give it a value from a file that sops encrypts or from valuesFrom, or, if it is no secret, annotate the object with %s: \"true\"",
+	at = p.places().listed()
+	return config.Problem{File: at.file, Line: at.line, Message: fmt.Sprintf("release %s: %s, key %s (%s) is what the chart says for all to read, and %s: give it a value from a file that sops encrypts or from valuesFrom, or, if it is no secret, annotate the object with %s: \"true\"",
 		p.spec.Name, e.id, e.key, e.source, rule, notSecret)}
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/xetys/tether/render/config"
 )
 
 // fault is one thing that a chart's schema says of its values.
@@ -60,11 +62,11 @@ func steps(text string) []string {
 
 // schemaProblems tells what the schema says of a release's values, each with where the
 // value stands; nil if it says something else.
-func (p *Prepared) schemaProblems(files fs.FS, err error) Problems {
-	var out Problems
+func (p *Prepared) schemaProblems(files fs.FS, err error) config.Problems {
+	var out config.Problems
 	for _, f := range faultsOf(err.Error()) {
 		at := f.path
-		if f.chart != p.source.name() {
+		if f.chart != p.chart.Name() {
 			at = append(chartPath(p.values, f.chart), f.path...)
 		}
 		if extra := unwanted.FindStringSubmatch(f.said); extra != nil {
@@ -75,7 +77,7 @@ func (p *Prepared) schemaProblems(files fs.FS, err error) Problems {
 		out = append(out, problem)
 	}
 	if len(out) > 0 {
-		out[0].cause = p.hideFault(err)
+		out[0].Cause = p.hideFault(err)
 	}
 	return out
 }
@@ -83,13 +85,6 @@ func (p *Prepared) schemaProblems(files fs.FS, err error) Problems {
 // unwanted names a key that the schema does not have: it stands there, as opposed to one
 // that is missing.
 var unwanted = regexp.MustCompile(`additional properties '([^']*)' not allowed`)
-
-func (s *source) name() string {
-	if s.chart == nil || s.chart.Metadata == nil {
-		return ""
-	}
-	return s.chart.Metadata.Name
-}
 
 // chartPath finds where the values of a chart that another depends on stand in that one's.
 func chartPath(values map[string]any, chart string) []string {
@@ -119,22 +114,22 @@ func chartPath(values map[string]any, chart string) []string {
 
 // locate returns where a value of the release stands: in the last of its layers that has
 // it. Its Message says so of one that does not stand in the repository's values.
-func (p *Prepared) locate(files fs.FS, at []string) Problem {
+func (p *Prepared) locate(files fs.FS, at []string) config.Problem {
 	for _, v := range slices.Backward(p.spec.Values) {
-		file, root := v.File, v.node
+		file, root := v.File, v.Node
 		if file == "" {
-			file = p.spec.file
-		} else if raw, err := readBounded(files, file, maxYAML); err == nil {
+			file = p.spec.File
+		} else if raw, err := config.ReadFile(files, file, config.MaxFile); err == nil {
 			root = parsed(raw)
 		}
 		if n := nodeAt(root, at); n != nil {
-			return Problem{File: file, Line: n.Line, Column: n.Column}
+			return config.Problem{File: file, Line: n.Line, Column: n.Column}
 		}
 	}
-	release := Problem{File: p.spec.file, Line: p.spec.line}
+	release := config.Problem{File: p.spec.File, Line: p.spec.Line}
 	if len(at) == 0 {
 		if n := len(p.spec.Values); n > 0 && p.spec.Values[n-1].File != "" {
-			release = Problem{File: p.spec.Values[n-1].File} // it is empty
+			release = config.Problem{File: p.spec.Values[n-1].File} // it is empty
 		}
 		return release
 	}
@@ -142,7 +137,7 @@ func (p *Prepared) locate(files fs.FS, at []string) Problem {
 		release.Message = "; the value comes from valuesFrom"
 		return release
 	}
-	for _, f := range p.source.files {
+	for _, f := range p.chart.Files {
 		if f.Name != "values.yaml" {
 			continue
 		}
@@ -150,8 +145,8 @@ func (p *Prepared) locate(files fs.FS, at []string) Problem {
 		if n == nil {
 			break
 		}
-		if p.spec.remote == nil && path.Ext(p.spec.Chart) != ".tgz" {
-			release = Problem{File: path.Join(p.spec.Chart, f.Name), Line: n.Line, Column: n.Column}
+		if p.spec.Remote == nil && path.Ext(p.spec.Chart) != ".tgz" {
+			release = config.Problem{File: path.Join(p.spec.Chart, f.Name), Line: n.Line, Column: n.Column}
 		}
 		release.Message = fmt.Sprintf("; the value is the chart's default, in line %d of its values.yaml", n.Line)
 		return release
@@ -261,22 +256,22 @@ func has(values any, at []string) bool {
 var inTemplate = regexp.MustCompile(`\(?\b([A-Za-z0-9_.-]+)/((?:charts/[A-Za-z0-9_.-]+/)*templates/[^\s:()]+):(\d+)(?::(\d+))?`)
 
 // Found lists the problems that an error is, with where each stands as far as it is known.
-func Found(err error) []Problem {
-	var problems Problems
+func Found(err error) []config.Problem {
+	var problems config.Problems
 	var broken *RenderError
 	switch {
 	case errors.As(err, &problems):
-		return problems.sorted()
+		return problems.Sorted()
 	case errors.As(err, &broken):
-		return []Problem{broken.problem()}
+		return []config.Problem{broken.problem()}
 	}
-	return []Problem{{Message: err.Error()}}
+	return []config.Problem{{Message: err.Error()}}
 }
 
 // problem is where a template can't be rendered; where the release is listed, if no
 // template of the repository is named.
-func (e *RenderError) problem() Problem {
-	out := Problem{File: e.file, Line: e.line, Message: strings.TrimPrefix(e.Error(), e.at)}
+func (e *RenderError) problem() config.Problem {
+	out := config.Problem{File: e.file, Line: e.line, Message: strings.TrimPrefix(e.Error(), e.at)}
 	m := inTemplate.FindStringSubmatch(e.err.Error())
 	if m == nil || e.chart == "" {
 		return out

@@ -11,6 +11,7 @@ import (
 	"testing/fstest"
 
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // peakOf runs something and returns how much memory was allocated meanwhile.
@@ -162,7 +163,7 @@ func (e one) Type() fs.FileMode {
 
 func TestAMillionFilesAreRefused(t *testing.T) {
 	c := &crowd{FS: repo(t, environment("  namespace: prod\n  releases:\n    - {name: web, chart: charts/web}")+"-- charts/web/many/one --\n")}
-	if _, err := render.Environments(c); err == nil || !strings.Contains(err.Error(), "environments: it has more than 1000 folders") {
+	if _, err := config.Environments(c); err == nil || !strings.Contains(err.Error(), "environments: it has more than 1000 folders") {
 		t.Errorf("%v", err)
 	}
 	_, _, err := prepareAll(c)
@@ -194,7 +195,7 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var problems render.Problems
+	var problems config.Problems
 	if _, err := render.NewRenderer(render.Config{}).Prepare(ctx, files, env, env.Releases[0]); err == nil || errors.As(err, &problems) {
 		t.Errorf("it was not tried: %v", err)
 	}

@@ -8,6 +8,9 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/xetys/tether/render/charts"
+	"github.com/xetys/tether/render/config"
 )
 
 // InputKeys names the inputs of releases by git's hashes, without reading what they are
@@ -20,18 +23,18 @@ type InputKeys struct {
 // Of returns the key of a release's inputs in a tree that knows hashes, such as a
 // commit's. What lies in the cluster (valuesFrom) is no part of it. It fails when a file
 // or the chart is not there.
-func (k *InputKeys) Of(files fs.FS, spec ReleaseSpec) (string, error) {
+func (k *InputKeys) Of(files fs.FS, spec config.ReleaseSpec) (string, error) {
 	h, ok := files.(hasher)
 	if !ok {
 		return "", fmt.Errorf("the files have no hashes")
 	}
-	own, err := spec.inlineKey()
+	own, err := inlineKey(&spec)
 	if err != nil {
 		return "", err
 	}
 	parts := []string{spec.Name, spec.Namespace, own}
-	if spec.remote != nil {
-		parts = append(parts, spec.remote.String())
+	if spec.Remote != nil {
+		parts = append(parts, spec.Remote.String())
 	} else if parts, err = k.chart(files, h, spec.Chart, 0, parts); err != nil {
 		return "", err
 	}
@@ -51,11 +54,11 @@ func (k *InputKeys) Of(files fs.FS, spec ReleaseSpec) (string, error) {
 // chart adds the hashes of a chart's folder and of those that it refers to.
 func (k *InputKeys) chart(files fs.FS, h hasher, dir string, depth int, parts []string) ([]string, error) {
 	hash, err := h.Hash(dir)
-	if err != nil || depth > maxDepth {
+	if err != nil || depth > charts.MaxDepth {
 		return parts, err
 	}
 	parts = append(parts, hash)
-	if packed(dir) {
+	if config.Packed(dir) {
 		return parts, nil
 	}
 	for _, rel := range k.refers(files, dir, hash) {
@@ -79,7 +82,7 @@ func (k *InputKeys) refers(files fs.FS, dir, hash string) []string {
 		return known
 	}
 	var out []string
-	if raw, err := readBounded(files, path.Join(dir, "Chart.yaml"), maxYAML); err == nil {
+	if raw, err := config.ReadFile(files, path.Join(dir, "Chart.yaml"), config.MaxFile); err == nil {
 		var meta struct {
 			Dependencies []struct {
 				Repository string `yaml:"repository"`
@@ -101,19 +104,3 @@ func (k *InputKeys) refers(files fs.FS, dir, hash string) []string {
 	k.deps[hash] = out
 	return out
 }
-
-// SameChart reports whether two releases are of one chart, wherever it lies by now, or of
-// by the same name: one may have been renamed to the other.
-func (s ReleaseSpec) SameChart(other ReleaseSpec) bool {
-	if s.remote != nil && other.remote != nil {
-		return s.remote.Chart() == other.remote.Chart()
-	}
-	return s.Chart == other.Chart || path.Base(s.Chart) == path.Base(other.Chart)
-}
-
-// Firm reports whether the release's chart stays what it is while its key does: it lies in
-// the repository, or is one version of another.
-func (s ReleaseSpec) Firm() bool { return s.remote == nil || s.remote.Exact() }
-
-// Away reports whether the release's chart lies outside of the repository.
-func (s ReleaseSpec) Away() bool { return s.remote != nil }

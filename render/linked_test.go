@@ -7,7 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // unreadable are files of which none can be read.
@@ -20,10 +20,10 @@ func (unreadable) Open(name string) (fs.File, error) {
 // An environment whose folder can't be read is not one that is gone: that would
 // uninstall what is in it.
 func TestAnEnvironmentThatCantBeReadIsThere(t *testing.T) {
-	if !render.HasEnvironment(unreadable{}, "prod") {
+	if !config.Exists(unreadable{}, "prod") {
 		t.Error("it is taken for gone")
 	}
-	if render.HasEnvironment(fstest.MapFS{}, "prod") {
+	if config.Exists(fstest.MapFS{}, "prod") {
 		t.Error("one that is gone is not")
 	}
 	linked := fstest.MapFS{
@@ -32,7 +32,7 @@ func TestAnEnvironmentThatCantBeReadIsThere(t *testing.T) {
 		"environments/README":     {},
 		"environments/dev/x":      {},
 	}
-	if names, err := render.Environments(linked); err != nil || !slices.Equal(names, []string{"dev", "prod"}) {
+	if names, err := config.Environments(linked); err != nil || !slices.Equal(names, []string{"dev", "prod"}) {
 		t.Errorf("%v, %v", names, err)
 	}
 }

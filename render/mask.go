@@ -1,83 +1,16 @@
 package render
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
-	corev1 "k8s.io/api/core/v1"
-
+	"github.com/xetys/tether/render/charts"
 	"github.com/xetys/tether/render/mask"
-	"github.com/xetys/tether/render/worker"
 )
-
-// hiding is what is known of what may not be shown of a release, and of what may. It is
-// safe for concurrent use.
-type hiding struct {
-	names   *mask.Names      // what is known to all
-	secrets []string         // values that must not be shown
-	layers  []map[string]any // of values, as far as they may be shown
-
-	mu     sync.Mutex
-	values map[string]bool // of Secrets that templates looked up
-	size   int             // of values
-	more   bool            // there are more than are remembered
-	mask   *mask.Mask      // of all that is known; nil if it is to be made anew
-	public *mask.Words     // of what lies open in git; nil until it is asked for
-}
-
-// maxFound and maxFoundSize bound what is remembered of looked up Secrets: a template may
-// look up all of them.
-const (
-	maxFound     = 10_000
-	maxFoundSize = 1 << 20
-)
-
-// layer takes in a layer of values. A release without a hiding has no secrets.
-func (h *hiding) layer(l layer) {
-	if h == nil {
-		return
-	}
-	if l.secret {
-		h.secrets = append(h.secrets, leaves(l.values)...)
-		l.values = keysOnly(l.values)
-	}
-	h.layers = append(h.layers, l.values)
-}
-
-// note takes note of what was looked up, if it is a Secret, or Secrets.
-func (h *hiding) note(q worker.Question, raw []byte) {
-	if q.Kind != "Secret" || q.APIVersion != "v1" || len(raw) == 0 {
-		return
-	}
-	var answer struct {
-		corev1.Secret
-		Items []corev1.Secret
-	}
-	if json.Unmarshal(raw, &answer) != nil {
-		return // the template gets nothing of it that could be shown
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, s := range append(answer.Items, answer.Secret) {
-		for _, v := range s.Data {
-			text := strings.TrimSpace(string(v))
-			switch {
-			case h.values[text]:
-			case len(h.values) >= maxFound || h.size+len(text) > maxFoundSize:
-				h.more = true
-			default:
-				h.values[text], h.mask = true, nil
-				h.size += len(text)
-			}
-		}
-	}
-}
 
 // Veil returns what knows the secrets of a release; nil if none are known.
 func (p *Prepared) Veil() *mask.Mask {
@@ -91,13 +24,6 @@ func (p *Prepared) Veil() *mask.Mask {
 		h.mask = mask.New(slices.AppendSeq(slices.Clone(h.secrets), maps.Keys(h.values)), h.names)
 	}
 	return h.mask
-}
-
-// known returns the values that must not be shown.
-func (p *Prepared) known() []string {
-	p.hiding.mu.Lock()
-	defer p.hiding.mu.Unlock()
-	return slices.AppendSeq(slices.Clone(p.hiding.secrets), maps.Keys(p.hiding.values))
 }
 
 // Secretive reports whether anything secret is known to go into what is rendered.
@@ -139,13 +65,13 @@ func (p *Prepared) words() *mask.Words {
 	if h.public == nil {
 		h.public = mask.NewWords()
 		h.public.Read(h.names.Text())
-		if own, err := p.spec.plain(); err == nil {
+		if own, err := plain(&p.spec); err == nil {
 			readAll(h.public, own)
 		}
 		for _, layer := range h.layers {
 			readAll(h.public, layer)
 		}
-		p.source.read(h.public)
+		readChart(h.public, p.chart)
 	}
 	return h.public
 }
@@ -172,28 +98,16 @@ func readAll(w *mask.Words, v any) {
 	}
 }
 
-// keysOnly returns values of which the keys alone may be shown.
-func keysOnly(values map[string]any) map[string]any {
-	out := make(map[string]any, len(values))
-	for k, v := range values {
-		out[k] = nil
-		if m, ok := v.(map[string]any); ok {
-			out[k] = keysOnly(m)
-		}
-	}
-	return out
-}
-
-// read takes in the words of a chart, and of those that it depends on.
-func (s *source) read(w *mask.Words) {
-	for _, f := range s.files {
+// readChart takes in the words of a chart, and of those that it depends on.
+func readChart(w *mask.Words, c *charts.Chart) {
+	for _, f := range c.Files {
 		w.Read(f.Name)
 		if !strings.HasPrefix(f.Name, "crds/") && !strings.HasSuffix(f.Name, ".tgz") {
 			w.Read(string(f.Data))
 		}
 	}
-	for _, d := range s.deps {
-		d.read(w)
+	for _, d := range c.Dependencies {
+		readChart(w, d)
 	}
 }
 

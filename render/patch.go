@@ -14,44 +14,6 @@ import (
 	"github.com/xetys/tether/render/worker"
 )
 
-// PatchSpec is a change to what a chart renders: a strategic merge or a JSON 6902
-// patch, with the meaning that it has in a kustomization.
-type PatchSpec struct {
-	patch.Patch
-
-	line int
-}
-
-type patchDocument struct {
-	Target *patch.Target `yaml:"target"`
-	Patch  string        `yaml:"patch"`
-}
-
-func (l *checker) patches(release int, docs []patchDocument) []PatchSpec {
-	var out []PatchSpec
-	if len(docs) > maxPatches {
-		l.refuse(l.line("spec", "releases", release, "patches"), "the release has %d patches, more than %d: change the chart instead", len(docs), maxPatches)
-		return nil
-	}
-	for i, d := range docs {
-		at := func(field string) int { return l.line("spec", "releases", release, "patches", i, field) }
-		p := PatchSpec{Patch: patch.Patch{Patch: strings.TrimSpace(d.Patch)}, line: at("patch")}
-		if d.Target != nil {
-			p.Target = *d.Target
-		}
-		if err := p.Complete(d.Target != nil); err != nil {
-			l.refuse(p.line, "a patch: %v", err)
-			continue
-		}
-		if l.patched += len(p.Patch.Patch); l.patched > maxPatched {
-			l.refuse(p.line, "the environment's patches are larger than %d MiB together: change the charts instead", maxPatched>>20)
-			return nil
-		}
-		out = append(out, p)
-	}
-	return out
-}
-
 // patch has the release's patches applied to its objects and hooks, in a process that can
 // be ended; not to CRDs of crds/, which belong to no release.
 func (r *Renderer) patch(ctx context.Context, p *Prepared, rel *manifest.Release) error {
@@ -77,7 +39,7 @@ func (r *Renderer) patch(ctx context.Context, p *Prepared, rel *manifest.Release
 	if err != nil {
 		var helm *worker.HelmError
 		if errors.As(err, &helm) && helm.At < len(patches) {
-			return fmt.Errorf("%s:%d: %w", p.spec.file, p.spec.Patches[helm.At].line, err)
+			return fmt.Errorf("%s:%d: %w", p.spec.File, p.spec.Patches[helm.At].Line, err)
 		}
 		return err
 	}

@@ -2,11 +2,13 @@ package render
 
 import (
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/sops"
 	"github.com/xetys/tether/render/yamldoc"
 )
@@ -18,14 +20,22 @@ type place struct {
 	key  string // of the values; empty if it is none of them
 }
 
+// places finds where things of a release stand in the repository.
+type places struct {
+	spec  *config.ReleaseSpec
+	files fs.FS
+}
+
+func (p *Prepared) places() places { return places{&p.spec, p.files} }
+
 // listed is where the release is listed.
-func (p *Prepared) listed() place { return place{file: p.spec.file, line: p.spec.line} }
+func (p places) listed() place { return place{file: p.spec.File, line: p.spec.Line} }
 
 // find returns the first value that is as wanted of those that stand in the repository
 // for all to read, the layer that wins first. What is encrypted is left out.
-func (p *Prepared) find(is func(key, text string) bool) (place, bool) {
+func (p places) find(is func(key, text string) bool) (place, bool) {
 	for _, v := range slices.Backward(p.spec.Values) {
-		file, node := p.spec.file, v.node
+		file, node := p.spec.File, v.Node
 		if v.File != "" {
 			file, node = v.File, p.readable(v.File)
 		}
@@ -45,8 +55,8 @@ func (p *Prepared) find(is func(key, text string) bool) (place, bool) {
 
 // readable is what a values file holds, if it is not encrypted; else nil. It was read
 // before.
-func (p *Prepared) readable(name string) *yaml.Node {
-	raw, err := readBounded(p.files, name, maxYAML)
+func (p places) readable(name string) *yaml.Node {
+	raw, err := config.ReadFile(p.files, name, config.MaxFile)
 	if err != nil {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/sops"
 	"github.com/xetys/tether/render/yamldoc"
 )
@@ -49,8 +50,8 @@ func (p Inside) Places() *Places {
 func (s *Places) Of(path []any) *Place {
 	key := ValuesPath(path)
 	for _, v := range slices.Backward(s.p.spec.Values) {
-		at := Place{Kind: "inline", File: s.p.spec.file, Key: key}
-		node := v.node
+		at := Place{Kind: "inline", File: s.p.spec.File, Key: key}
+		node := v.Node
 		if v.File != "" {
 			at.Kind, at.File = "values", v.File
 			node = s.file(v.File)
@@ -63,7 +64,7 @@ func (s *Places) Of(path []any) *Place {
 	}
 	if from := s.p.spec.ValuesFrom; len(from) > 0 && hasPath(s.p.values, path) {
 		v := from[len(from)-1]
-		return &Place{Kind: "valuesFrom", File: s.p.spec.file, Line: v.line, Key: key, Of: v.Reference.String(), Secret: v.Kind == "Secret"}
+		return &Place{Kind: "valuesFrom", File: s.p.spec.File, Line: v.Line, Key: key, Of: v.Reference.String(), Secret: v.Kind == "Secret"}
 	}
 	return s.standard(path, key)
 }
@@ -90,9 +91,9 @@ func (p Inside) within(name string) []byte {
 	if raw := p.ChartFile("charts/" + name + "/values.yaml"); raw != nil {
 		return raw
 	}
-	for _, d := range p.source.deps {
-		for _, f := range d.files {
-			if f.Name == "values.yaml" && d.chart.Metadata.Name == name {
+	for _, d := range p.chart.Dependencies {
+		for _, f := range d.Files {
+			if f.Name == "values.yaml" && d.Name() == name {
 				return f.Data
 			}
 		}
@@ -120,7 +121,7 @@ func (s *Places) file(name string) *yaml.Node {
 		return node
 	}
 	var node *yaml.Node
-	if raw, err := readBounded(s.p.files, name, maxYAML); err == nil {
+	if raw, err := config.ReadFile(s.p.files, name, config.MaxFile); err == nil {
 		if n, err := yamldoc.File.Parse(raw); err == nil {
 			node = n
 		}
@@ -220,22 +221,22 @@ func ValuesPath(path []any) string {
 }
 
 // NamespaceAt is where a release's namespace is set: by the release, or by the environment.
-func (e *Environment) NamespaceAt(spec ReleaseSpec) Place {
+func (e *Environment) NamespaceAt(spec config.ReleaseSpec) Place {
 	if spec.Namespace != e.Namespace {
-		return Place{Kind: "environment", File: e.file, Line: spec.line, Key: "namespace"}
+		return Place{Kind: "environment", File: e.File, Line: spec.Line, Key: "namespace"}
 	}
-	return Place{Kind: "environment", File: e.file, Line: e.line, Key: "spec.namespace"}
+	return Place{Kind: "environment", File: e.File, Line: e.Line, Key: "spec.namespace"}
 }
 
 // Listed is where a field of the release stands in environment.yaml, at the least the
 // release itself.
 func (p Inside) Listed(key string) Place {
-	return Place{Kind: "environment", File: p.spec.file, Line: p.spec.line, Key: key}
+	return Place{Kind: "environment", File: p.spec.File, Line: p.spec.Line, Key: key}
 }
 
 // PatchAt is where a patch of the release stands, counted from 1.
 func (p Inside) PatchAt(n int) Place {
-	return Place{Kind: "patch", File: p.spec.file, Line: p.spec.Patches[n-1].line, Key: "patches"}
+	return Place{Kind: "patch", File: p.spec.File, Line: p.spec.Patches[n-1].Line, Key: "patches"}
 }
 
 // Shown is a value as it may be shown: JSON, or what stands for a secret.

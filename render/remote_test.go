@@ -80,7 +80,7 @@ func (s *shop) config(t *testing.T, dir string, refs render.References) render.C
 }
 
 // rendered prepares and renders release web with what was resolved before.
-func rendered(t *testing.T, c render.Config, files fs.FS, pins []render.Pin, sameCommit bool) (string, []render.Pin, error) {
+func rendered(t *testing.T, c render.Config, files fs.FS, pins []fetch.Pin, sameCommit bool) (string, []fetch.Pin, error) {
 	t.Helper()
 	env, err := render.LoadEnvironment(files, "prod")
 	if err != nil {

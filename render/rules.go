@@ -2,130 +2,31 @@ package render
 
 import (
 	"fmt"
-	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Rules are what an environment holds its releases to when they are rendered.
-type Rules struct {
-	// Versioning is about the tags of images; nil for none.
-	Versioning *Versioning
-	// EncryptedOnly refuses Secrets with values that the repository shows.
-	EncryptedOnly bool
-}
-
-// Versioning says which image tags may run.
-type Versioning struct {
-	// Pattern is what a tag has to match as a whole; nil for any tag.
-	Pattern *regexp.Regexp
-	// Images are patterns of the images that Pattern is about, without their tags; none
-	// for all images.
-	Images []string
-	// ForbidTags are tags that no image may have.
-	ForbidTags []string
-
-	text string // of Pattern, as it was written
-}
-
-type versioningDocument struct {
-	Pattern    string   `yaml:"pattern"`
-	Images     []string `yaml:"images"`
-	ForbidTags []string `yaml:"forbidTags"`
-}
-
-// untagged is the tag of an image that has none, and no digest either.
-const untagged = "latest"
-
-// rules reads what an environment holds its releases to.
-func (l *checker) rules(s specDocument) *Rules {
-	if s.Secrets != "" && s.Secrets != "any" && s.Secrets != "encrypted-only" {
-		l.refuse(l.line("spec", "secrets"), "spec.secrets is %q: use any or encrypted-only", s.Secrets)
-	}
-	return &Rules{Versioning: l.versioning(s.Versioning), EncryptedOnly: s.Secrets == "encrypted-only"}
-}
-
-func (l *checker) versioning(d *versioningDocument) *Versioning {
-	if d == nil {
-		return nil
-	}
-	at := func(steps ...any) int { return l.line(append([]any{"spec", "versioning"}, steps...)...) }
-	v := &Versioning{Images: d.Images, ForbidTags: d.ForbidTags, text: d.Pattern}
-	if d.Pattern == "" && len(d.ForbidTags) == 0 {
-		l.refuse(at(), "spec.versioning says nothing: give it a pattern, forbidTags, or both")
-	}
-	if len(d.Images) > 0 && d.Pattern == "" {
-		l.refuse(at("images"), "images of spec.versioning say what its pattern is about, and there is none: add a pattern")
-	}
-	if d.Pattern != "" {
-		var err error
-		switch v.Pattern, err = l.pattern(`^(?:` + d.Pattern + `)$`); {
-		case err != nil:
-			l.refuse(at("pattern"), "pattern %q of spec.versioning is no regular expression: %v", d.Pattern, err)
-		case len(d.Pattern) > maxPattern:
-			l.refuse(at("pattern"), "pattern of spec.versioning has more than %d characters: use a shorter one", maxPattern)
-		}
-	}
-	for i, p := range d.Images {
-		if _, err := path.Match(p, ""); err != nil || p == "" {
-			l.refuse(at("images", i), "%q of images of spec.versioning: use an image without its tag, or a pattern like ghcr.io/you/*", p)
-		}
-	}
-	for i, t := range d.ForbidTags {
-		if t == "" {
-			l.refuse(at("forbidTags", i), "a tag of forbidTags of spec.versioning is empty: name one; an image without a tag has the tag %s", untagged)
-		}
-	}
-	return v
-}
-
-// Refuses says why an image may not run; empty if it may.
-func (v *Versioning) Refuses(image string) string {
-	_, tag, digest := manifest.SplitImage(image)
-	if tag == "" && digest == "" {
-		tag = untagged
-	}
-	switch {
-	case slices.Contains(v.ForbidTags, tag):
-		return fmt.Sprintf("its tag %s is one that versioning.forbidTags of environment.yaml forbids: name a version", tag)
-	case !v.Concerns(image) || v.Pattern.MatchString(tag):
-		return ""
-	case tag == "":
-		return fmt.Sprintf("it has no tag, and versioning.pattern of environment.yaml asks for one like %s", v.text)
-	}
-	return fmt.Sprintf("its tag %s is not as versioning.pattern of environment.yaml asks for: %s", tag, v.text)
-}
-
-// Concerns reports whether the pattern is about an image.
-func (v *Versioning) Concerns(image string) bool {
-	name, _, _ := manifest.SplitImage(image)
-	return v.Pattern != nil && (len(v.Images) == 0 || slices.ContainsFunc(v.Images, func(p string) bool {
-		ok, err := path.Match(p, name)
-		return ok && err == nil // patterns that are none were refused
-	}))
-}
-
 // checkImages holds a release's images, those of hooks too, to what its environment says
 // of versions.
-func (p *Prepared) checkImages(rel *manifest.Release) Problems {
-	if p.spec.rules == nil || p.spec.rules.Versioning == nil {
+func (p *Prepared) checkImages(rel *manifest.Release) config.Problems {
+	if p.spec.Rules == nil || p.spec.Rules.Versioning == nil {
 		return nil
 	}
 	objects := slices.Clone(rel.Objects)
 	for _, h := range rel.Hooks {
 		objects = append(objects, h.Object)
 	}
-	var out Problems
+	var out config.Problems
 	for _, image := range manifest.Images(objects) {
-		why := p.spec.rules.Versioning.Refuses(image)
+		why := p.spec.Rules.Versioning.Refuses(image)
 		if why == "" {
 			continue
 		}
 		at := p.placeOfImage(image)
-		out = append(out, Problem{File: at.file, Line: at.line, Message: p.Mask(fmt.Sprintf("release %s: image %s: %s", p.spec.Name, image, why))})
+		out = append(out, config.Problem{File: at.file, Line: at.line, Message: p.Mask(fmt.Sprintf("release %s: image %s: %s", p.spec.Name, image, why))})
 	}
 	return out
 }
@@ -140,9 +41,9 @@ func (p *Prepared) placeOfImage(image string) place {
 		return holds(key, text) && (strings.HasSuffix(key, "tag") || strings.HasSuffix(key, "image") || strings.HasSuffix(key, "version"))
 	}
 	for _, is := range []func(key, text string) bool{named, holds} {
-		if at, found := p.find(is); found {
+		if at, found := p.places().find(is); found {
 			return at
 		}
 	}
-	return p.listed()
+	return p.places().listed()
 }

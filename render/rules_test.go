@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	made "github.com/xetys/tether/test/sops"
 )
 
@@ -64,7 +65,7 @@ func TestImagesAreHeldToVersioning(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			_, _, err := prepareAll(running(t, c.versioning, c.values))
-			var problems render.Problems
+			var problems config.Problems
 			switch {
 			case c.want == "" && err != nil:
 				t.Error(err)

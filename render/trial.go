@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"helm.sh/helm/v3/pkg/chart/loader"
+	"github.com/xetys/tether/render/config"
 )
 
 // Inside is a release as who takes it apart sees it: what it is made of, and what it would
@@ -38,7 +38,7 @@ func (p Inside) Try(t Trial) *Prepared {
 	out.spec.Name = cmp.Or(t.Name, p.spec.Name)
 	out.spec.Namespace = cmp.Or(t.Namespace, p.spec.Namespace)
 	if len(t.Files) > 0 {
-		out.source = p.source.with(t.Files)
+		out.chart = p.chart.With(t.Files)
 	}
 	if t.Patch > 0 {
 		out.spec.Patches = slices.Delete(slices.Clone(p.spec.Patches), t.Patch-1, t.Patch)
@@ -49,28 +49,16 @@ func (p Inside) Try(t Trial) *Prepared {
 	return &out
 }
 
-// with is the chart with another content of some files.
-func (s *source) with(files map[string][]byte) *source {
-	out := &source{chart: s.chart, deps: s.deps, size: s.size, count: s.count}
-	for _, f := range s.files {
-		if data, ok := files[f.Name]; ok {
-			f = &loader.BufferedFile{Name: f.Name, Data: data}
-		}
-		out.files = append(out.files, f)
-	}
-	return out
-}
-
 // Values are the release's merged values, without the chart's own. They may hold
 // secrets, and are not to be changed.
 func (p Inside) Values() map[string]any { return p.values }
 
 // Spec is the release as environment.yaml lists it.
-func (p Inside) Spec() ReleaseSpec { return p.spec }
+func (p Inside) Spec() config.ReleaseSpec { return p.spec }
 
 // ChartFile is a file of a release's chart, by its name in it; nil if there is none.
 func (p Inside) ChartFile(name string) []byte {
-	for _, f := range p.source.files {
+	for _, f := range p.chart.Files {
 		if f.Name == name {
 			return f.Data
 		}
@@ -82,7 +70,7 @@ func (p Inside) ChartFile(name string) []byte {
 // the charts in it too, but not of charts that lie beside it.
 func (p Inside) ChartFiles() []string {
 	var out []string
-	for _, f := range p.source.files {
+	for _, f := range p.chart.Files {
 		out = append(out, f.Name)
 	}
 	return out
@@ -92,15 +80,15 @@ func (p Inside) ChartFiles() []string {
 // else what is said of a chart that lies elsewhere or is packed. The name is that in the
 // chart, or below charts/NAME of one that it refers to.
 func (p Inside) ChartAt(name string) (file, of string) {
-	if p.spec.remote != nil {
-		return "", p.spec.remote.String()
+	if p.spec.Remote != nil {
+		return "", p.spec.Remote.String()
 	}
-	if packed(p.spec.Chart) {
+	if config.Packed(p.spec.Chart) {
 		return "", p.spec.Chart
 	}
 	if rest, ok := strings.CutPrefix(name, "charts/"); ok && p.ChartFile(name) == nil {
 		dep, below, _ := strings.Cut(rest, "/")
-		for _, d := range p.source.chart.Metadata.Dependencies {
+		for _, d := range p.chart.Metadata().Dependencies {
 			if at, isFile := strings.CutPrefix(d.Repository, "file://"); isFile && d.Name == dep {
 				return path.Join(p.spec.Chart, at, below), ""
 			}

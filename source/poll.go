@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Poller fetches a repository again and again.
+// Poller fetches a source again and again.
 type Poller struct {
-	repo *Repository
-	now  chan struct{}
+	source Source
+	now    chan struct{}
 }
 
-// NewPoller returns a Poller of repo.
-func NewPoller(repo *Repository) *Poller { return &Poller{repo: repo, now: make(chan struct{}, 1)} }
+// NewPoller returns a Poller of a source.
+func NewPoller(s Source) *Poller { return &Poller{source: s, now: make(chan struct{}, 1)} }
 
 // Trigger asks for a fetch now; it does not wait for it.
 func (p *Poller) Trigger() {
@@ -23,8 +23,8 @@ func (p *Poller) Trigger() {
 	}
 }
 
-// longest is how far apart fetches of a repository that is away get.
-const longest = 5 * time.Minute
+// maxBackoff is the longest time between two fetches of a source that fails.
+const maxBackoff = 5 * time.Minute
 
 // Run fetches at once and then every interval, give or take a tenth, until ctx
 // ends; fetched is called with each outcome. After an error the time to the next
@@ -32,12 +32,12 @@ const longest = 5 * time.Minute
 func (p *Poller) Run(ctx context.Context, interval time.Duration, fetched func(Heads, error)) {
 	wait := interval
 	for ctx.Err() == nil {
-		heads, err := p.repo.Fetch(ctx)
+		heads, err := p.source.Fetch(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		fetched(heads, err)
-		wait = min(2*wait, max(longest, interval))
+		wait = min(2*wait, max(maxBackoff, interval))
 		if err == nil {
 			wait = interval
 		}

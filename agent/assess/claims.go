@@ -7,7 +7,7 @@ import (
 
 	"github.com/xetys/tether/agent/observed"
 	"github.com/xetys/tether/apply/record"
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // claims says which releases each environment of a commit's tree lists, by the
@@ -21,7 +21,7 @@ func readClaims(files fs.FS) claims {
 		return out // a tree without environments claims nothing
 	}
 	for _, f := range folders {
-		env, _ := render.LoadEnvironment(files, f.Name()) // what is wrong with it is its own agent's to say
+		env, _ := config.Load(files, f.Name()) // what is wrong with it is its own agent's to say
 		if env == nil {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply/realm"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // Reader reads and prepares commits.
@@ -29,7 +30,7 @@ type Commit struct {
 	Env       *render.Environment
 	targets   []target
 	spaces    []string            // the namespaces that it makes exist
-	InForce   *render.Environment // how drift is dealt with; of the last good commit if this one is refused; nil if unknown
+	InForce   *config.Environment // how drift is dealt with; of the last good commit if this one is refused; nil if unknown
 	Err       error               // the commit is refused for it
 	Away      error               // what it needs from elsewhere can't be had now; the commit is neither good nor refused
 	files     fs.FS               // the commit's tree
@@ -43,7 +44,7 @@ func (l *Commit) Unread() error { return cmp.Or(l.Err, l.Away) }
 func (l *Commit) Atomic() bool { return l.Env != nil && l.Env.Atomic }
 
 type target struct {
-	spec     render.ReleaseSpec
+	spec     config.ReleaseSpec
 	prepared *render.Prepared
 }
 
@@ -51,9 +52,9 @@ type target struct {
 // what the tree holds: what it refers to can't be asked for, or nothing be rendered.
 func (a *Reader) readTree(ctx context.Context, files fs.FS, commit string) (*Commit, error) {
 	l := &Commit{SHA: commit, files: files}
-	if !render.HasEnvironment(files, a.Environment) && len(a.Ledger.Releases) > 0 {
-		l.Gone, l.Env = true, &render.Environment{Name: a.Environment, Namespace: a.Ledger.Namespace}
-		l.InForce = l.Env
+	if !config.Exists(files, a.Environment) && len(a.Ledger.Releases) > 0 {
+		l.Gone, l.Env = true, render.NewEnvironment(&config.Environment{Name: a.Environment, Namespace: a.Ledger.Namespace})
+		l.InForce = l.Env.Environment
 		l.spaces = []string{a.Ledger.Namespace}
 		return l, a.bound(ctx, l)
 	}
@@ -61,7 +62,7 @@ func (a *Reader) readTree(ctx context.Context, files fs.FS, commit string) (*Com
 	if err := a.bound(ctx, l); err != nil || l.Err != nil {
 		return l, err
 	}
-	l.InForce = l.Env
+	l.InForce = l.Env.Environment
 	others, own := a.Ledger.Pins(commit)
 	l.Env.Pins.Keep(others, false)
 	l.Env.Pins.Keep(own, true)
@@ -76,7 +77,7 @@ func (a *Reader) readTree(ctx context.Context, files fs.FS, commit string) (*Com
 			l.Away = err // the others would wait for the same host
 			break
 		}
-		var wrong render.Problems
+		var wrong config.Problems
 		if err != nil && !errors.As(err, &wrong) {
 			return nil, err
 		}
@@ -96,7 +97,7 @@ func (a *Reader) readTree(ctx context.Context, files fs.FS, commit string) (*Com
 
 // lastGood returns what the last good commit says of the environment; nil if there
 // is none, or it can't be read any more.
-func (a *Reader) lastGood() *render.Environment {
+func (a *Reader) lastGood() *config.Environment {
 	if a.Ledger.Applied == nil {
 		return nil
 	}
@@ -104,7 +105,7 @@ func (a *Reader) lastGood() *render.Environment {
 	if err != nil {
 		return nil
 	}
-	env, err := render.LoadEnvironment(files, a.Environment)
+	env, err := config.Load(files, a.Environment)
 	if err != nil {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/xetys/tether/agent/observed"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -92,12 +93,12 @@ func objectDifferences(rel plan.Owner, p plan.Plan) []ObjectDifference {
 
 // Between renders an environment from two trees of a repository and compares what
 // comes out; it asks no cluster. A tree without the environment has no releases.
-func Between(ctx context.Context, config render.Config, from, to fs.FS, environment string, opts render.Options) (*Difference, error) {
-	if !render.HasEnvironment(from, environment) && !render.HasEnvironment(to, environment) {
-		_, err := render.LoadEnvironment(to, environment)
+func Between(ctx context.Context, with render.Config, from, to fs.FS, environment string, opts render.Options) (*Difference, error) {
+	if !config.Exists(from, environment) && !config.Exists(to, environment) {
+		_, err := config.Load(to, environment)
 		return nil, err
 	}
-	r := render.NewRenderer(config)
+	r := render.NewRenderer(with)
 	after, err := prepareAll(ctx, r, to, environment)
 	if err != nil {
 		return nil, err
@@ -146,7 +147,7 @@ func bothKeys(a, b map[observed.Key]*render.Prepared) []observed.Key {
 
 func prepareAll(ctx context.Context, r *render.Renderer, files fs.FS, environment string) (map[observed.Key]*render.Prepared, error) {
 	out := map[observed.Key]*render.Prepared{}
-	if !render.HasEnvironment(files, environment) {
+	if !config.Exists(files, environment) {
 		return out, nil
 	}
 	env, err := render.LoadEnvironment(files, environment)

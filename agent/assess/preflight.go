@@ -14,6 +14,7 @@ import (
 	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/live"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // preflight renders and dry-runs all that the commit changes.
@@ -108,7 +109,7 @@ func (a *Assessor) describeAll(ctx context.Context, rounds [][]*Release) ([]stri
 	for _, round := range rounds {
 		for _, err := range together(round, describe) {
 			var problem *render.RenderError
-			var forbidden render.Problems
+			var forbidden config.Problems
 			switch {
 			case errors.As(err, &problem):
 				wrong = append(wrong, err.Error())

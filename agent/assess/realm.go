@@ -9,7 +9,7 @@ import (
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/apply/realm"
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // bound finds out what the environment may touch at a commit, has the cluster held to that,
@@ -36,7 +36,7 @@ func (a *Reader) facts(ctx context.Context, l *Commit) (realm.Facts, error) {
 		return f, err
 	}
 	own := had(a.Ledger)
-	named := namespacesOf(l.Env)
+	named := namespacesOf(l.Env.Environment)
 	if len(a.Limits.Namespaces.Of(a.Environment)) == 0 && slices.ContainsFunc(named, func(ns string) bool { return !own[ns] }) {
 		if f.Others, err = a.othersNamespaces(ctx, l, f.Homes); err != nil {
 			return f, err
@@ -72,12 +72,12 @@ func (a *Reader) alone(files fs.FS) bool {
 	if files == nil {
 		return false
 	}
-	folders, err := render.Environments(files)
+	folders, err := config.Environments(files)
 	return err == nil && len(folders) <= 1 && a.Environments <= 1
 }
 
 // namespacesOf lists the namespaces that an environment names; what can be read of it.
-func namespacesOf(env *render.Environment) []string {
+func namespacesOf(env *config.Environment) []string {
 	if env == nil {
 		return nil
 	}
@@ -140,8 +140,8 @@ func (a *Reader) before(other *ledger.Ledger, l *Commit) bool {
 func (a *Reader) enterNamespaces(out map[string]realm.Holder, l *Commit, other *ledger.Ledger) {
 	kept := func(string) bool { return true }
 	if l.files != nil && a.sameRef(other.Environment) {
-		env, err := render.LoadEnvironment(l.files, other.Environment)
-		if err == nil || !render.HasEnvironment(l.files, other.Environment) {
+		env, err := config.Load(l.files, other.Environment)
+		if err == nil || !config.Exists(l.files, other.Environment) {
 			kept = func(ns string) bool { return slices.Contains(namespacesOf(env), ns) } // none, if its folder is gone
 		}
 	}

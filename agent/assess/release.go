@@ -10,6 +10,7 @@ import (
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -17,7 +18,7 @@ import (
 // would change.
 type Release struct {
 	Key  observed.Key
-	Spec render.ReleaseSpec
+	Spec config.ReleaseSpec
 	inputs
 	Decision decide.Decision
 	State    decide.State

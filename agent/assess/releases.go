@@ -13,6 +13,7 @@ import (
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // unlistedTimeout bounds what is done about a release that environment.yaml says
@@ -37,7 +38,7 @@ func (a *Assessor) Releases(ctx context.Context, l *Commit) ([]*Release, error) 
 		if listed[key] {
 			continue
 		}
-		jobs = append(jobs, a.Release(l, key, render.ReleaseSpec{Name: key.Name, Namespace: key.Namespace, Timeout: unlistedTimeout}, nil))
+		jobs = append(jobs, a.Release(l, key, config.ReleaseSpec{Name: key.Name, Namespace: key.Namespace, Timeout: unlistedTimeout}, nil))
 	}
 	a.Veil.Forget(func(key observed.Key) bool {
 		return !listed[key] && len(a.Observed.Histories.History(key).Intended()) == 0 // nothing of it is there any more
@@ -70,7 +71,7 @@ func abortTogether(jobs []*Release) {
 }
 
 // Release tells of one release, as git asks for it, and decides on it.
-func (a *Assessor) Release(l *Commit, key observed.Key, spec render.ReleaseSpec, p *render.Prepared) *Release {
+func (a *Assessor) Release(l *Commit, key observed.Key, spec config.ReleaseSpec, p *render.Prepared) *Release {
 	now, control := a.Now(), a.Control
 	j := &Release{Key: key, Spec: spec, inputs: inputs{Prepared: p},
 		past: past{Former: a.formerly(key), unrecorded: a.Observed.Histories.UnrecordedOf(key), Leaving: a.Ledger.LeavingOf(key.Namespace, key.Name)}}

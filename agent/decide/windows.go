@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // Closed says why nothing new may be deployed at now, or nothing if it may; next
 // is when that changes, zero if it does not as far as Turns looks.
-func Closed(windows []render.Window, now time.Time) (reason string, next time.Time) {
+func Closed(windows []config.Window, now time.Time) (reason string, next time.Time) {
 	is, next, whole := outlook(windows, now)
 	switch {
 	case is:
@@ -25,7 +25,7 @@ func Closed(windows []render.Window, now time.Time) (reason string, next time.Ti
 // Turns returns when what Closed says becomes the opposite: when deploys are allowed
 // next if they are not now, or else when they end to be. It is zero if that is not within
 // a year, or within 10,000 starts of windows.
-func Turns(windows []render.Window, now time.Time) time.Time {
+func Turns(windows []config.Window, now time.Time) time.Time {
 	_, at, _ := outlook(windows, now)
 	return at
 }
@@ -42,7 +42,7 @@ const (
 
 // outlook reports whether deploys are allowed at now, and when that changes first; at is
 // zero if it does not, and whole whether a whole year was looked through for that.
-func outlook(windows []render.Window, now time.Time) (is bool, at time.Time, whole bool) {
+func outlook(windows []config.Window, now time.Time) (is bool, at time.Time, whole bool) {
 	left := mostStarts
 	var spans []*span
 	for _, w := range windows {
@@ -97,7 +97,7 @@ func earliest(spans []*span) time.Time {
 // touch are one. A start that daylight saving skips counts an hour later, one that it
 // repeats counts the first time; durations are absolute.
 type span struct {
-	window render.Window
+	window config.Window
 	active bool
 	change time.Time // when it ends if it is active, or else when it begins; zero if never
 	start  time.Time // the first start that is not looked at yet; zero if there is none
@@ -107,7 +107,7 @@ type span struct {
 }
 
 // newSpan returns a window as it is at now.
-func newSpan(w render.Window, now time.Time, left *int) *span {
+func newSpan(w config.Window, now time.Time, left *int) *span {
 	s := &span{window: w, until: now.Add(longest), wall: lastBefore(w, now).Add(-daylight), left: left}
 	for s.advance(); !s.start.IsZero() && !s.start.After(now); s.advance() {
 		if end := s.start.Add(w.Duration); end.After(now) && end.After(s.change) {
@@ -125,7 +125,7 @@ func newSpan(w render.Window, now time.Time, left *int) *span {
 // lastBefore returns the last start before now that may matter, or else a time before which
 // none does. It halves the time in which that start may lie, since a window of a month may
 // start each minute.
-func lastBefore(w render.Window, now time.Time) time.Time {
+func lastBefore(w config.Window, now time.Time) time.Time {
 	high := asUTC(now.In(w.Location)).Add(daylight)
 	low := high.Add(-w.Duration - 2*daylight)
 	for high.Sub(low) > time.Minute {

@@ -7,11 +7,11 @@ import (
 
 	"github.com/robfig/cron/v3"
 
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // window writes a window as "allow 8h Europe/Berlin 0 9 * * MON-FRI".
-func window(t *testing.T, text string) render.Window {
+func window(t *testing.T, text string) config.Window {
 	t.Helper()
 	f := strings.SplitN(text, " ", 4)
 	duration, err := time.ParseDuration(f[1])
@@ -26,7 +26,7 @@ func window(t *testing.T, text string) render.Window {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return render.Window{Starts: starts, Duration: duration, Location: zone, Deny: f[0] == "deny"}
+	return config.Window{Starts: starts, Duration: duration, Location: zone, Deny: f[0] == "deny"}
 }
 
 func TestDeployWindows(t *testing.T) {
@@ -65,7 +65,7 @@ func TestDeployWindows(t *testing.T) {
 		"beside a window that never comes, too":                   {[]string{"deny 1s UTC * * * * *", "allow 1h UTC 0 0 30 2 *"}, "2026-11-24T00:00:30Z", "closed for 10000 starts"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			var windows []render.Window
+			var windows []config.Window
 			for _, w := range c.windows {
 				windows = append(windows, window(t, w))
 			}

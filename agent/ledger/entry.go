@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/fetch"
 	"github.com/xetys/tether/source"
 )
 
@@ -59,7 +59,7 @@ type Entry struct {
 	// another repository is followed.
 	Trigger string `json:"trigger,omitempty"`
 	// Charts are what the commit's charts that lie elsewhere were resolved to.
-	Charts []render.Pin `json:"charts,omitempty"`
+	Charts []fetch.Pin `json:"charts,omitempty"`
 	// Wants are the input digests, shortened, of the releases that the commit changes, by
 	// "namespace/name", empty for one that it removes. They are kept until the verdict
 	// is final: a newer commit with the same inputs leaves the rollout to this one.

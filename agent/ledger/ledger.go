@@ -11,7 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
+	"github.com/xetys/tether/render/fetch"
 	"github.com/xetys/tether/source"
 )
 
@@ -30,7 +31,7 @@ type Ledger struct {
 	Entries  []Entry   `json:"entries"`
 	Releases []Release `json:"releases,omitempty"`
 	// Windows are when the last good commit allows deploys.
-	Windows []render.WindowText `json:"windows,omitempty"`
+	Windows []config.WindowText `json:"windows,omitempty"`
 	// HealthRules are the kinds for which the last good commit has rules of its own on
 	// health; who has no checkout judges without them.
 	HealthRules []string `json:"healthRules,omitempty"`
@@ -105,7 +106,7 @@ func (l *Ledger) Begun(release, digest string) *Entry {
 
 // Pins returns what charts were resolved to, oldest first: for other commits, and for
 // this one when it was the head before.
-func (l *Ledger) Pins(commit string) (others, own []render.Pin) {
+func (l *Ledger) Pins(commit string) (others, own []fetch.Pin) {
 	for _, e := range l.Entries {
 		if e.Commit.Commit == commit {
 			own = append(own, e.Charts...)
@@ -247,7 +248,7 @@ func (l *Ledger) NextTelling(now time.Time) time.Time {
 func (l *Ledger) Note(a Act) { l.Acts = note(l.Acts, a) }
 
 // Follow enters what a commit says of the environment as a whole.
-func (l *Ledger) Follow(env *render.Environment) {
+func (l *Ledger) Follow(env *config.Environment) {
 	l.Namespace, l.Windows, l.HealthRules = env.Namespace, nil, nil
 	for _, w := range env.Windows {
 		l.Windows = append(l.Windows, w.Text)

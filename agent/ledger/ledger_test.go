@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/fetch"
 	"github.com/xetys/tether/source"
 )
 
@@ -30,7 +30,7 @@ func lines(l *Ledger) string {
 }
 
 func TestWhatChartsWereResolvedTo(t *testing.T) {
-	pin := func(resolved string) []render.Pin { return []render.Pin{{Resolved: resolved}} }
+	pin := func(resolved string) []fetch.Pin { return []fetch.Pin{{Resolved: resolved}} }
 	l := Ledger{Entries: []Entry{{Commit: Commit{Commit: "a"}, Charts: pin("1")}, {Commit: Commit{Commit: "b"}, Charts: pin("2")}, {Commit: Commit{Commit: "a"}}}}
 	for commit, want := range map[string]string{"a": "[2] [1]", "b": "[1] [2]", "c": "[1 2] []"} {
 		others, own := l.Pins(commit)
@@ -40,7 +40,7 @@ func TestWhatChartsWereResolvedTo(t *testing.T) {
 	}
 }
 
-func resolved(pins []render.Pin) []string {
+func resolved(pins []fetch.Pin) []string {
 	var out []string
 	for _, p := range pins {
 		out = append(out, p.Resolved)

@@ -28,7 +28,7 @@ import (
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -164,7 +164,7 @@ func (w *world) run(t *testing.T) {
 	t.Helper()
 	seen, beside := &observed.State{}, &sync.WaitGroup{}
 	seen.Forget()
-	r := &assess.Release{Key: observed.Key{Namespace: "prod", Name: "web"}, Spec: render.ReleaseSpec{Name: "web", Namespace: "prod", Timeout: 5 * time.Minute}, State: w.state}
+	r := &assess.Release{Key: observed.Key{Namespace: "prod", Name: "web"}, Spec: config.ReleaseSpec{Name: "web", Namespace: "prod", Timeout: 5 * time.Minute}, State: w.state}
 	r.Asked = w.state.Want
 	r.Decision = decide.Decide(r.State)
 	if err := w.Describe(t.Context(), r); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply"
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // Overview is what is said of an environment, in short and in full.
@@ -96,7 +96,7 @@ func summarise(l *ledger.Ledger, control ledger.Control, leader Leader, now time
 		}
 		s.Drifted += len(objects)
 	}
-	if windows := render.ParseWindows(l.Windows); len(windows) > 0 {
+	if windows := config.ParseWindows(l.Windows); len(windows) > 0 {
 		closed, _ := decide.Closed(windows, now)
 		s.Windows = &Windows{Open: closed == "", Changes: seconds(decide.Turns(windows, now))}
 	}

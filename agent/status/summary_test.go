@@ -5,14 +5,14 @@ import (
 	"time"
 
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 func TestASummaryIsWhatTheLedgerSays(t *testing.T) {
 	monday := time.Date(2026, 11, 23, 12, 0, 0, 5, time.UTC)
 	l := &ledger.Ledger{Environment: "prod",
 		Entries:  []ledger.Entry{{Verdict: ledger.Applied}, {Verdict: ledger.Superseded, Started: monday.Add(-time.Hour)}, {Verdict: ledger.Held, Started: monday}},
-		Windows:  []render.WindowText{{Kind: "deny", Schedule: "0 0 * * *", Duration: "14h"}, {Kind: "deny", Schedule: "0 14 * * MON", Duration: "1h"}},
+		Windows:  []config.WindowText{{Kind: "deny", Schedule: "0 0 * * *", Duration: "14h"}, {Kind: "deny", Schedule: "0 14 * * MON", Duration: "1h"}},
 		Releases: []ledger.Release{{Name: "a", Healthy: true, Drift: []ledger.Drift{{Object: "x"}, {Object: "x"}, {Object: "y"}, {Object: "z", Foreign: true}}}, {Name: "b"}}}
 	c := ledger.Control{Pauses: []ledger.Pause{{By: "ann", Until: monday.Add(time.Hour)}}}
 	s := summarise(l, c, Leader{Alive: true}, monday)

@@ -30,7 +30,7 @@ func (w *Writer) Begin(l *assess.Commit, jobs []*deploy.Job) bool {
 	}
 	head.Conclude(ledger.Progressing, "", w.Now())
 	if l.Env != nil && l.Unread() == nil {
-		w.Ledger.Follow(l.Env)
+		w.Ledger.Follow(l.Env.Environment)
 	}
 	return true
 }

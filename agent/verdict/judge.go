@@ -40,7 +40,7 @@ func (w *Writer) Draw(d *deploy.Deploy, goingBack func() bool) error {
 			w.Give(head, v, why)
 		}
 		if l.Env != nil && l.Unread() == nil { // else it may name what is another's
-			w.Ledger.Follow(l.Env)
+			w.Ledger.Follow(l.Env.Environment)
 		}
 	}
 	return again

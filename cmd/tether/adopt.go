@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xetys/tether/apply/former"
-	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/adopt"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/source/printable"
 )
 
@@ -133,7 +133,7 @@ func (f *adoptFlags) check(environment string, names []string) error {
 		return usageError{errors.New("--prove is about what stands in the repository: leave releases, --from-namespace, --chart and --make-secrets out")}
 	case !f.prove && f.target == "":
 		return usageError{errors.New("--from-namespace is missing: say whose releases are adopted")}
-	case !render.EnvironmentName(environment):
+	case !config.EnvironmentName(environment):
 		return usageError{fmt.Errorf("environment %q: use lower-case letters, digits and dashes", environment)}
 	}
 	return nil
@@ -145,7 +145,7 @@ func (f *adoptFlags) adopt(ctx context.Context, out *adopted, names []string) er
 	if err != nil {
 		return err
 	}
-	if render.HasEnvironment(files, out.Environment) {
+	if config.Exists(files, out.Environment) {
 		return usageError{fmt.Errorf("environments/%s is there already, and is not overwritten: --prove holds it to the cluster", out.Environment)}
 	}
 	c, err := f.cluster(out.Environment)

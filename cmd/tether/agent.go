@@ -22,7 +22,7 @@ import (
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/agent/web"
 	"github.com/xetys/tether/apply/kube"
-	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/source/git"
 )
 
 type agentFlags struct {
@@ -146,7 +146,7 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 }
 
 // options are what the flags make of the agent, with its data in a folder.
-func (f *agentFlags) options(dir string) (agent.Options, *source.Repository, error) {
+func (f *agentFlags) options(dir string) (agent.Options, *git.Repository, error) {
 	none := agent.Options{}
 	scan, err := schedule(f.driftSchedule)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // completeEnvironments offers the environments of the working tree.
@@ -15,7 +16,7 @@ func (s *shared) completeEnvironments(_ *cobra.Command, args []string, _ string)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	names, err := render.Environments(files)
+	names, err := config.Environments(files)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -16,7 +16,8 @@ import (
 	"github.com/xetys/tether/agent/assess"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/render"
-	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/render/config"
+	"github.com/xetys/tether/source/git"
 	"github.com/xetys/tether/source/printable"
 )
 
@@ -184,7 +185,7 @@ func (f *diffFlags) start() (fs.FS, error) {
 		if f.base == "" {
 			mains = []string{"refs/remotes/origin/HEAD", "refs/remotes/origin/" + f.branch, "refs/heads/" + f.branch}
 		}
-		sha, main, err := source.Base(rootOf(f.repo), cmp.Or(f.revision, "HEAD"), mains...)
+		sha, main, err := git.Base(rootOf(f.repo), cmp.Or(f.revision, "HEAD"), mains...)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--repo %s: %w; --base names the main branch, and --from a revision to compare with", f.repo, err)}
 		}
@@ -201,7 +202,7 @@ func environmentsOf(named []string, trees ...fs.FS) ([]string, error) {
 	for _, tree := range trees {
 		if tree != nil {
 			var names []string
-			names, err = render.Environments(tree)
+			names, err = config.Environments(tree)
 			known = append(known, names...)
 		}
 	}
@@ -229,7 +230,7 @@ func noEnvironment(name string, known []string) error {
 // difference compares one environment. What is refused is told with the others.
 func (f *diffFlags) difference(ctx context.Context, from, to fs.FS, environment string) (*assess.Difference, error) {
 	d, err := f.compare(ctx, from, to, environment)
-	var problems render.Problems
+	var problems config.Problems
 	var broken *render.RenderError
 	var away *render.AwayError
 	if !errors.As(err, &away) && (errors.As(err, &problems) || errors.As(err, &broken)) {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/xetys/tether/agent"
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // The exit codes are a contract with scripts.
@@ -23,7 +23,7 @@ func (u usageError) Unwrap() error { return u.error }
 
 func exitCode(err error) int {
 	var usage usageError
-	var problems render.Problems
+	var problems config.Problems
 	var verdict *agent.VerdictError
 	switch {
 	case errors.As(err, &usage), errors.As(err, &problems):

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/source/git"
 )
 
 // gitFlags are how the repository is reached, and whom its commits are taken from.
@@ -43,8 +44,8 @@ func (g *gitFlags) register(fl *pflag.FlagSet) {
 }
 
 // auth reads the credentials; it is asked before each fetch.
-func (g *gitFlags) auth() (source.Auth, error) {
-	a := source.Auth{Username: g.username, App: source.App{ID: g.appID, Installation: g.appInstallation, API: g.apiURL}}
+func (g *gitFlags) auth() (git.Auth, error) {
+	a := git.Auth{Username: g.username, App: git.App{ID: g.appID, Installation: g.appInstallation, API: g.apiURL}}
 	var token []byte
 	err := readFiles([]flagFile{
 		{"--git-token-file", g.tokenFile, &token}, {"--github-app-key-file", g.appKeyFile, &a.App.Key},
@@ -55,8 +56,8 @@ func (g *gitFlags) auth() (source.Auth, error) {
 }
 
 // trust reads the trusted keys; it is asked before each fetch.
-func (g *gitFlags) trust() (source.Trust, error) {
-	var t source.Trust
+func (g *gitFlags) trust() (git.Trust, error) {
+	var t git.Trust
 	err := readFiles([]flagFile{{"--verify-openpgp-file", g.openPGPFile, &t.OpenPGP}, {"--verify-ssh-file", g.signersFile, &t.SSH}})
 	return t, err
 }
@@ -82,8 +83,8 @@ func readFiles(files []flagFile) error {
 }
 
 // repository is the one that refs are followed of.
-func (f *agentFlags) repository(dir string, refs []source.Ref) (*source.Repository, error) {
-	opts := source.Options{URL: f.repo, Refs: refs, Dir: dir, Timeout: f.git.timeout, Silence: f.git.silence, Auth: f.git.auth, Proxy: f.git.proxy}
+func (f *agentFlags) repository(dir string, refs []source.Ref) (*git.Repository, error) {
+	opts := git.Options{URL: f.repo, Refs: refs, Dir: dir, Timeout: f.git.timeout, Silence: f.git.silence, Auth: f.git.auth, Proxy: f.git.proxy}
 	if f.git.openPGPFile != "" || f.git.signersFile != "" {
 		opts.Trust = f.git.trust
 	}
@@ -93,7 +94,7 @@ func (f *agentFlags) repository(dir string, refs []source.Ref) (*source.Reposito
 	if f.git.appID == "" && f.git.appInstallation+f.git.appKeyFile != "" {
 		return nil, usageError{fmt.Errorf("--github-app-id is missing")}
 	}
-	repo, err := source.New(opts)
+	repo, err := git.New(opts)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--repo: %w", err)}
 	}
@@ -114,7 +115,7 @@ func parseEnvironments(given []string, branch string) (names []string, refs map[
 		if slices.Contains(names, name) {
 			return nil, nil, fmt.Errorf("--environment: %s is given twice", name)
 		}
-		ref, err := source.ParseRef(at)
+		ref, err := git.ParseRef(at)
 		if err != nil {
 			return nil, nil, fmt.Errorf("--environment %s: %w", text, err)
 		}

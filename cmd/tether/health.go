@@ -18,7 +18,7 @@ import (
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/apply/ownership"
-	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/source/printable"
 )
 
@@ -150,7 +150,7 @@ func (f *healthFlags) judgeFiles(in io.Reader, files []string, rules *health.Rul
 		if err != nil {
 			return nil, err
 		}
-		env, err := render.LoadEnvironment(tree, f.environment)
+		env, err := config.Load(tree, f.environment)
 		if err != nil {
 			return nil, err
 		}
@@ -215,7 +215,7 @@ func (s *shared) rulesOf(environment string) (*health.Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	env, err := render.LoadEnvironment(tree, environment)
+	env, err := config.Load(tree, environment)
 	if err != nil {
 		return nil, err
 	}

@@ -4,15 +4,15 @@ import (
 	"fmt"
 
 	"github.com/xetys/tether/render/blame"
-	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/source/git"
 )
 
 // past is the repository's history, as render/blame asks for it.
-type past struct{ *source.Past }
+type past struct{ *git.Past }
 
 // openPast opens the history of --repo.
 func (s *shared) openPast() (past, error) {
-	p, err := source.OpenPast(rootOf(s.repo))
+	p, err := git.OpenPast(rootOf(s.repo))
 	if err != nil {
 		return past{}, usageError{fmt.Errorf("--repo %s: %w", s.repo, err)}
 	}

@@ -12,8 +12,9 @@ import (
 
 	"github.com/xetys/tether/agent/status"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/images"
-	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/source/git"
 )
 
 type promoteFlags struct {
@@ -136,13 +137,13 @@ func (f *promoteFlags) well(ctx context.Context, progress io.Writer, to *render.
 		if !slices.ContainsFunc(st.Releases, func(r status.ReleaseStatus) bool { return r.Name == name }) {
 			return nil, usageError{fmt.Errorf("no release %s runs in environment %s", name, f.from)}
 		}
-		if !slices.ContainsFunc(to.Releases, func(r render.ReleaseSpec) bool { return r.Name == name }) {
+		if !slices.ContainsFunc(to.Releases, func(r config.ReleaseSpec) bool { return r.Name == name }) {
 			return nil, usageError{fmt.Errorf("environment %s has no release %s; it has %s", f.to, name, namesOf(to))}
 		}
 	}
 	var out []status.ReleaseStatus
 	for _, r := range st.Releases {
-		both := slices.ContainsFunc(to.Releases, func(s render.ReleaseSpec) bool { return s.Name == r.Name })
+		both := slices.ContainsFunc(to.Releases, func(s config.ReleaseSpec) bool { return s.Name == r.Name })
 		if !both || len(names) > 0 && !slices.Contains(names, r.Name) {
 			continue
 		}
@@ -181,7 +182,7 @@ func notWell(r status.ReleaseStatus) string {
 
 // release returns the changes that give a release of --to the images that run in --from.
 func (f *promoteFlags) release(ctx context.Context, to *images.Repository, well status.ReleaseStatus) ([]*images.Change, error) {
-	rev, err := source.OpenLocal(rootOf(f.repo), well.Commit)
+	rev, err := git.OpenLocal(rootOf(f.repo), well.Commit)
 	if err != nil {
 		return nil, fmt.Errorf("release %s of %s runs commit %.7s, which the checkout does not have, fetch it first: %w", well.Name, f.from, well.Commit, err)
 	}

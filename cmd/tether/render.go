@@ -12,6 +12,7 @@ import (
 
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 func newRender(s *shared) *cobra.Command {
@@ -80,7 +81,7 @@ func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) 
 	if err != nil {
 		return err
 	}
-	if f.release != "" && !slices.ContainsFunc(env.Releases, func(r render.ReleaseSpec) bool { return r.Name == f.release }) {
+	if f.release != "" && !slices.ContainsFunc(env.Releases, func(r config.ReleaseSpec) bool { return r.Name == f.release }) {
 		return usageError{fmt.Errorf("environment %s has no release %s", environment, f.release)}
 	}
 	opts, c, err := f.options(ctx, environment)

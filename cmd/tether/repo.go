@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/source/git"
 )
 
 // files opens the config repository for reading: a commit of it, or its working
@@ -14,13 +14,13 @@ import (
 func (s *shared) files(revision string) (fs.FS, error) {
 	repo := rootOf(s.repo)
 	if revision == "" {
-		files, err := source.WorkingTree(repo)
+		files, err := git.WorkingTree(repo)
 		if err != nil {
 			return nil, usageError{fmt.Errorf("--repo: %w", err)}
 		}
 		return files, nil
 	}
-	rev, err := source.OpenLocal(repo, revision)
+	rev, err := git.OpenLocal(repo, revision)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--repo %s --revision %s: %w", s.repo, revision, err)}
 	}

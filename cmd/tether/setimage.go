@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/images"
 )
 
@@ -122,8 +123,8 @@ func changeOf(environment, release string, c *images.Change) change {
 }
 
 // open reads the working tree for one release.
-func (f *editFlags) open(environment, release string) (*images.Repository, *render.Environment, render.ReleaseSpec, error) {
-	none := render.ReleaseSpec{}
+func (f *editFlags) open(environment, release string) (*images.Repository, *render.Environment, config.ReleaseSpec, error) {
+	none := config.ReleaseSpec{}
 	if f.git.push && !f.git.commit {
 		return nil, nil, none, usageError{fmt.Errorf("--push pushes a commit: give --commit too")}
 	}
@@ -135,7 +136,7 @@ func (f *editFlags) open(environment, release string) (*images.Repository, *rend
 	if err != nil {
 		return nil, nil, none, err
 	}
-	at := slices.IndexFunc(env.Releases, func(r render.ReleaseSpec) bool { return r.Name == release })
+	at := slices.IndexFunc(env.Releases, func(r config.ReleaseSpec) bool { return r.Name == release })
 	if at < 0 && release != "" {
 		return nil, nil, none, usageError{fmt.Errorf("environment %s has no release %s; it has %s", environment, release, namesOf(env))}
 	}

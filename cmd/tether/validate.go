@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // checked is what validate says of one environment.
@@ -118,14 +119,14 @@ func (s *shared) validate(ctx context.Context, w io.Writer, outside *outsideFlag
 }
 
 // check loads, prepares and renders everything of one environment.
-func check(ctx context.Context, config render.Config, files fs.FS, name string) checked {
+func check(ctx context.Context, with render.Config, files fs.FS, name string) checked {
 	c := checked{Environment: name, Releases: []string{}, Problems: []string{}, Issues: []issue{}, Notes: []string{}}
 	env, err := render.LoadEnvironment(files, name)
 	if err != nil {
 		c.refuse(err)
 		return c
 	}
-	r := render.NewRenderer(config)
+	r := render.NewRenderer(with)
 	opts := render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil)}
 	for _, spec := range env.Releases {
 		c.Releases = append(c.Releases, spec.Name)
@@ -137,7 +138,7 @@ func check(ctx context.Context, config render.Config, files fs.FS, name string) 
 				if env.Rules.EncryptedOnly {
 					note += ", nor its Secrets for what is not encrypted"
 				}
-				var forbidden render.Problems
+				var forbidden config.Problems
 				if err != nil && !errors.As(err, &forbidden) {
 					note, err = note+", and without them it can't be rendered", nil
 				}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/xetys/tether/drift"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -176,7 +177,7 @@ func (b *Blamer) prepared(ctx context.Context, head *Commit, environment, releas
 	if err != nil {
 		return nil, none, err
 	}
-	at := slices.IndexFunc(env.Releases, func(s render.ReleaseSpec) bool { return s.Name == release })
+	at := slices.IndexFunc(env.Releases, func(s config.ReleaseSpec) bool { return s.Name == release })
 	if at < 0 {
 		return nil, none, fmt.Errorf("environment %s has no release %s at %.7s", environment, release, head.SHA)
 	}

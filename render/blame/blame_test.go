@@ -14,7 +14,7 @@ import (
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/blame"
 	"github.com/xetys/tether/render/worker"
-	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/source/git"
 )
 
 func TestMain(m *testing.M) {
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 // past is a repository's history, as the command line gives it.
-type past struct{ *source.Past }
+type past struct{ *git.Past }
 
 func (p past) Commit(rev string) (*blame.Commit, error) {
 	a, err := p.Past.Commit(rev)
@@ -72,8 +72,8 @@ func written(t testing.TB, text string) string {
 		in.WriteByte('\n')
 		last = number
 	}
-	git(t, dir, nil, "init", "--quiet", "--bare", "--initial-branch=main", ".")
-	git(t, dir, &in, "fast-import", "--quiet", "--export-marks="+filepath.Join(dir, "numbers"))
+	runGit(t, dir, nil, "init", "--quiet", "--bare", "--initial-branch=main", ".")
+	runGit(t, dir, &in, "fast-import", "--quiet", "--export-marks="+filepath.Join(dir, "numbers"))
 	return dir
 }
 
@@ -102,7 +102,7 @@ func writeFiles(in *bytes.Buffer, text string) {
 	}
 }
 
-func git(t testing.TB, dir string, in *bytes.Buffer, args ...string) string {
+func runGit(t testing.TB, dir string, in *bytes.Buffer, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
@@ -133,7 +133,7 @@ func numbersOf(t testing.TB, dir string) map[string]string {
 
 func open(t testing.TB, dir string) (past, *blame.Blamer) {
 	t.Helper()
-	p, err := source.OpenPast(dir)
+	p, err := git.OpenPast(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestSecretsAreToldByTheirPlaceAlone(t *testing.T) {
 func TestAShallowCloneSaysWhereItEnds(t *testing.T) {
 	dir := written(t, read(t, "history.txt"))
 	shallow := t.TempDir()
-	git(t, shallow, nil, "clone", "--quiet", "--bare", "--depth", "3", "file://"+dir, ".")
+	runGit(t, shallow, nil, "clone", "--quiet", "--bare", "--depth", "3", "file://"+dir, ".")
 	rel := ask(t, shallow, "main", "front", blame.Asked{Objects: []string{"Deployment.apps prod/front"}})
 	numbers := numbersOf(t, dir)
 	for _, f := range rel.Objects[0].Fields {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 )
 
 // followed are a release's inputs at a parent of a commit, under the name that it had
@@ -39,11 +40,11 @@ func (w *walk) followed(parent, c *Commit, at where) inputs {
 // formerName is the one environment that went when this one came; empty if there is none,
 // or several.
 func (w *walk) formerName(parent, c *Commit, at where) string {
-	now, err := render.Environments(c.Files)
+	now, err := config.Environments(c.Files)
 	if err != nil {
 		return ""
 	}
-	before, err := render.Environments(parent.Files)
+	before, err := config.Environments(parent.Files)
 	if err != nil {
 		return ""
 	}
@@ -58,9 +59,9 @@ func (w *walk) formerName(parent, c *Commit, at where) string {
 // the one with the same values files, or none.
 func formerRelease(newer, older *render.Environment, name string) string {
 	has := func(env *render.Environment, name string) bool {
-		return slices.ContainsFunc(env.Releases, func(s render.ReleaseSpec) bool { return s.Name == name })
+		return slices.ContainsFunc(env.Releases, func(s config.ReleaseSpec) bool { return s.Name == name })
 	}
-	i := slices.IndexFunc(newer.Releases, func(s render.ReleaseSpec) bool { return s.Name == name })
+	i := slices.IndexFunc(newer.Releases, func(s config.ReleaseSpec) bool { return s.Name == name })
 	if i < 0 {
 		return ""
 	}
@@ -71,7 +72,7 @@ func formerRelease(newer, older *render.Environment, name string) string {
 			continue
 		}
 		gone = append(gone, s.Name)
-		if slices.EqualFunc(s.Values, came.Values, func(a, b render.ValuesSpec) bool { return a.File == b.File }) {
+		if slices.EqualFunc(s.Values, came.Values, func(a, b config.ValuesSpec) bool { return a.File == b.File }) {
 			alike = append(alike, s.Name)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -29,7 +30,7 @@ type walk struct {
 type inputs struct {
 	where
 	key  string // empty if the release is not there
-	spec render.ReleaseSpec
+	spec config.ReleaseSpec
 	err  error // why it was refused
 }
 
@@ -119,7 +120,7 @@ func (w *walk) give(c *Commit, lines []*line, merge string, cut bool) {
 // split tells lines that were the same before from those that changed. An object may have
 // had the name of the release as it was called then. What is generated has the commit
 // that brought it.
-func split(lines []*line, past *state, now, before render.ReleaseSpec) (kept, changed []*line) {
+func split(lines []*line, past *state, now, before config.ReleaseSpec) (kept, changed []*line) {
 	for _, l := range lines {
 		id := l.object
 		if !past.has(id, l.hook) {
@@ -137,7 +138,7 @@ func split(lines []*line, past *state, now, before render.ReleaseSpec) (kept, ch
 }
 
 // formerly is an object's identity when its release had another name or namespace.
-func formerly(id manifest.ID, now, before render.ReleaseSpec) manifest.ID {
+func formerly(id manifest.ID, now, before config.ReleaseSpec) manifest.ID {
 	if id.Namespace == now.Namespace && before.Namespace != "" {
 		id.Namespace = before.Namespace
 	}
@@ -194,7 +195,7 @@ func (w *walk) inputs(c *Commit, at where) inputs {
 		in.err = err
 		return in
 	}
-	i := slices.IndexFunc(env.Releases, func(s render.ReleaseSpec) bool { return s.Name == at.release })
+	i := slices.IndexFunc(env.Releases, func(s config.ReleaseSpec) bool { return s.Name == at.release })
 	if i < 0 {
 		return in
 	}

@@ -3,7 +3,6 @@ package fetch
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -21,36 +20,6 @@ const (
 	answerTimeout = 30 * time.Second
 	fetchTimeout  = time.Minute
 )
-
-// client returns an HTTP client that trusts the given certificates beside the
-// system's and the Fetcher's own.
-func (f *Fetcher) client(ca []byte) (*http.Client, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if c := f.clients[string(ca)]; c != nil {
-		return c, nil
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	for _, pem := range [][]byte{f.ca, ca} {
-		if len(pem) > 0 && !pool.AppendCertsFromPEM(pem) {
-			return nil, errors.New("the certificates to check it against hold no certificate in PEM")
-		}
-	}
-	c := &http.Client{Transport: &careful{f.reach.Transport(&http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		TLSClientConfig:        &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    answerTimeout,
-		ResponseHeaderTimeout:  answerTimeout,
-		MaxResponseHeaderBytes: 1 << 20,
-		IdleConnTimeout:        answerTimeout,
-		ForceAttemptHTTP2:      true,
-	})}}
-	f.clients[string(ca)] = c
-	return c, nil
-}
 
 // careful sends nothing in the clear, but to this machine, where a registry
 // without TLS is reached as well.
@@ -81,21 +50,6 @@ func (c *careful) roundTrip(req *http.Request) (*http.Response, error) {
 	clear.URL.Scheme = "http"
 	return c.next.RoundTrip(clear)
 }
-
-// AwayError says that a host could not be asked, or could not answer, or that what it
-// sent could not be kept: it is worth asking again.
-type AwayError struct{ Host, why string } // Host is empty for this machine
-
-// Error says which host, and why. It is the same for the same trouble.
-func (e *AwayError) Error() string {
-	if e.Host == "" {
-		return e.why
-	}
-	return fmt.Sprintf("%s can't answer: %s", e.Host, e.why)
-}
-
-// errAbsent says that a host has not got what it was asked for.
-var errAbsent = errors.New("is not there")
 
 // answered says what an HTTP status means.
 func (c *connection) answered(status int) error {
@@ -165,4 +119,9 @@ func (c *connection) explain(err error) error {
 		return &AwayError{host, "the exchange with it broke off"}
 	}
 	return fmt.Errorf("%s: %w", host, err)
+}
+
+// brokeOff explains why a body could not be read to its end.
+func (c *connection) brokeOff(err error) error {
+	return c.explain(&url.Error{Op: "Get", Err: err})
 }

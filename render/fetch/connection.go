@@ -21,29 +21,6 @@ type connection struct {
 	others func(ctx context.Context, host string) (*Login, error) // the logins for other hosts
 }
 
-func (f *Fetcher) connect(ctx context.Context, host string, logins Logins) (*connection, error) {
-	c := &connection{host: host, others: func(ctx context.Context, host string) (*Login, error) {
-		if logins != nil {
-			if l, err := logins(ctx, host); l != nil || err != nil {
-				return l, err
-			}
-		}
-		return f.Login(host), nil
-	}}
-	var err error
-	if c.login, err = c.others(ctx, host); err != nil {
-		return nil, err
-	}
-	var ca []byte
-	if c.login != nil {
-		ca = c.login.ca
-	}
-	if c.client, err = f.client(ca); err != nil {
-		return nil, fmt.Errorf("%s: %w", host, err)
-	}
-	return c, nil
-}
-
 // known reports whether there is anything to be kept from others.
 func (l *Login) known() bool { return l != nil && l.credential != auth.EmptyCredential }
 

@@ -10,16 +10,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync"
-
-	"oras.land/oras-go/v2/registry/remote/auth"
-	"oras.land/oras-go/v2/registry/remote/credentials"
 
 	"github.com/xetys/tether/source/outbound"
 )
-
-// MaxPacked is how large a packed chart may be.
-const MaxPacked = 20 << 20
 
 // maxCache is for thousands of charts, and leaves the clone its share of a volume.
 const maxCache = 512 << 20
@@ -40,58 +33,25 @@ type Options struct {
 
 // Fetcher fetches charts. It is safe for concurrent use.
 type Fetcher struct {
-	cache  cache
-	logins credentials.Store // nil for none
-	ca     []byte
-	reach  outbound.Rule
-
-	mu      sync.Mutex
-	clients map[string]*http.Client // by the certificates they trust
-	indexes map[string]*index       // by repository and chart
+	*hosts
+	cache        *cache
+	repositories *chartRepositories
 }
 
 // New returns a Fetcher. It asks nobody.
 func New(o Options) (*Fetcher, error) {
-	f := &Fetcher{cache: cache{o.Dir, maxCache}, ca: o.CA, reach: o.Reach, clients: map[string]*http.Client{}, indexes: map[string]*index{}}
+	h := &hosts{ca: o.CA, reach: o.Reach, clients: map[string]*http.Client{}}
 	var err error
 	if len(o.DockerConfig) > 0 {
-		if f.logins, err = dockerConfig(o.DockerConfig); err != nil {
+		if h.logins, err = dockerConfig(o.DockerConfig); err != nil {
 			return nil, fmt.Errorf("the docker config %w", err)
 		}
 	}
-	if _, err := f.client(nil); err != nil {
+	if _, err := h.client(nil); err != nil {
 		return nil, err
 	}
-	return f, nil
-}
-
-// Login returns the docker config's login for a host, or nil.
-func (f *Fetcher) Login(host string) *Login {
-	if f.logins == nil {
-		return nil
-	}
-	if c := lookup(f.logins, host); c != auth.EmptyCredential {
-		return &Login{From: "the docker config", credential: c}
-	}
-	return nil
-}
-
-// Pin is what a reference was resolved to.
-type Pin struct {
-	// Chart and Version are the reference, as it was asked for.
-	Chart   string `json:"chart"`
-	Version string `json:"version"`
-	// Resolved is the chart's version, Digest what names it: the digest of an OCI
-	// manifest, or of a packed chart.
-	Resolved string `json:"resolved"`
-	Digest   string `json:"digest"`
-}
-
-// fetched is a packed chart.
-type fetched struct {
-	raw      []byte
-	resolved string // its version, where the reference alone does not tell
-	digest   string
+	kept := &cache{o.Dir, maxCache}
+	return &Fetcher{hosts: h, cache: kept, repositories: &chartRepositories{hosts: h, cache: kept, indexes: indexes{kept: map[string]*index{}}}}, nil
 }
 
 // Get returns a packed chart, and its digest. pin is what the reference was
@@ -114,11 +74,12 @@ func (f *Fetcher) Get(ctx context.Context, r Reference, pin *Pin, logins Logins)
 	if err != nil {
 		return nil, Pin{}, err
 	}
-	do := f.download
+	var got *fetched
 	if r.oci() {
-		do = f.pull
+		got, err = pull(ctx, c, f.cache, r, pin)
+	} else {
+		got, err = f.repositories.download(ctx, c, r, pin, logins)
 	}
-	got, err := do(ctx, c, r, pin, logins)
 	if errors.Is(err, errAbsent) {
 		err = fmt.Errorf("%s has no such chart or version: check both, and that it was published", c.host)
 		if pin != nil {
@@ -145,10 +106,4 @@ func (f *Fetcher) cached(r Reference, digest string) []byte {
 		return nil
 	}
 	return f.cache.get(string(layer.Digest))
-}
-
-// changedError says that a reference that was resolved before means something else
-// now.
-func changedError(want, have string) error {
-	return fmt.Errorf("it is another chart than it was, or than its digest says (%.19s… instead of %.19s…): it was published again under the same version; ask for another one", have, want)
 }

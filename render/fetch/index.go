@@ -41,6 +41,13 @@ type index struct {
 	entries        entries
 }
 
+// indexes are what chart repositories said of charts when they were last read. They are
+// safe for concurrent use.
+type indexes struct {
+	mu   sync.Mutex
+	kept map[string]*index // by repository and chart
+}
+
 // entries are a chart's versions in a repository, the newest first.
 type entries []entry
 
@@ -209,13 +216,13 @@ func (e *entry) address(repository string) (*url.URL, error) {
 	return base.Parse(e.URLs[0])
 }
 
-// index returns what a repository's index says of one chart. It is read again only
+// of returns what a repository's index says of one chart. It is read again only
 // if the repository says that it is another one now.
-func (f *Fetcher) index(ctx context.Context, c *connection, r Reference) (entries, error) {
+func (x *indexes) of(ctx context.Context, c *connection, r Reference) (entries, error) {
 	key := r.Chart()
-	f.mu.Lock()
-	known := f.indexes[key]
-	f.mu.Unlock()
+	x.mu.Lock()
+	known := x.kept[key]
+	x.mu.Unlock()
 	header := http.Header{}
 	if known != nil && known.etag != "" {
 		header.Set("If-None-Match", known.etag)
@@ -237,16 +244,16 @@ func (f *Fetcher) index(ctx context.Context, c *connection, r Reference) (entrie
 	if err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	kept := len(list)
-	for _, i := range f.indexes {
+	for _, i := range x.kept {
 		kept += len(i.entries)
 	}
-	if kept > maxKept || len(f.indexes) >= maxKept/100 {
-		clear(f.indexes)
+	if kept > maxKept || len(x.kept) >= maxKept/100 {
+		clear(x.kept)
 	}
-	f.indexes[key] = &index{resp.Header.Get("ETag"), resp.Header.Get("Last-Modified"), list}
+	x.kept[key] = &index{resp.Header.Get("ETag"), resp.Header.Get("Last-Modified"), list}
 	return list, nil
 }
 

@@ -32,7 +32,7 @@ const (
 )
 
 // pull fetches a chart from a registry.
-func (f *Fetcher) pull(ctx context.Context, c *connection, r Reference, pin *Pin, _ Logins) (*fetched, error) {
+func pull(ctx context.Context, c *connection, kept *cache, r Reference, pin *Pin) (*fetched, error) {
 	repo, err := remote.NewRepository(strings.TrimPrefix(r.URL, "oci://"))
 	if err != nil {
 		return nil, fmt.Errorf("%s is no address of a registry: use lower-case letters, digits and the signs . _ - / in it", r.URL)
@@ -58,13 +58,13 @@ func (f *Fetcher) pull(ctx context.Context, c *connection, r Reference, pin *Pin
 	if err != nil {
 		return nil, err
 	}
-	if got.raw = f.cache.get(string(layer.Digest)); got.raw == nil {
+	if got.raw = kept.get(string(layer.Digest)); got.raw == nil {
 		if got.raw, err = fetchLayer(ctx, c, repo, layer); err != nil {
 			return nil, err
 		}
 	}
 	got.digest = string(desc.Digest)
-	return got, errors.Join(f.cache.put(got.raw), f.cache.put(manifest))
+	return got, errors.Join(kept.put(got.raw), kept.put(manifest))
 }
 
 // tagOf is how a version is written as a tag, which may hold no +.

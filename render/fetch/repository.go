@@ -4,20 +4,26 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 )
 
+// chartRepositories are chart repositories, and what they lead to.
+type chartRepositories struct {
+	hosts   *hosts
+	cache   *cache
+	indexes indexes
+}
+
 // download fetches a chart from a chart repository, or a packed chart from its URL.
-func (f *Fetcher) download(ctx context.Context, c *connection, r Reference, pin *Pin, logins Logins) (*fetched, error) {
+func (s *chartRepositories) download(ctx context.Context, c *connection, r Reference, pin *Pin, logins Logins) (*fetched, error) {
 	if r.Name == "" {
 		raw, err := c.packed(ctx, r.URL)
 		if err != nil {
 			return nil, err
 		}
-		return f.accept(r, pin, "", "", raw)
+		return s.accept(r, pin, "", "", raw)
 	}
-	list, err := f.index(ctx, c, r)
+	list, err := s.indexes.of(ctx, c, r)
 	if err != nil {
 		return nil, err
 	}
@@ -29,15 +35,15 @@ func (f *Fetcher) download(ctx context.Context, c *connection, r Reference, pin 
 	if version == nil {
 		return nil, fmt.Errorf("%s has no version of it within %s: check both, and that it was published", c.host, wanted)
 	}
-	raw, promised, err := f.follow(ctx, c, r, version, logins)
+	raw, promised, err := s.follow(ctx, c, r, version, logins)
 	if err != nil {
 		return nil, err
 	}
-	return f.accept(r, pin, version.Version, promised, raw)
+	return s.accept(r, pin, version.Version, promised, raw)
 }
 
 // accept holds what was fetched to the digests that are known of it.
-func (f *Fetcher) accept(r Reference, pin *Pin, version, promised string, raw []byte) (*fetched, error) {
+func (s *chartRepositories) accept(r Reference, pin *Pin, version, promised string, raw []byte) (*fetched, error) {
 	digest := digestOf(raw)
 	if promised = strings.TrimPrefix(promised, "sha256:"); promised != "" && "sha256:"+promised != digest {
 		return nil, fmt.Errorf("what %s sends is not what the digest in its index.yaml says: the repository, or somebody on the way, changed it", r.host())
@@ -45,13 +51,13 @@ func (f *Fetcher) accept(r Reference, pin *Pin, version, promised string, raw []
 	if pin != nil && pin.Digest != digest {
 		return nil, changedError(pin.Digest, digest)
 	}
-	return &fetched{raw, version, digest}, f.cache.put(raw)
+	return &fetched{raw, version, digest}, s.cache.put(raw)
 }
 
 // follow fetches the file that an index names. It may lie on another host, which is
 // not sent the first one's credentials, or in a registry, which answers for the
 // digest itself.
-func (f *Fetcher) follow(ctx context.Context, c *connection, r Reference, version *entry, logins Logins) ([]byte, string, error) {
+func (s *chartRepositories) follow(ctx context.Context, c *connection, r Reference, version *entry, logins Logins) ([]byte, string, error) {
 	to, err := version.address(r.URL)
 	if err != nil {
 		return nil, "", fmt.Errorf("the index.yaml of %s names a file by no address", c.host)
@@ -61,7 +67,7 @@ func (f *Fetcher) follow(ctx context.Context, c *connection, r Reference, versio
 		return nil, "", fmt.Errorf("the index.yaml of %s names a file by an address that is not followed: %s", c.host, Shown(address))
 	}
 	if hostOf(address) != c.host {
-		if c, err = f.connect(ctx, hostOf(address), logins); err != nil {
+		if c, err = s.hosts.connect(ctx, hostOf(address), logins); err != nil {
 			return nil, "", err
 		}
 	}
@@ -70,7 +76,7 @@ func (f *Fetcher) follow(ctx context.Context, c *connection, r Reference, versio
 		if at < strings.LastIndex(address, "/") {
 			return nil, "", fmt.Errorf("the index.yaml of %s names an image without a tag: %s", r.host(), address)
 		}
-		got, err := f.pull(ctx, c, Reference{URL: address[:at], Version: address[at+1:]}, nil, logins)
+		got, err := pull(ctx, c, s.cache, Reference{URL: address[:at], Version: address[at+1:]}, nil)
 		if err != nil {
 			return nil, "", err
 		}
@@ -98,11 +104,4 @@ func (c *connection) packed(ctx context.Context, address string) ([]byte, error)
 		return nil, errPacked
 	}
 	return raw, nil
-}
-
-var errPacked = fmt.Errorf("it has more than %d MiB packed: leave out what is no part of the chart, by .helmignore", MaxPacked>>20)
-
-// brokeOff explains why a body could not be read to its end.
-func (c *connection) brokeOff(err error) error {
-	return c.explain(&url.Error{Op: "Get", Err: err})
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/edit"
 )
 
@@ -30,7 +31,7 @@ type Change struct {
 // values key; empty has it found. No change is returned if the release runs the tag
 // already. The change is proven by rendering: the release is valid with it, and an image
 // has the tag. What is wrong is an error that says how to go on.
-func (r *Repository) SetTag(ctx context.Context, env *render.Environment, spec render.ReleaseSpec, key, tag string) (*Change, error) {
+func (r *Repository) SetTag(ctx context.Context, env *render.Environment, spec config.ReleaseSpec, key, tag string) (*Change, error) {
 	k, err := r.key(ctx, env, spec, key, tag)
 	if err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func (r *Repository) SetTag(ctx context.Context, env *render.Environment, spec r
 }
 
 // Set returns the change of a file that gives a key of a release's values another value.
-func (r *Repository) Set(ctx context.Context, env *render.Environment, spec render.ReleaseSpec, k Key, to string) (*Change, error) {
+func (r *Repository) Set(ctx context.Context, env *render.Environment, spec config.ReleaseSpec, k Key, to string) (*Change, error) {
 	c := &Change{Key: k, To: to}
 	var err error
 	if c.From, err = r.Images(ctx, env, spec, nil, ""); err != nil {
@@ -66,13 +67,13 @@ func (r *Repository) Set(ctx context.Context, env *render.Environment, spec rend
 }
 
 // prove renders the release with the change.
-func (r *Repository) prove(ctx context.Context, env *render.Environment, spec render.ReleaseSpec, c *Change) error {
+func (r *Repository) prove(ctx context.Context, env *render.Environment, spec config.ReleaseSpec, c *Change) error {
 	changed := &Repository{Files: overlay{r.Files, c.File, c.After}, Renderer: r.Renderer, Options: r.Options, ruled: true}
 	after, err := render.LoadEnvironment(changed.Files, env.Name)
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(after.Releases, func(s render.ReleaseSpec) bool { return s.Name == spec.Name })
+	at := slices.IndexFunc(after.Releases, func(s config.ReleaseSpec) bool { return s.Name == spec.Name })
 	if at < 0 {
 		return fmt.Errorf("%s: release %s is not there with the change", c.File, spec.Name)
 	}
@@ -95,7 +96,7 @@ func (r *Repository) prove(ctx context.Context, env *render.Environment, spec re
 }
 
 // key finds the key that decides the release's images.
-func (r *Repository) key(ctx context.Context, env *render.Environment, spec render.ReleaseSpec, name, tag string) (Key, error) {
+func (r *Repository) key(ctx context.Context, env *render.Environment, spec config.ReleaseSpec, name, tag string) (Key, error) {
 	if name != "" {
 		var path []any
 		for _, step := range strings.Split(name, ".") {
@@ -127,7 +128,7 @@ func (r *Repository) key(ctx context.Context, env *render.Environment, spec rend
 
 // versioned are the keys whose images the environment's scheme of versions is about, if
 // that tells keys apart.
-func versioned(v *render.Versioning, keys []Key) []Key {
+func versioned(v *config.Versioning, keys []Key) []Key {
 	if v == nil || len(keys) < 2 {
 		return keys
 	}
@@ -166,7 +167,7 @@ func valueAt(values map[string]any, path []any) string {
 // place is the file, and the path in it, where a key of a release's values is to be set:
 // where its value comes from now, if that is the release's own. What several releases
 // share is overruled in a file of the release's own that comes later.
-func (r *Repository) place(env *render.Environment, spec render.ReleaseSpec, k Key) (string, []any, error) {
+func (r *Repository) place(env *render.Environment, spec config.ReleaseSpec, k Key) (string, []any, error) {
 	shared, err := r.shared(env, spec)
 	if err != nil {
 		return "", nil, err
@@ -233,7 +234,7 @@ func has(values map[string]any, path []any) bool {
 }
 
 // inline is the path in environment.yaml of a layer of values that stands there.
-func (r *Repository) inline(env *render.Environment, spec render.ReleaseSpec, layer int) ([]any, error) {
+func (r *Repository) inline(env *render.Environment, spec config.ReleaseSpec, layer int) ([]any, error) {
 	raw, err := fs.ReadFile(r.Files, environmentFile(env))
 	if err != nil {
 		return nil, err
@@ -264,14 +265,14 @@ func (r *Repository) inline(env *render.Environment, spec render.ReleaseSpec, la
 
 // shared are the values files that other releases, of any environment, use too. An
 // environment that can't be read is left out: its files are not known.
-func (r *Repository) shared(env *render.Environment, spec render.ReleaseSpec) (map[string]bool, error) {
-	names, err := render.Environments(r.Files)
+func (r *Repository) shared(env *render.Environment, spec config.ReleaseSpec) (map[string]bool, error) {
+	names, err := config.Environments(r.Files)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]bool{}
 	for _, name := range names {
-		other, err := render.LoadEnvironment(r.Files, name)
+		other, err := config.Load(r.Files, name)
 		if err != nil {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/edit"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -44,7 +45,7 @@ const mostKeys = 200
 
 // Images are what a release runs, hooks left out, with a value set at a path of its
 // values; without a path as it is.
-func (r *Repository) Images(ctx context.Context, env *render.Environment, spec render.ReleaseSpec, path []any, value string) ([]string, error) {
+func (r *Repository) Images(ctx context.Context, env *render.Environment, spec config.ReleaseSpec, path []any, value string) ([]string, error) {
 	rel, err := r.release(ctx, env, spec, path, value)
 	if err != nil {
 		return nil, err
@@ -52,13 +53,13 @@ func (r *Repository) Images(ctx context.Context, env *render.Environment, spec r
 	return manifest.Images(rel.Objects), nil
 }
 
-func (r *Repository) release(ctx context.Context, env *render.Environment, spec render.ReleaseSpec, path []any, value string) (*manifest.Release, error) {
+func (r *Repository) release(ctx context.Context, env *render.Environment, spec config.ReleaseSpec, path []any, value string) (*manifest.Release, error) {
 	if len(path) > 0 {
 		var layer any = value
 		for _, step := range slices.Backward(path) {
 			layer = map[string]any{fmt.Sprint(step): layer}
 		}
-		spec.Values = append(slices.Clone(spec.Values), render.ValuesSpec{Inline: layer.(map[string]any)})
+		spec.Values = append(slices.Clone(spec.Values), config.ValuesSpec{Inline: layer.(map[string]any)})
 	}
 	p, err := r.Renderer.Prepare(ctx, r.Files, env, spec)
 	if err != nil {
@@ -74,7 +75,7 @@ func (r *Repository) release(ctx context.Context, env *render.Environment, spec 
 // chart's own, whose name says that they hold an image or a tag. A key that already has
 // the tag is told by another one being tried. Where setting a key makes the release
 // invalid, the key is left out.
-func (r *Repository) Keys(ctx context.Context, env *render.Environment, spec render.ReleaseSpec, tag string) ([]Key, error) {
+func (r *Repository) Keys(ctx context.Context, env *render.Environment, spec config.ReleaseSpec, tag string) ([]Key, error) {
 	rel, err := r.release(ctx, env, spec, nil, "")
 	if err != nil {
 		return nil, err

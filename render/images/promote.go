@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -79,15 +80,15 @@ func (r *Repository) Promote(ctx context.Context, environment string, from *Repo
 }
 
 // find loads an environment and one release of it.
-func (r *Repository) find(environment, release string) (*render.Environment, render.ReleaseSpec, error) {
+func (r *Repository) find(environment, release string) (*render.Environment, config.ReleaseSpec, error) {
 	env, err := render.LoadEnvironment(r.Files, environment)
 	if err != nil {
-		return nil, render.ReleaseSpec{}, err
+		return nil, config.ReleaseSpec{}, err
 	}
 	for _, spec := range env.Releases {
 		if spec.Name == release {
 			return env, spec, nil
 		}
 	}
-	return nil, render.ReleaseSpec{}, fmt.Errorf("environment %s has no release %s", environment, release)
+	return nil, config.ReleaseSpec{}, fmt.Errorf("environment %s has no release %s", environment, release)
 }

@@ -3,9 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
-	"iter"
 
-	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/render/patch"
 )
 
@@ -78,23 +76,6 @@ func boundedDefaults(raw []byte) error {
 		return errors.New("the chart's own values are more than are kept")
 	}
 	return nil
-}
-
-// documents are all that it holds.
-func (r *Rendered) documents() iter.Seq[manifest.Document] {
-	return func(yield func(manifest.Document) bool) {
-		lists := [][]manifest.Document{r.CRDs, r.Objects}
-		for _, h := range r.Hooks {
-			lists = append(lists, h.Documents)
-		}
-		for _, list := range lists {
-			for _, d := range list {
-				if !yield(d) {
-					return
-				}
-			}
-		}
-	}
 }
 
 // countValues counts what takes memory of its own in a JSON document.

@@ -40,9 +40,6 @@ func newHelm(ask Lookup) *helm {
 	return &helm{ask: ask, charts: map[string]*chart.Chart{}}
 }
 
-// tooMuch is an error about a bound.
-type tooMuch struct{ error }
-
 // do does what is asked. Helm's panics are errors.
 func (h *helm) do(r *request) (out *response) {
 	out = &response{}

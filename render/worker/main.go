@@ -19,9 +19,6 @@ import (
 	"github.com/xetys/tether/render/worker/wire"
 )
 
-// argument has a program be a worker.
-const argument = "render-worker"
-
 // Main is called first by every program that renders. In a worker it does not
 // return.
 func Main() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -101,17 +102,6 @@ type Loaded struct {
 	// Outline has the metadata of the chart and of its dependencies, and no files.
 	Outline *chart.Chart
 }
-
-type operation string
-
-const (
-	load     operation = "load"
-	describe operation = "describe"
-	check    operation = "check"
-	define   operation = "define"
-	execute  operation = "render"
-	alter    operation = "patch"
-)
 
 // request is what a worker is told: what to do, or the answer to its question.
 // Charts and capabilities are named, and sent along if the worker lacks them.
@@ -304,4 +294,28 @@ const nestedCall = ": error calling "
 // same a thousand times.
 func once(text string) string {
 	return strings.Join(slices.Compact(strings.Split(text, nestedCall)), nestedCall)
+}
+
+// documents are all that it holds.
+func (r *Rendered) documents() iter.Seq[manifest.Document] {
+	return func(yield func(manifest.Document) bool) {
+		lists := [][]manifest.Document{r.CRDs, r.Objects}
+		for _, h := range r.Hooks {
+			lists = append(lists, h.Documents)
+		}
+		for _, list := range lists {
+			for _, d := range list {
+				if !yield(d) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (r *response) rendered() *Rendered {
+	if r.Rendered == nil { // gob leaves out what is empty
+		return &Rendered{}
+	}
+	return r.Rendered
 }

@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,80 +12,6 @@ import (
 
 	"github.com/xetys/tether/render/patch"
 )
-
-// Limits bound what evaluating a repository may take.
-type Limits struct {
-	// Memory is what one worker may have, in bytes.
-	Memory int64
-	// Time is what one release may take.
-	Time time.Duration
-	// Workers is how many there are at once.
-	Workers int
-	// Idle is how long a worker is kept that has nothing to do.
-	Idle time.Duration
-}
-
-const (
-	ownMemory    = 256 << 20 // is left to who starts workers
-	leastMemory  = 128 << 20
-	goodMemory   = 256 << 20 // rather fewer workers than less
-	mostMemory   = 512 << 20
-	leastWorkers = 2 // so that one that is held up leaves another
-	mostWorkers  = 4
-)
-
-// DefaultLimits fit the machine, or the container.
-func DefaultLimits() Limits {
-	l := Limits{Memory: mostMemory, Time: 30 * time.Second, Idle: 10 * time.Second,
-		Workers: min(max(runtime.GOMAXPROCS(0), leastWorkers), mostWorkers)}
-	if all, ok := memoryOfAll(); ok {
-		free := all - ownMemory
-		l.Workers = min(l.Workers, max(int(free/goodMemory), leastWorkers))
-		l.Memory = min(max(free/int64(l.Workers), leastMemory), mostMemory)
-	}
-	return l
-}
-
-// within is what this process and its workers may have together, if that was said.
-var within int64
-
-// Within says what this process and its workers may have together, in bytes. It is called
-// before the first worker is started.
-func Within(memory int64) { within = memory }
-
-// OwnMemory is what is left to this process; zero if it is not bounded. Workers seldom
-// have all that they may, all at once: it is a third at least.
-func OwnMemory() int64 {
-	all, ok := memoryOfAll()
-	if !ok {
-		return 0
-	}
-	l := DefaultLimits()
-	return max(all-l.Memory*int64(l.Workers), all/3)
-}
-
-func memoryOfAll() (int64, bool) {
-	if within > 0 {
-		return within, true
-	}
-	return containerMemory()
-}
-
-// unlimited is what version 1 of control groups has for no limit, roughly.
-const unlimited = 1 << 60
-
-// containerMemory is what this container may have, if it is bounded.
-func containerMemory() (int64, bool) {
-	for _, file := range []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"} {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64)
-		return n, err == nil && n < unlimited // "max" is no number
-	}
-	return 0, false
-}
 
 // Pool starts workers when they are needed, and ends those that are not. It is safe
 // for concurrent use.
@@ -137,12 +59,6 @@ type whose struct{}
 func For(ctx context.Context, who string) context.Context {
 	return context.WithValue(ctx, whose{}, who)
 }
-
-// Exceeded says which bound was reached: it is the repository's fault.
-type Exceeded struct{ text string }
-
-// Error is to follow the name of a release or chart.
-func (e *Exceeded) Error() string { return e.text }
 
 // Load has Helm read a folder.
 func (p *Pool) Load(ctx context.Context, folder string) (*Loaded, error) {
@@ -216,20 +132,6 @@ func (p *Pool) call(ctx context.Context, r *request, c *Chart, caps *Capabilitie
 	return out, err
 }
 
-// ErrStart says that there is no worker: that is not the repository's fault.
-var ErrStart = errors.New("can't start a process to render in")
-
-// HelmError is what Helm says is wrong with a chart, its values or its templates, or
-// kustomize with a patch.
-type HelmError struct {
-	text string
-	// At is which of several patches is at fault.
-	At int
-}
-
-// Error returns their words.
-func (e *HelmError) Error() string { return e.text }
-
 // picker picks a worker that is there: for a chart, or to read folders.
 type picker func(c *Chart, reads bool) *process
 
@@ -259,6 +161,21 @@ func (p *Pool) take(ctx context.Context, c *Chart, reads bool, pick picker) (*pr
 		p.release(ctx)
 		return nil, fmt.Errorf("%w: %w", ErrStart, err)
 	}
+	return w, nil
+}
+
+// start starts a worker and waits until it is there.
+func (p *Pool) start(ctx context.Context, reads bool) (*process, error) {
+	w, lacks, err := startProcess(ctx, p.program, p.limits.Memory, reads)
+	if errors.Is(err, errUser) {
+		w, lacks, err = startProcess(ctx, p.program, p.limits.Memory, reads)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	p.lacks = lacks
+	p.mu.Unlock()
 	return w, nil
 }
 

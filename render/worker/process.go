@@ -44,32 +44,22 @@ type process struct {
 	resident int64
 }
 
-// errUser says that a worker can't be started as another user.
-var errUser = errors.New("start it as another user")
-
-// start starts a worker and waits until it is there.
-func (p *Pool) start(ctx context.Context, reads bool) (*process, error) {
-	w, err := p.startOnce(ctx, reads)
-	if errors.Is(err, errUser) {
-		w, err = p.startOnce(ctx, reads)
-	}
-	return w, err
-}
-
-func (p *Pool) startOnce(ctx context.Context, reads bool) (*process, error) {
+// startProcess starts a program as a worker with so much memory, and waits until it is
+// there. It also returns what the kernel could not bound it with.
+func startProcess(ctx context.Context, program func() (string, error), memory int64, reads bool) (*process, []string, error) {
 	if len(os.Args) > 1 && os.Args[1] == argument {
-		return nil, errors.New("a worker can't start another one")
+		return nil, nil, errors.New("a worker can't start another one")
 	}
-	path, err := p.program()
+	path, err := program()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	w := &process{stderr: &head{}, memory: p.limits.Memory, sent: map[string]bool{}}
-	w.cmd = exec.Command(path, argument, strconv.FormatInt(p.limits.Memory, 10))
+	w := &process{stderr: &head{}, memory: memory, sent: map[string]bool{}}
+	w.cmd = exec.Command(path, argument, strconv.FormatInt(memory, 10))
 	if reads {
 		folder, err := Folder()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		w.cmd.Args = append(w.cmd.Args, folder)
 	}
@@ -77,15 +67,15 @@ func (p *Pool) startOnce(ctx context.Context, reads bool) (*process, error) {
 	w.cmd.Dir, w.cmd.Stderr, w.cmd.Env = "/", w.stderr, environment()
 	in, err := w.cmd.StdinPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	out, err := w.cmd.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	w.wire = newWire(out, in)
 	if err := start(w.cmd, reads); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("it was not there after %s", startTime))
 	defer cancel()
@@ -94,19 +84,16 @@ func (p *Pool) startOnce(ctx context.Context, reads bool) (*process, error) {
 	if err := w.wire.Receive(hello, maxHello); err != nil {
 		w.end()
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, nil, context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("%s does not answer as one, %w: %s", path, w.endErr, w.stderr.line())
+		return nil, nil, fmt.Errorf("%s does not answer as one, %w: %s", path, w.endErr, w.stderr.line())
 	}
 	if hello.holds() != 0 {
 		w.end()
-		return nil, fmt.Errorf("%s does not answer as one: it has results before it was asked", path)
+		return nil, nil, fmt.Errorf("%s does not answer as one: it has results before it was asked", path)
 	}
 	w.resident = hello.Resident
-	p.mu.Lock()
-	p.lacks = hello.Lacks
-	p.mu.Unlock()
-	return w, nil
+	return w, hello.Lacks, nil
 }
 
 // environment is all that a worker sees of this process's environment: no token,
@@ -219,13 +206,6 @@ func (w *process) end() {
 var outOfMemory = []string{"out of memory", "cannot allocate memory", "cannot map pages", "failed to create new OS thread",
 	"pthread_create failed", "SIGSEGV: segmentation violation"}
 
-// errUsed says that a worker ended which had done other things before, so that it
-// may have been for want of memory that these took.
-var errUsed = errors.New("the process ended, and had been used before")
-
-// errKilled says that neither the worker nor who started it ended it.
-var errKilled = errors.New("something ended the process")
-
 // why says why a worker that was ended did not do what it should.
 func (w *process) why(ctx context.Context, do operation, err error) error {
 	switch {
@@ -258,72 +238,4 @@ func (w *process) why(ctx context.Context, do operation, err error) error {
 
 func containsAny(text string, words ...string) bool {
 	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
-}
-
-func (o operation) subject() string {
-	switch o {
-	case check:
-		return "checking its values"
-	case load, describe:
-		return "reading the chart"
-	case alter:
-		return "applying its patches"
-	}
-	return "running its templates"
-}
-
-// whose is who wrote what does it.
-func (o operation) whose() string {
-	if o == alter {
-		return "kustomize"
-	}
-	return "Helm"
-}
-
-func (o operation) endless(t time.Duration) string {
-	return fmt.Sprintf("%s does not end within %s: look for what repeats without end", o.subject(), t)
-}
-
-func (o operation) tooBig(memory int64) string {
-	return fmt.Sprintf("%s needs more than %d MiB of memory: look for what grows without end, or split the release", o.subject(), memory>>20)
-}
-
-func (o operation) tooDeep() string {
-	return o.subject() + " nests too deeply: look for what includes itself"
-}
-
-func (o operation) killed() string {
-	return o.subject() + " was killed by the system twice, most likely since the machine has no memory left"
-}
-
-// head keeps the beginning of what is written to it.
-type head struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-const maxHead = 8 << 10
-
-func (h *head) Write(b []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.text = append(h.text, b[:min(len(b), maxHead-len(h.text))]...)
-	return len(b), nil
-}
-
-func (h *head) String() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return string(h.text)
-}
-
-// line is the line that says why, if it is the runtime's or our own: what a panic
-// says could hold a value.
-func (h *head) line() string {
-	for line := range strings.Lines(h.String()) {
-		if strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "runtime: ") || strings.HasPrefix(line, argument+": ") {
-			return strings.TrimSpace(line)
-		}
-	}
-	return "it does not say why"
 }

@@ -23,17 +23,20 @@ const (
 // may only become smaller: who makes one smaller writes it down, and who mends it takes it
 // out.
 var over = map[string]int{
-	"methods of render.Prepared":      28,
 	"fields of apply/plan.Change":     14,
 	"fields of apply.waiter":          15,
 	"fields of apply/record.Record":   25,
-	"fields of render.Environment":    16,
-	"fields of render.ReleaseSpec":    17,
 	"fields of test/faults.Request":   13,
 	"methods of apply.Cluster":        92,
 	"methods of apply/live.Cache":     29,
 	"methods of apply/record.History": 28,
-	"methods of source.Repository":    30,
+}
+
+// wide are types with as many fields as the document that they are read from, and why: to
+// group their fields would only hide which field of the document each is.
+var wide = map[string]string{
+	"fields of render/config.Environment": "it is the spec of environment.yaml, field by field",
+	"fields of render/config.ReleaseSpec": "it is a release of environment.yaml, field by field",
 }
 
 // figures are what is measured of a package.
@@ -69,8 +72,16 @@ func TestCodeStaysInItsBudgets(t *testing.T) {
 			}
 		}
 	})
+	for what := range wide {
+		if pkg, name, _ := strings.Cut(strings.TrimPrefix(what, "fields of "), "."); packages[pkg] == nil || packages[pkg].fields[name] <= mostFields {
+			t.Errorf("%s are no more than %d: take it out of the wide ones", what, mostFields)
+		}
+	}
 	for pkg, f := range packages {
 		for name, n := range f.fields {
+			if wide["fields of "+pkg+"."+name] != "" {
+				continue
+			}
 			note("fields of "+pkg+"."+name, n, mostFields)
 		}
 		for name, n := range f.methods {
