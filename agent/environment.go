@@ -58,7 +58,7 @@ func unconnected(a *process, name string) *environment {
 func (e *environment) connected(c *apply.Cluster) {
 	e.Cluster, e.References = c, c.References(e.referenceChanged)
 	o := e.agent.opts
-	c.Reach = o.Reach
+	c.Verifier.Reach = o.Reach
 	e.Renderer = e.agent.renderer.With(e.References, o.Keys.For(e.References, e.Environment, o.Namespace))
 	e.verdicts.Reporter = report.New(e.Environment, e.log, e.agent.metrics, func(ctx context.Context, name, kind, reason, text string) (bool, error) {
 		return c.Emit(ctx, e.verdicts.Stored.Document(), name, kind, reason, e.Veil.Text(text), o.Now())
@@ -77,7 +77,7 @@ func (e *environment) forget() {
 
 // judgeBy has objects' health judged by rules, here and for readers.
 func judgeBy(e *environment, rules *health.Rules) {
-	e.Cluster.SetHealthRules(rules)
+	e.Cluster.Judge.SetRules(rules)
 	if r := e.agent.reads; r != nil {
 		r.JudgeBy(e.Environment, rules)
 	}

@@ -57,7 +57,7 @@ func (s *fullScan) run(e *environment) {
 	batch = min(batch, len(s.left))
 	for _, key := range s.left[:batch] {
 		if b := e.Observed.Baselines.Of(key); b != nil {
-			e.Cluster.Doubt(b.IDs)
+			e.Cluster.Live.Placements.Doubt(b.IDs)
 			e.Observed.Baselines.Set(key, b.AsStale())
 		}
 	}

@@ -1,47 +1,49 @@
-// Package apply compares what a release wants with what a cluster has, and
-// makes the cluster have it: plan, preflight, server-side apply, health, prune.
+// Package apply is a cluster as an environment sees it: the rooms below it, put together.
 //
-// It does not know git, charts or commits, decides nothing about when or whether
-// to deploy, and neither logs nor meters: it returns values and errors. It is
-// the only writer of objects.
+// It does not know git, charts or commits, decides nothing about when or whether to deploy,
+// and neither logs nor meters. Its packages are the only writers of objects.
 package apply
 
 import (
 	"cmp"
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"k8s.io/client-go/rest"
 
-	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/execute"
+	"github.com/xetys/tether/apply/former"
+	"github.com/xetys/tether/apply/inspect"
+	"github.com/xetys/tether/apply/judge"
 	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/live"
-	"github.com/xetys/tether/apply/plan"
+	"github.com/xetys/tether/apply/pods"
 	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/apply/ssa"
+	"github.com/xetys/tether/apply/survey"
+	"github.com/xetys/tether/apply/verify"
+	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/manifest"
-	"github.com/xetys/tether/source/outbound"
 )
 
-// Cluster is one environment's view of a Kubernetes cluster. It is safe for
-// concurrent use.
+// Cluster is one environment's view of a Kubernetes cluster. It is safe for concurrent use.
 type Cluster struct {
-	*kube.Client
-	*kube.Documents
-	*live.Placements
+	*kube.Connection
 	Environment string
 	Records     *record.Store
 	Live        *live.Cache
-	// Reach says what the addresses of checks may lead to; it is set before the first.
-	Reach outbound.Rule
-
-	scalers *live.Autoscalers
-
-	mu     sync.Mutex
-	rules  *health.Rules          // on health, beside the built-in ones
-	judged map[manifest.ID]judged // what was last found of an object's health
-	pods   map[string]*podCache   // by namespace
+	Judge       *judge.Judge
+	Inspector   *inspect.Inspector
+	Surveyor    *survey.Surveyor
+	Executor    *execute.Executor
+	Hooks       *execute.Hooks
+	Waiter      *wait.Waiter
+	Verifier    *verify.Verifier
+	Former      *former.Reader
 }
 
 // Connect returns a Cluster for one environment, with a pace of its own if none is
@@ -52,12 +54,19 @@ func Connect(config *rest.Config, environment string, changed live.Changed, pace
 		return nil, err
 	}
 	c := &Cluster{
-		Client: client, Documents: kube.NewDocuments(client, environment), Environment: environment,
-		Records:    record.NewStore(client.Typed, client.Metadata, client.Turns.Acquire),
-		Placements: live.NewPlacements(), judged: map[manifest.ID]judged{}, pods: map[string]*podCache{},
+		Connection: kube.NewConnection(client, environment), Environment: environment,
+		Records: record.NewStore(client.Typed, client.Metadata, client.Turns.Acquire),
 	}
-	c.Live = live.New(client, environment, c.Placements, live.Listeners{Changed: changed, Forgotten: c.forgetHealth})
-	c.scalers = live.NewAutoscalers(client, c.Live)
+	c.Live = live.New(client, environment, live.Listeners{Changed: changed, Forgotten: func(gone []manifest.ID) { c.Judge.Forget(gone) }})
+	c.Judge = judge.New(client, c.Live, environment)
+	c.Inspector = inspect.New(client, c.Live, environment)
+	c.Waiter = wait.New(c.Live, c.Judge, pods.NewWatcher(client))
+	applier := ssa.New(client, c.Live)
+	c.Surveyor = survey.New(client, c.Live, applier)
+	c.Executor = execute.New(client, c.Live, c.Judge, applier, c.Surveyor)
+	c.Hooks = execute.NewHooks(client, c.Live, c.Judge, applier, c.Surveyor, c.Waiter)
+	c.Verifier = verify.New(client, c.Hooks)
+	c.Former = former.New(client, c.Records)
 	return c, nil
 }
 
@@ -67,24 +76,40 @@ func (c *Cluster) Rediscover() {
 	c.Refresh()
 }
 
-// InPlace reports whether every object that a plan applies is in the cluster as it
-// was left, so that nothing has to be asked about it.
-func (c *Cluster) InPlace(p plan.Plan) bool {
-	for _, ch := range p.Changes {
-		switch {
-		case ch.Action == plan.Delete || ch.Action == plan.Keep:
-		case ch.Object == nil && !c.Live.StillInPlace(ch.ID), ch.Object != nil && !c.Live.KnownInPlace(ch.Object):
-			return false
-		}
-	}
-	return true
-}
-
 // Blind returns what can't be watched now, one error for each kind and namespace.
 func (c *Cluster) Blind() []*live.BlindError {
-	out := slices.Concat(c.Live.Blind(), c.scalers.Blind(time.Now()))
+	out := slices.Concat(c.Live.Blind(), c.Surveyor.BlindAutoscalers(time.Now()))
 	slices.SortFunc(out, func(a, b *live.BlindError) int {
 		return cmp.Or(strings.Compare(a.Kind.String(), b.Kind.String()), strings.Compare(a.Namespace, b.Namespace))
 	})
 	return out
+}
+
+// DeriveKey returns a key of 32 bytes for a purpose, made of the agent's own: who has one
+// knows neither that nor the keys for other purposes. It is an error while no agent has led
+// an environment of the namespace.
+func (c *Cluster) DeriveKey(ctx context.Context, namespace, purpose string) ([]byte, error) {
+	key, err := c.SealKey(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	return hkdf.Key(sha256.New, key, nil, purpose, sha256.Size)
+}
+
+// Seal has the records of the environment sealed with the agent's key, which is made if
+// there is none yet.
+func (c *Cluster) Seal(ctx context.Context, namespace string) error {
+	key, err := c.EnsureSealKey(ctx, namespace)
+	if err == nil {
+		c.Records.Seal(c.Environment, key)
+	}
+	return err
+}
+
+// KnowSeal has records be told apart by their seal for who may read the key; for others
+// they are as they say.
+func (c *Cluster) KnowSeal(ctx context.Context, namespace string) {
+	if key, err := c.SealKey(ctx, namespace); err == nil {
+		c.Records.Seal(c.Environment, key)
+	}
 }

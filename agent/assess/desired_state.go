@@ -10,7 +10,6 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/observed"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render"
@@ -59,7 +58,7 @@ func (a *Surveyor) describeOnce(ctx context.Context, j *Release) error {
 	j.mark()
 	if c := j.State.History.Settled(); !j.Changes() && a.Observed.Baselines.Trust() && c != nil {
 		n := len(j.Manifest.CRDs)
-		a.Cluster.Trust(slices.Concat(j.want[n:], j.want[:n]), c.Left)
+		a.Cluster.Live.Placements.Trust(slices.Concat(j.want[n:], j.want[:n]), c.Left)
 	}
 	return nil
 }
@@ -165,7 +164,7 @@ func (a *Surveyor) current(ctx context.Context, j *Release) (*manifest.Release, 
 	}
 	rel, err := a.recorded(ctx, j, c)
 	if err == nil && len(rel.CRDs) > 0 {
-		rel.CRDs, err = a.Cluster.Held(ctx, j.Owner, rel.CRDs)
+		rel.CRDs, err = a.Cluster.Inspector.OwnDefinitions(ctx, j.Owner, rel.CRDs)
 	}
 	return rel, err
 }
@@ -269,11 +268,11 @@ func outgoing(ctx context.Context, a *Surveyor, j *Release, former []formerHook,
 		}
 		has[h.ID()] = true // each once
 	}
-	out, err := apply.Outgoing(ctx, a.Cluster, j.Owner, sure, coming)
+	out, err := a.Cluster.Inspector.HookDeletions(ctx, j.Owner, sure, coming)
 	if err != nil || len(doubtful) == 0 {
 		return out, err
 	}
-	leaves, err := apply.Outgoing(ctx, a.Cluster, j.Owner, doubtful, coming)
+	leaves, err := a.Cluster.Inspector.HookDeletions(ctx, j.Owner, doubtful, coming)
 	if err != nil || len(leaves) == 0 {
 		return out, err
 	}

@@ -24,7 +24,7 @@ func (a *Assessor) preflight(ctx, reading context.Context, l *Commit, jobs []*Re
 		refusals = append(refusals, l.Err.Error())
 	}
 	changing := slices.DeleteFunc(slices.Clone(jobs), func(j *Release) bool { return !j.Changes() })
-	if why := overloaded(live.Held(a.Cluster.Live), changing); why != "" {
+	if why := overloaded(live.Size(a.Cluster.Live), changing); why != "" {
 		return append(refusals, why), nil
 	}
 	wrong, err := a.describeAll(reading, rounds(jobs))
@@ -37,7 +37,7 @@ func (a *Assessor) preflight(ctx, reading context.Context, l *Commit, jobs []*Re
 	}
 	coming := a.coming(ctx, l, jobs)
 	if slices.ContainsFunc(changing, func(j *Release) bool { return j.Decision.Act == decide.Install }) {
-		if err := a.Cluster.FindAbsent(ctx, &coming); err != nil {
+		if err := a.Cluster.Surveyor.FindAbsent(ctx, &coming); err != nil {
 			return nil, err
 		}
 	}

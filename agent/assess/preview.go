@@ -61,7 +61,7 @@ func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files 
 	site.Renderer = render.NewRenderer(config).With(refs, keys.For(refs, c.Environment, namespace))
 	site.Observed.Forget()
 	site.Observed.Baselines.Distrust()
-	apply.KnowSeal(ctx, c, namespace)
+	c.KnowSeal(ctx, namespace)
 	site.Observed.Histories.Sealed = true // a preview makes no key
 	none := func(observed.Key) error { return nil }
 	a := &Assessor{Surveyor: &Surveyor{Site: site, Rolling: func(observed.Key) bool { return false }}, Waits: none}

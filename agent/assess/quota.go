@@ -19,6 +19,6 @@ func (a *Assessor) overdrawn(ctx context.Context, changing []*Release) ([]string
 			records[j.Key.Namespace]++
 		}
 	}
-	over, err := a.Cluster.Overdrawn(ctx, plans, records)
+	over, err := a.Cluster.Inspector.OverQuota(ctx, plans, records)
 	return append([]string{}, over...), err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/xetys/tether/agent/observed"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -52,7 +51,7 @@ func seal(ctx context.Context, a *Assessor) error {
 	if a.Observed.Histories.Sealed {
 		return nil
 	}
-	err := apply.Seal(ctx, a.Cluster, a.Home)
+	err := a.Cluster.Seal(ctx, a.Home)
 	if apierror.Forbidden(err) {
 		a.Listener.Warn("records are not sealed: who may write Secrets beside a release can forge them; give the agent get and create of secrets in its own namespace", "error", err)
 		err = nil
@@ -82,7 +81,7 @@ func (a *Assessor) findUnrecorded(ctx context.Context, l *Commit, namespace stri
 	if len(unknown) == 0 {
 		return nil
 	}
-	objects, err := a.Cluster.Remains(ctx, namespace)
+	objects, err := a.Cluster.Inspector.Inventory(ctx, namespace)
 	for key := range unknown {
 		if of := objects[key.Name]; len(of) > 0 {
 			found[key] = of

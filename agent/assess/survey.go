@@ -46,13 +46,13 @@ func (a *Surveyor) SurveyRollout(ctx context.Context, j *Release, coming plan.Co
 		return err
 	}
 	if !j.Decision.Behind { // what is taken back after a failure is, whatever stays behind
-		plan, err := a.Cluster.TryDeletions(ctx, j.Plan)
+		plan, err := a.Cluster.Surveyor.Deletions(ctx, j.Plan)
 		if err != nil {
 			return fmt.Errorf("release %s: %w", j.Spec.Name, err)
 		}
 		j.Plan = plan
 	}
-	refused, err := a.Cluster.SurveyHooks(ctx, j.Owner, j.Manifest.Hooks, j.hookEvents(), coming)
+	refused, err := a.Cluster.Surveyor.Hooks(ctx, j.Owner, j.Manifest.Hooks, j.hookEvents(), coming)
 	if err != nil {
 		return fmt.Errorf("release %s: %w", j.Spec.Name, err)
 	}
@@ -73,11 +73,11 @@ func (a *Surveyor) replan(ctx context.Context, j *Release, coming plan.Coming) e
 	}
 	coming = coming.Guarded(j.want...).Guarded(past...)
 	j.Owner = j.Owner.Scales(j.want, past)
-	want, err := a.Cluster.Yield(ctx, j.Owner, j.want, past)
+	want, err := a.Cluster.Surveyor.Yield(ctx, j.Owner, j.want, past)
 	if err != nil {
 		return err
 	}
-	seen, err := a.Cluster.Survey(ctx, want, past, coming)
+	seen, err := a.Cluster.Surveyor.Survey(ctx, want, past, coming)
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/rollout"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -42,7 +42,7 @@ func (j *Job) PassesOver() bool {
 // Open reports whether a job ended with an error that is no verdict on the release, so that it
 // is to be done again.
 func (j *Job) Open(err error) bool {
-	var unhealthy *apply.UnhealthyError
+	var unhealthy *wait.UnhealthyError
 	switch {
 	case err == nil:
 		return false

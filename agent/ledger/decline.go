@@ -3,7 +3,8 @@ package ledger
 import (
 	"time"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/judge"
 )
 
 // Decline is a time in which a release is not healthy after its rollout. It gives no
@@ -33,16 +34,16 @@ const (
 
 // ConditionOf is how a release does by its objects, and the object that says so: one that
 // is wrong before one that is in progress.
-func ConditionOf(all []apply.Health) (how Condition, why string) {
+func ConditionOf(all []judge.Health) (how Condition, why string) {
 	how = Well
 	for _, h := range all {
 		one := Sick
 		switch h.State {
-		case apply.Healthy:
+		case health.Healthy:
 			continue
-		case apply.Progressing:
+		case health.Progressing:
 			one = Slow
-		case apply.Unknown:
+		case health.Unknown:
 			one = Unsure
 		}
 		if how == Well || one == Sick && how != Sick {

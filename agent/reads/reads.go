@@ -45,7 +45,7 @@ type Reads struct {
 	namespace string
 	now       func() time.Time
 	leads     func(environment string) bool
-	reviews   *apply.Reviews
+	reviews   *kube.Reviews
 	all       *apply.Cluster // for what is of no environment
 	clusters  map[string]*readable
 }
@@ -98,7 +98,7 @@ func New(config *rest.Config, namespace string, environments []string, leads fun
 	r := &Reads{namespace: namespace, now: now, leads: leads, clusters: map[string]*readable{}}
 	pace := kube.NewPace(readersAtOnce, nil)
 	var err error
-	if r.reviews, err = apply.NewReviews(config); err != nil {
+	if r.reviews, err = kube.NewReviews(config); err != nil {
 		return nil, err
 	}
 	if r.all, err = apply.Connect(config, "", nil, pace); err != nil {
@@ -130,7 +130,7 @@ func (r *Reads) Gate(who Access) api.Gate {
 // JudgeBy sets the rules by which the agent judges the health of an environment's objects.
 func (r *Reads) JudgeBy(environment string, rules *health.Rules) {
 	if one := r.clusters[environment]; one != nil {
-		one.cluster.SetHealthRules(rules)
+		one.cluster.Judge.SetRules(rules)
 	}
 }
 

@@ -50,7 +50,7 @@ const noValue = "(absent)"
 func readDifference(ctx context.Context, c *apply.Cluster, l *ledger.Ledger, system, release string, from, to int) (*Difference, error) {
 	i := slices.IndexFunc(l.Releases, func(r ledger.Release) bool { return r.Name == release })
 	namespace := l.Releases[i].Namespace
-	apply.KnowSeal(ctx, c, system)
+	c.KnowSeal(ctx, system)
 	history, err := c.Records.History(ctx, namespace, release)
 	if err != nil {
 		return nil, err

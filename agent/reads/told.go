@@ -9,7 +9,6 @@ import (
 	"github.com/xetys/tether/agent/api"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/status"
-	"github.com/xetys/tether/apply"
 )
 
 // Keeps returns the names of the environments that are told of in full, in order.
@@ -139,7 +138,7 @@ func (r *Reads) Compare(ctx context.Context, environment, release string, from, 
 // Key returns a key for a purpose, the same one for all replicas of the agent, once one of
 // them has led an environment.
 func (r *Reads) Key(ctx context.Context, purpose string) ([]byte, error) {
-	key, err := apply.DeriveKey(ctx, r.all, r.namespace, purpose)
+	key, err := r.all.DeriveKey(ctx, r.namespace, purpose)
 	if err != nil {
 		return nil, fmt.Errorf("a key for %s: %w", purpose, err)
 	}

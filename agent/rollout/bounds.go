@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/apply/wait"
 )
 
 // deadline returns when what begins now has to have ended, to the second, as a record
@@ -16,8 +16,8 @@ func (x *recorder) deadline(j *run) time.Time {
 
 // bounds are what a job's wait has: the rollout's that a record keeps, or those of one
 // that begins now.
-func (x *recorder) bounds(j *run, rec *record.Record) apply.Bounds {
-	b := apply.Within(j.Spec.Timeout, x.Now())
+func (x *recorder) bounds(j *run, rec *record.Record) wait.Bounds {
+	b := wait.Within(j.Spec.Timeout, x.Now())
 	if rec != nil && !rec.Deadline.IsZero() {
 		b.Deadline = rec.Deadline
 	}

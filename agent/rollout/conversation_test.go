@@ -25,9 +25,11 @@ import (
 	"github.com/xetys/tether/agent/observed"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/agent/veil"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/execute"
+	"github.com/xetys/tether/apply/judge"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -221,15 +223,15 @@ func (w *world) step(name, text string) error {
 	w.faults[name] = list[1:]
 	switch f.kind {
 	case "unhealthy":
-		return &apply.UnhealthyError{Objects: []apply.Health{{ID: deployment, Reason: f.text}}}
+		return &wait.UnhealthyError{Objects: []judge.Health{{ID: deployment, Reason: f.text}}}
 	case "late": // its time is over
 		w.now = w.now.Add(time.Hour)
-		return &apply.UnhealthyError{Objects: []apply.Health{{ID: deployment, Reason: f.text}}, TimedOut: true, Timeout: 5 * time.Minute}
+		return &wait.UnhealthyError{Objects: []judge.Health{{ID: deployment, Reason: f.text}}, TimedOut: true, Timeout: 5 * time.Minute}
 	case "trouble":
 		return apierrors.NewServiceUnavailable(f.text)
 	case "changed":
 		w.drifted = true
-		return apply.ErrChanged
+		return wait.ErrChanged
 	case "exists":
 		return record.ErrExists
 	case "newer": // a newer head comes
@@ -288,32 +290,32 @@ func (w *world) EnsureNamespace(context.Context, string, map[string]string) erro
 }
 
 // RunHooks implements Cluster.
-func (w *world) RunHooks(_ context.Context, _ plan.Owner, _ []manifest.Hook, run apply.HookRun) error {
+func (w *world) RunHooks(_ context.Context, _ plan.Owner, _ []manifest.Hook, run execute.HookRun) error {
 	return w.step(run.Event, "")
 }
 
 // Apply implements Cluster.
-func (w *world) Apply(_, _ context.Context, _ plan.Owner, p plan.Plan, _ func([]apply.Health)) error {
+func (w *world) Apply(_, _ context.Context, _ plan.Owner, p plan.Plan, _ func([]judge.Health)) error {
 	return w.step("apply", fmt.Sprintf("(%d changes)", len(p.Changes)))
 }
 
 // Wait implements Cluster.
-func (w *world) Wait(_ context.Context, a apply.Awaited) error {
+func (w *world) Wait(_ context.Context, a wait.Awaited) error {
 	return w.step("wait", fmt.Sprintf("until %s", a.Bounds.Deadline.Format(time.TimeOnly)))
 }
 
 // WaitFor implements Cluster.
-func (w *world) WaitFor(context.Context, []manifest.ID, apply.Bounds, func([]apply.Health)) error {
+func (w *world) WaitFor(context.Context, []manifest.ID, wait.Bounds, func([]judge.Health)) error {
 	return w.step("wait", "")
 }
 
 // Verify implements Cluster.
-func (w *world) Verify(context.Context, plan.Owner, []manifest.Hook, []manifest.Check, apply.Bounds, func([]apply.Health)) error {
+func (w *world) Verify(context.Context, plan.Owner, []manifest.Hook, []manifest.Check, wait.Bounds, func([]judge.Health)) error {
 	return w.step("verify", "")
 }
 
 // Prune implements Cluster.
-func (w *world) Prune(context.Context, plan.Plan, apply.Bounds, func([]apply.Health)) error {
+func (w *world) Prune(context.Context, plan.Plan, wait.Bounds, func([]judge.Health)) error {
 	return w.step("prune", "")
 }
 

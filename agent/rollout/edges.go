@@ -8,21 +8,24 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/xetys/tether/agent/assess"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/execute"
+	"github.com/xetys/tether/apply/judge"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Cluster is what rollouts do to a cluster. apply.Cluster implements it, and says what each does.
+// Cluster is what rollouts do to a cluster. The rooms of apply.Cluster implement it, and say what
+// each does.
 type Cluster interface {
 	EnsureNamespace(ctx context.Context, name string, labels map[string]string) error
-	RunHooks(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, run apply.HookRun) error
-	Apply(ctx, waits context.Context, rel plan.Owner, p plan.Plan, progress func([]apply.Health)) error
-	Wait(ctx context.Context, a apply.Awaited) error
-	WaitFor(ctx context.Context, objects []manifest.ID, bounds apply.Bounds, progress func([]apply.Health)) error
-	Verify(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, checks []manifest.Check, bounds apply.Bounds, progress func([]apply.Health)) error
-	Prune(ctx context.Context, p plan.Plan, bounds apply.Bounds, progress func([]apply.Health)) error
+	RunHooks(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, run execute.HookRun) error
+	Apply(ctx, waits context.Context, rel plan.Owner, p plan.Plan, progress func([]judge.Health)) error
+	Wait(ctx context.Context, a wait.Awaited) error
+	WaitFor(ctx context.Context, objects []manifest.ID, bounds wait.Bounds, progress func([]judge.Health)) error
+	Verify(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, checks []manifest.Check, bounds wait.Bounds, progress func([]judge.Health)) error
+	Prune(ctx context.Context, p plan.Plan, bounds wait.Bounds, progress func([]judge.Health)) error
 
 	Doomed(p plan.Plan) []manifest.ID
 	InPlace(p plan.Plan) bool

@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"github.com/xetys/tether/agent/assess"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/execute"
 	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -34,7 +35,7 @@ func (x *Executor) execute(ctx, waits context.Context, j *run, rec *record.Recor
 		}
 	}
 	if err := x.cluster.Prune(waits, j.Plan, bounds, x.waiting(j)); err != nil {
-		var denied *apply.DeletionError
+		var denied *execute.DeletionError
 		if waits.Err() == nil && errors.As(err, &denied) {
 			return &leftoverError{fmt.Errorf("not all of the former version may be deleted: %w", err)}
 		}
@@ -67,7 +68,7 @@ func (x *Executor) settleIn(ctx, waits context.Context, j *run, rec *record.Reco
 }
 
 // apply writes a job's plan, within its bounds.
-func (x *Executor) apply(ctx, waits context.Context, j *run, bounds apply.Bounds) error {
+func (x *Executor) apply(ctx, waits context.Context, j *run, bounds wait.Bounds) error {
 	within, cancel := context.WithDeadline(waits, bounds.End(x.Now()))
 	defer cancel()
 	return x.cluster.Apply(ctx, within, j.Owner, j.Plan, x.waiting(j))
@@ -80,8 +81,8 @@ func (x *Executor) stay(ctx, waits context.Context, j *run, rec *record.Record) 
 	var left map[manifest.ID]string
 	for {
 		bounds := x.bounds(j, rec)
-		err := x.cluster.Wait(waits, apply.Awaited{Objects: j.NotCeded(j.IDs), Bounds: bounds, Strict: j.Owner.Strict, Left: left, Progress: x.waiting(j)})
-		if !errors.Is(err, apply.ErrMissing) && !errors.Is(err, apply.ErrChanged) {
+		err := x.cluster.Wait(waits, wait.Awaited{Objects: j.NotCeded(j.IDs), Bounds: bounds, Strict: j.Owner.Strict, Left: left, Progress: x.waiting(j)})
+		if !errors.Is(err, wait.ErrMissing) && !errors.Is(err, wait.ErrChanged) {
 			return err
 		}
 		select {

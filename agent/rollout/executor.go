@@ -41,7 +41,7 @@ type Executor struct{ recorder }
 
 // New returns an Executor that surveys anew as a surveyor does.
 func New(s *assess.Surveyor, o Options) *Executor {
-	return &Executor{recorder{Site: s.Site, Options: o, cluster: s.Cluster, records: s.Cluster.Records, surveyor: s}}
+	return &Executor{recorder{Site: s.Site, Options: o, cluster: rooms{s.Cluster}, records: s.Cluster.Records, surveyor: s}}
 }
 
 // Outcome is the result of a release's rollout.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/plan"
+	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -49,7 +49,7 @@ func (x *Executor) repair(ctx, waits context.Context, j *run) error {
 		x.freeStuck(ctx, j, drifted)
 		return nil
 	}
-	return x.cluster.Wait(waits, apply.Awaited{Objects: j.NotCeded(j.Lasting), Bounds: x.bounds(j, nil), Progress: x.waiting(j)})
+	return x.cluster.Wait(waits, wait.Awaited{Objects: j.NotCeded(j.Lasting), Bounds: x.bounds(j, nil), Progress: x.waiting(j)})
 }
 
 // freeStuck waits for StatefulSets that were put back, beside all else: the pods that
@@ -65,9 +65,9 @@ func (x *Executor) freeStuck(ctx context.Context, j *run, drifted []plan.Change)
 	if len(sets) == 0 {
 		return
 	}
-	name, awaited := j.Spec.Name, apply.Awaited{Objects: sets, Bounds: apply.Within(j.Spec.Timeout, x.Now())}
+	name, awaited := j.Spec.Name, wait.Awaited{Objects: sets, Bounds: wait.Within(j.Spec.Timeout, x.Now())}
 	x.Beside.Go(func() {
-		var unhealthy *apply.UnhealthyError
+		var unhealthy *wait.UnhealthyError
 		if err := x.cluster.Wait(ctx, awaited); errors.As(err, &unhealthy) {
 			x.Log.Warn("what was put back is not healthy", "release", name, "error", err)
 		} // else it is healthy, or was changed since: then it is surveyed anew

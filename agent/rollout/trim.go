@@ -22,7 +22,7 @@ func (x *recorder) trimRecords(ctx context.Context, j *run) error {
 // a release keeps: of each that brought nothing which is there and no other record tells
 // of.
 func (x *recorder) trimSpent(ctx context.Context, j *run) error {
-	spent := j.State.History.Spent(x.HistoryMax)
+	spent := record.Spent(j.State.History, x.HistoryMax)
 	if len(spent) == 0 {
 		return nil
 	}

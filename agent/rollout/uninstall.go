@@ -10,9 +10,9 @@ import (
 
 	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/apply/wait"
 )
 
 // uninstall removes a release that git no longer lists, and keeps its record.
@@ -55,7 +55,7 @@ func (x *Executor) uninstall(ctx, waits context.Context, j *run) error {
 		}
 		return nil
 	}
-	var hook *apply.UnhealthyError
+	var hook *wait.UnhealthyError
 	over := !x.Now().Before(last.Deadline)
 	if ctx.Err() != nil || errors.Is(err, ErrInterrupted) || !over && !errors.As(err, &hook) {
 		return err

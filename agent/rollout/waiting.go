@@ -4,14 +4,14 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/judge"
 )
 
 // waiting says what a rollout waits for, whenever that changes: to the ledger, and
 // to the log, not more often than a person can read.
-func (x *Executor) waiting(j *run) func([]apply.Health) {
+func (x *Executor) waiting(j *run) func([]judge.Health) {
 	var last time.Time
-	return func(open []apply.Health) {
+	return func(open []judge.Health) {
 		text := ""
 		if len(open) > 0 {
 			text = fmt.Sprintf("%s: %s", open[0].ID, open[0].Reason)

@@ -91,7 +91,7 @@ func Read(ctx context.Context, c *apply.Cluster, namespace string, now time.Time
 	if err != nil {
 		return nil, err
 	}
-	apply.KnowSeal(ctx, c, namespace)
+	c.KnowSeal(ctx, namespace)
 	sum, control, err := summary(ctx, c, l, namespace, now)
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func releaseStatus(ctx context.Context, c *apply.Cluster, r ledger.Release, hist
 		return s, nil // it says nothing of the other releases
 	}
 	s.Images = manifest.Images(rel.Objects)
-	states, err := c.HealthNow(ctx, rel.Objects)
+	states, err := c.Judge.Now(ctx, rel.Objects)
 	if err != nil && ctx.Err() != nil {
 		return s, err
 	}

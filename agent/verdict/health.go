@@ -14,7 +14,7 @@ import (
 // observe judges a release's health now, and notes if it is another than its rollout came to: the
 // reporter tells that once it has lasted. It changes no verdict.
 func (s *Releases) observe(key observed.Key, b *observed.Baseline) (bool, string) {
-	how, why := ledger.ConditionOf(s.Cluster.Health(b.Lasting))
+	how, why := ledger.ConditionOf(s.Cluster.Judge.Health(b.Lasting))
 	why = s.Veil.Text(why)
 	r := s.Ledger.Release(key.Namespace, key.Name)
 	history, now := s.Observed.Histories.History(key), s.Now()

@@ -10,7 +10,8 @@ import (
 	"github.com/xetys/tether/agent/deploy"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/report"
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/judge"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -116,7 +117,7 @@ func (s *Releases) SetBehind(jobs []*deploy.Job) {
 
 // leaving returns the objects that rollouts of a release deleted and that are not gone yet: those
 // that its last rollout left, and those that the ledger tells of.
-func (s *Releases) leaving(ctx context.Context, j *deploy.Job) []apply.Health {
+func (s *Releases) leaving(ctx context.Context, j *deploy.Job) []judge.Health {
 	ids := slices.Clone(j.Left)
 	for _, o := range j.Leaving {
 		ids = append(ids, manifest.ID(o))
@@ -135,18 +136,18 @@ func (s *Releases) leaving(ctx context.Context, j *deploy.Job) []apply.Health {
 		wanted[id] = true // each once
 		return again
 	})
-	left, err := s.Cluster.Leaving(ctx, ids)
+	left, err := s.Cluster.Inspector.Terminating(ctx, ids)
 	if err != nil {
 		s.Log.Warn("whether all of a former version is gone can't be told", "release", j.Key.Name, "error", err)
 		for _, id := range ids {
-			left = append(left, apply.Health{ID: id, State: apply.Progressing, Reason: "whether it is gone can't be told"})
+			left = append(left, judge.Health{ID: id, State: health.Progressing, Reason: "whether it is gone can't be told"})
 		}
 	}
 	return left
 }
 
 // setLeaving enters which objects of a release are on their way out.
-func setLeaving(r *ledger.Release, left []apply.Health) {
+func setLeaving(r *ledger.Release, left []judge.Health) {
 	for _, h := range left[:min(len(left), ledger.MostLeaving)] {
 		r.Leaving = append(r.Leaving, ledger.Object(h.ID))
 	}

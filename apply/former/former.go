@@ -24,11 +24,15 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Reader reads what is deployed to one namespace. It is for one reading, and not safe for
-// concurrent use.
+// Reader reads what is deployed to namespaces. It is safe for concurrent use.
 type Reader struct {
-	Client  *kube.Client
-	Records *record.Store
+	client  *kube.Client
+	records *record.Store
+}
+
+// New returns a Reader.
+func New(client *kube.Client, records *record.Store) *Reader {
+	return &Reader{client: client, records: records}
 }
 
 // Read returns what is deployed to a namespace. Kinds that the cluster does not have are
@@ -56,7 +60,7 @@ func (r *Reader) Read(ctx context.Context, namespace string) (adopt.Found, error
 
 // recorded reads the newest good record of each release.
 func (r *Reader) recorded(ctx context.Context, namespace string) (map[string]adopt.Recorded, error) {
-	all, err := r.Records.List(ctx, namespace)
+	all, err := r.records.List(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +70,7 @@ func (r *Reader) recorded(ctx context.Context, namespace string) (map[string]ado
 		if current == nil {
 			continue // it never ran, or was uninstalled
 		}
-		m, err := current.Manifest(r.Client.Namespaced)
+		m, err := current.Manifest(r.client.Namespaced)
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +88,7 @@ func (r *Reader) recorded(ctx context.Context, namespace string) (map[string]ado
 
 // list reads the objects of a kind, in all namespaces.
 func (r *Reader) list(ctx context.Context, kind string) ([]unstructured.Unstructured, error) {
-	m, err := r.Client.KindNamed(kind)
+	m, err := r.client.KindNamed(kind)
 	var noKind *meta.NoKindMatchError
 	var noResource *meta.NoResourceMatchError
 	if errors.As(err, &noKind) || errors.As(err, &noResource) {
@@ -93,7 +97,7 @@ func (r *Reader) list(ctx context.Context, kind string) ([]unstructured.Unstruct
 	if err != nil {
 		return nil, err
 	}
-	all, err := r.Client.Dynamic.Resource(m.Resource).List(ctx, metav1.ListOptions{})
+	all, err := r.client.Dynamic.Resource(m.Resource).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", kind, err)
 	}
@@ -112,11 +116,11 @@ func (r *Reader) source(ctx context.Context, kind, namespace, name string) (*uns
 	if resource == "" {
 		return nil, fmt.Errorf("its chart comes from a %s, which is none of Flux's sources", kind)
 	}
-	m, err := r.Client.KindNamed(resource)
+	m, err := r.client.KindNamed(resource)
 	if err != nil {
 		return nil, err
 	}
-	source, err := r.Client.Dynamic.Resource(m.Resource).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
+	source, err := r.client.Dynamic.Resource(m.Resource).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("its chart comes from %s %s/%s, which does not exist", kind, namespace, name)
 	}
@@ -125,7 +129,7 @@ func (r *Reader) source(ctx context.Context, kind, namespace, name string) (*uns
 
 // secrets reads a namespace's Secrets, but for Helm's records.
 func (r *Reader) secrets(ctx context.Context, namespace string) ([]unstructured.Unstructured, error) {
-	list, err := r.Client.Typed.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{FieldSelector: "type!=helm.sh/release.v1"})
+	list, err := r.client.Typed.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{FieldSelector: "type!=helm.sh/release.v1"})
 	if err != nil {
 		return nil, fmt.Errorf("list secrets in namespace %s, to know which values are secret: %w", namespace, err)
 	}
@@ -149,7 +153,7 @@ func (r *Reader) Store(ctx context.Context, of *adopt.Release) (made bool, err e
 		return false, err
 	}
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: of.SecretName(), Namespace: of.Namespace}, Data: map[string][]byte{"values.yaml": raw}}
-	_, err = r.Client.Typed.CoreV1().Secrets(of.Namespace).Create(ctx, secret, metav1.CreateOptions{})
+	_, err = r.client.Typed.CoreV1().Secrets(of.Namespace).Create(ctx, secret, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		return false, nil
 	}

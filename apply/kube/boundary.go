@@ -22,17 +22,6 @@ type boundary struct {
 	kindOf func(schema.GroupVersionResource) (schema.GroupVersionKind, error)
 }
 
-// Bound says what the environment may touch from now on.
-func (c *Client) Bound(r realm.Realm) { c.boundary.bounds.Store(&r) }
-
-// bounds is what the environment may touch.
-func (c *Client) bounds() realm.Realm {
-	if r := c.boundary.bounds.Load(); r != nil {
-		return *r
-	}
-	return realm.Realm{}
-}
-
 // wrap has writes asked about. A dry-run writes nothing: what is tried in another
 // namespace than its own is judged by its own.
 func (w *boundary) wrap(next http.RoundTripper) http.RoundTripper {

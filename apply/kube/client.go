@@ -9,7 +9,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
@@ -95,14 +94,3 @@ func (c *Client) HTTP() (*http.Client, error) { return rest.HTTPClientFor(c.conf
 
 // Close ends all watches.
 func (c *Client) Close() { c.cancel() }
-
-// Ping reports whether the API server answers, and as what version.
-func (c *Client) Ping(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	raw, err := c.Typed.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Raw()
-	if err != nil {
-		return "", fmt.Errorf("reach the API server %s: %w", c.host, err)
-	}
-	return string(raw), nil
-}

@@ -20,10 +20,6 @@ func (f *FencedError) Error() string { return "not sent: " + f.Why.Error() }
 // Unwrap returns the reason.
 func (f *FencedError) Unwrap() error { return f.Why }
 
-// Fence has every write of this Client asked for permission first: while check returns an
-// error, none is sent. Leases, and what anybody may write, are not asked about.
-func (c *Client) Fence(check func() error) { c.fence.check.Store(&check) }
-
 func (f *fence) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(r *http.Request) (*http.Response, error) {
 		check := f.check.Load()

@@ -28,10 +28,10 @@ func holderLabel(identity string) string {
 
 // Lock returns the Lease by which replicas of the agent elect who leads an
 // environment.
-func (c *Client) Lock(namespace, name, identity string) resourcelock.Interface {
+func (c *Connection) Lock(namespace, name, identity string) resourcelock.Interface {
 	return &resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Client:     c.unfenced.CoordinationV1(),
+		Client:     c.client.unfenced.CoordinationV1(),
 		LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
 		Labels:     map[string]string{labelHolder: holderLabel(identity)},
 	}
@@ -58,10 +58,10 @@ func (l *Lease) ToCome(now time.Time) bool {
 }
 
 // ReadLease reads a Lease; nil if it does not exist.
-func (c *Client) ReadLease(ctx context.Context, namespace, name string) (*Lease, error) {
+func (c *Connection) ReadLease(ctx context.Context, namespace, name string) (*Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	lease, err := c.Typed.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
+	lease, err := c.client.Typed.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

@@ -41,10 +41,10 @@ type Lookup struct {
 const maxLookedUp = 16 << 20
 
 // Lookup returns the cluster's answers to one render, bounded by ctx.
-func (c *Client) Lookup(ctx context.Context) *Lookup {
-	l := &Lookup{cluster: c, realm: c.bounds(), ctx: ctx, found: map[string]*unstructured.Unstructured{},
+func (c *Connection) Lookup(ctx context.Context) *Lookup {
+	l := &Lookup{cluster: c.client, realm: c.bounds(), ctx: ctx, found: map[string]*unstructured.Unstructured{},
 		lists: map[string]*unstructured.UnstructuredList{}, failed: map[string]error{}, room: maxLookedUp}
-	config := rest.CopyConfig(c.config)
+	config := rest.CopyConfig(c.client.config)
 	config.Wrap(l.metered)
 	l.dyn, l.broken = dynamic.NewForConfig(config)
 	return l

@@ -24,8 +24,8 @@ const namespaceManager = ownership.FieldManager + "-namespace"
 
 // EnsureNamespace makes a namespace exist and carry the given labels. It owns
 // nothing else of it, and never deletes it.
-func (c *Client) EnsureNamespace(ctx context.Context, name string, labels map[string]string) error {
-	live, err := c.Read(ctx, namespaceOf(name))
+func (c *Connection) EnsureNamespace(ctx context.Context, name string, labels map[string]string) error {
+	live, err := c.client.Read(ctx, namespaceOf(name))
 	if err != nil {
 		return err
 	}
@@ -38,8 +38,8 @@ func (c *Client) EnsureNamespace(ctx context.Context, name string, labels map[st
 // LabelNamespace gives a namespace the labels that it is to have, and takes away those that
 // it was given before. It reports whether anything had to be done; a namespace that does not
 // exist is left so.
-func (c *Client) LabelNamespace(ctx context.Context, name string, labels map[string]string) (changed bool, err error) {
-	live, err := c.Read(ctx, namespaceOf(name))
+func (c *Connection) LabelNamespace(ctx context.Context, name string, labels map[string]string) (changed bool, err error) {
+	live, err := c.client.Read(ctx, namespaceOf(name))
 	if err != nil || live == nil {
 		return false, err
 	}
@@ -53,10 +53,10 @@ func (c *Client) LabelNamespace(ctx context.Context, name string, labels map[str
 	return true, c.applyNamespace(ctx, name, labels)
 }
 
-func (c *Client) applyNamespace(ctx context.Context, name string, labels map[string]string) error {
+func (c *Connection) applyNamespace(ctx context.Context, name string, labels map[string]string) error {
 	want := namespaceOf(name)
 	want.SetLabels(labels)
-	if _, err := c.Send(ctx, want, client.FieldOwner(namespaceManager)); err != nil {
+	if _, err := c.client.Send(ctx, want, client.FieldOwner(namespaceManager)); err != nil {
 		return fmt.Errorf("create or label namespace %s: %w", name, err)
 	}
 	return nil
@@ -80,8 +80,8 @@ func carries(live *unstructured.Unstructured, labels map[string]string) bool {
 
 // WatchNamespace tells of every change of a namespace's labels until ctx ends. It does not
 // wait, and says nothing if the namespace can't be watched.
-func (c *Client) WatchNamespace(ctx context.Context, name string, changed func()) error {
-	informer := coreinformers.NewFilteredNamespaceInformer(c.Typed, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
+func (c *Connection) WatchNamespace(ctx context.Context, name string, changed func()) error {
+	informer := coreinformers.NewFilteredNamespaceInformer(c.client.Typed, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", name).String()
 	})
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{

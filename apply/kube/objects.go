@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/xetys/tether/apply/apierror"
@@ -34,6 +35,20 @@ func (c *Client) Read(ctx context.Context, u *unstructured.Unstructured) (*unstr
 		return nil, fmt.Errorf("read %s: %w", manifest.IDOf(u), err)
 	}
 	return live, nil
+}
+
+// ListNamed returns the objects of a kind that have a name and match a label selector: in one
+// namespace, or in all if that is empty.
+func (c *Client) ListNamed(ctx context.Context, kind *meta.RESTMapping, namespace, name, selector string) ([]unstructured.Unstructured, error) {
+	var of dynamic.ResourceInterface = c.Dynamic.Resource(kind.Resource)
+	if namespace != "" && kind.Scope.Name() == meta.RESTScopeNameNamespace {
+		of = c.Dynamic.Resource(kind.Resource).Namespace(namespace)
+	}
+	list, err := of.List(ctx, metav1.ListOptions{LabelSelector: selector, FieldSelector: "metadata.name=" + name})
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
 }
 
 // Send applies an object as it stands and returns the server's answer.

@@ -43,8 +43,8 @@ type watchedReference struct {
 
 // References returns what reads references in this cluster until it is closed.
 // changed is told when what was read is another than it was; it must not block.
-func (c *Client) References(changed func(manifest.Reference)) *References {
-	return &References{cluster: c, changed: changed, stop: c.Lifetime, watched: map[manifest.Reference]*watchedReference{}}
+func (c *Connection) References(changed func(manifest.Reference)) *References {
+	return &References{cluster: c.client, changed: changed, stop: c.client.Lifetime, watched: map[manifest.Reference]*watchedReference{}}
 }
 
 // deniedError says that the API server does not let the agent read something.

@@ -18,7 +18,7 @@ var terminated = regexp.MustCompile(`namespace (\S+) is being terminated`)
 
 // WithHolders adds to an error that speaks of a namespace which is being deleted what
 // keeps it from going; any other error stays as it is.
-func (c *Client) WithHolders(ctx context.Context, err error) error {
+func (c *Connection) WithHolders(ctx context.Context, err error) error {
 	cause, ok := apierrors.StatusCause(err, corev1.NamespaceTerminatingCause)
 	if !ok {
 		return err
@@ -27,7 +27,7 @@ func (c *Client) WithHolders(ctx context.Context, err error) error {
 	if m == nil {
 		return err
 	}
-	live, failed := c.Read(ctx, namespaceOf(m[1]))
+	live, failed := c.client.Read(ctx, namespaceOf(m[1]))
 	if failed != nil || live == nil {
 		return err
 	}

@@ -1,10 +1,12 @@
 package live
 
 import (
+	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -15,11 +17,20 @@ type absentKind struct {
 	vanished bool // it was watched; not watched again before the server says that it is back
 }
 
-// absentKinds are those that are asked for.
+// absentKinds are those that are asked for. The API server is asked for them until they have
+// come. They are safe for concurrent use.
 type absentKinds struct {
+	client *kube.Client
+	came   func(...manifest.ID) // is told of the objects of kinds that have come
+
+	mu      sync.Mutex
 	all     map[watchKey]*absentKind
 	seeking bool
 	sought  chan struct{} // has a token when one more is
+}
+
+func newAbsentKinds(client *kube.Client, came func(...manifest.ID)) *absentKinds {
+	return &absentKinds{client: client, came: came, all: map[watchKey]*absentKind{}, sought: make(chan struct{}, 1)}
 }
 
 // How often the API server is asked whether a kind has come: soon after it was
@@ -30,105 +41,91 @@ const (
 	seekLast  = 5 * time.Minute
 )
 
-// vanish ends a watch whose kind the server does not have any more, in this
-// version: what it held is not there, as far as anybody can tell.
-func (l *Cache) vanish(w *watch) {
-	l.mu.Lock()
-	if l.watches[w.key] != w {
-		l.mu.Unlock()
-		return
+// add takes note that objects are asked for whose kind is absent, or has vanished. From now
+// on the kind is asked for.
+func (a *absentKinds) add(key watchKey, ids []manifest.ID, vanished bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	kind := a.all[key]
+	if kind == nil {
+		kind = &absentKind{objects: map[manifest.ID]struct{}{}}
+		a.all[key] = kind
+		Wake(a.sought)
 	}
-	delete(l.watches, w.key)
-	w.cancel()
-	a := l.missed(w.key)
-	a.vanished = true
-	var gone []manifest.ID
-	for id, version := range l.version {
-		if id.GroupKind() == w.key.GroupKind() && id.Namespace == w.key.namespace && version == w.key.Version {
-			gone = append(gone, id)
-			a.objects[id] = struct{}{}
-			delete(l.written, id)
-			l.waiters.wake(id)
-		}
+	kind.vanished = kind.vanished || vanished
+	for _, id := range ids {
+		kind.objects[id] = struct{}{}
 	}
-	l.mu.Unlock()
-	l.client.Refresh()
-	l.listeners.drifted(gone...)
+	if !a.seeking {
+		a.seeking = true
+		go a.seek()
+	}
 }
 
-// missed returns what is known of a kind that is absent; l.mu is held. From now on
-// it is asked for.
-func (l *Cache) missed(key watchKey) *absentKind {
-	a := l.absent.all[key]
-	if a == nil {
-		a = &absentKind{objects: map[manifest.ID]struct{}{}}
-		l.absent.all[key] = a
-		Wake(l.absent.sought)
+// vanished reports whether a kind was watched, and is not there any more.
+func (a *absentKinds) vanished(key watchKey) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	kind := a.all[key]
+	return kind != nil && kind.vanished
+}
+
+// reconsider has kinds that vanished watched again at the next chance.
+func (a *absentKinds) reconsider() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, kind := range a.all {
+		kind.vanished = false
 	}
-	if !l.absent.seeking {
-		l.absent.seeking = true
-		go l.seek()
-	}
-	return a
 }
 
 // seek asks for absent kinds until none is left, and has the objects of those that
 // came looked at.
-func (l *Cache) seek() {
+func (a *absentKinds) seek() {
 	pause := seekFirst
 	for {
 		select {
-		case <-l.client.Lifetime.Done():
+		case <-a.client.Lifetime.Done():
 			return
-		case <-l.absent.sought:
+		case <-a.sought:
 			pause = seekFirst
 			continue
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, seekLast)
-		l.client.Refresh()
-		came, done := l.came()
-		l.listeners.drifted(came...)
+		a.client.Refresh()
+		came, done := a.found()
+		a.came(came...)
 		if done {
 			return
 		}
 	}
 }
 
-// came returns the objects of kinds that have come, and whether none is absent any
+// found returns the objects of kinds that have come, and whether none is absent any
 // more.
-func (l *Cache) came() (came []manifest.ID, done bool) {
-	l.mu.Lock()
+func (a *absentKinds) found() (came []manifest.ID, done bool) {
+	a.mu.Lock()
 	var keys []watchKey
-	for key := range l.absent.all {
+	for key := range a.all {
 		keys = append(keys, key)
 	}
-	l.mu.Unlock()
+	a.mu.Unlock()
 	for _, key := range keys {
-		if _, err := l.client.Mapper.RESTMapping(key.GroupKind(), key.Version); err != nil {
+		if _, err := a.client.Mapper.RESTMapping(key.GroupKind(), key.Version); err != nil {
 			continue
 		}
-		l.mu.Lock()
-		for id := range l.absent.all[key].objects {
+		a.mu.Lock()
+		for id := range a.all[key].objects {
 			came = append(came, id)
 		}
-		delete(l.absent.all, key)
-		l.mu.Unlock()
+		delete(a.all, key)
+		a.mu.Unlock()
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.absent.seeking = len(l.absent.all) > 0
-	return came, !l.absent.seeking
-}
-
-// Reconsider has kinds that vanished watched again at the next chance: somebody who
-// knows says that what the server can do has changed.
-func (l *Cache) Reconsider() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, a := range l.absent.all {
-		a.vanished = false
-	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seeking = len(a.all) > 0
+	return came, !a.seeking
 }
 
 // isAbsent reports whether an error says that the server does not have a kind.

@@ -31,6 +31,13 @@ func (t Listeners) drifted(ids ...manifest.ID) {
 	}
 }
 
+// forgotten has objects forgotten that have been gone for long.
+func (t Listeners) forgotten(ids []manifest.ID) {
+	if t.Forgotten != nil && len(ids) > 0 {
+		t.Forgotten(ids)
+	}
+}
+
 func (l *Cache) event(o any, deleted bool) {
 	if t, ok := o.(cache.DeletedFinalStateUnknown); ok {
 		o = t.Obj
@@ -58,9 +65,10 @@ func (l *Cache) event(o any, deleted bool) {
 	}
 	l.waiters.wake(id)
 	l.mu.Unlock()
-	l.forget(forgotten)
+	l.Placements.Forget(forgotten...)
+	l.listeners.forgotten(forgotten)
 	if l.listeners.Changed != nil {
-		l.listeners.Changed(id, deleted || !l.placements.asMarked(id, k.Marks))
+		l.listeners.Changed(id, deleted || !l.Placements.asMarked(id, k.Marks))
 	}
 }
 
@@ -108,15 +116,4 @@ func (l *Cache) sweep(now time.Time) []manifest.ID {
 		delete(l.written, id)
 	}
 	return out
-}
-
-// forget has others forget objects that have been gone for long.
-func (l *Cache) forget(ids []manifest.ID) {
-	if len(ids) == 0 {
-		return
-	}
-	l.placements.Forget(ids...)
-	if l.listeners.Forgotten != nil {
-		l.listeners.Forgotten(ids)
-	}
 }

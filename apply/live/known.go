@@ -9,12 +9,12 @@ import (
 // KnownInPlace reports whether want was applied, and is still as it was left.
 func (l *Cache) KnownInPlace(want *unstructured.Unstructured) bool {
 	id := manifest.IDOf(want)
-	left, ok := l.placements.Of(id)
+	left, ok := l.Placements.Of(id)
 	return ok && left.want == Fingerprint(want) && l.StillInPlace(id)
 }
 
 // StillInPlace is KnownInPlace for who knows that what was applied is what is wanted.
 func (l *Cache) StillInPlace(id manifest.ID) bool {
 	m, there := l.MarksOf(id)
-	return there && l.placements.asMarked(id, m)
+	return there && l.Placements.asMarked(id, m)
 }

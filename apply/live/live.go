@@ -32,12 +32,13 @@ import (
 type Cache struct {
 	client      *kube.Client
 	environment string
-	placements  *Placements
 	listeners   Listeners
+	// Placements are how its objects were left by who wrote them last.
+	Placements *Placements
 
 	mu      sync.Mutex
 	watches map[watchKey]*watch
-	absent  absentKinds
+	absent  *absentKinds
 	version map[manifest.ID]string                     // of the API in which an object was last asked for
 	written map[manifest.ID]*unstructured.Unstructured // answers to our writes that no watch has caught up with
 	gone    deletions
@@ -46,10 +47,10 @@ type Cache struct {
 }
 
 // New returns a cache of an environment's objects that watches nothing yet.
-func New(client *kube.Client, environment string, placements *Placements, listeners Listeners) *Cache {
+func New(client *kube.Client, environment string, listeners Listeners) *Cache {
 	return &Cache{
-		client: client, environment: environment, placements: placements, listeners: listeners,
-		watches: map[watchKey]*watch{}, absent: absentKinds{all: map[watchKey]*absentKind{}, sought: make(chan struct{}, 1)}, version: map[manifest.ID]string{},
+		client: client, environment: environment, Placements: NewPlacements(), listeners: listeners,
+		watches: map[watchKey]*watch{}, absent: newAbsentKinds(client, listeners.drifted), version: map[manifest.ID]string{},
 		written: map[manifest.ID]*unstructured.Unstructured{}, gone: deletions{all: map[manifest.ID]deletion{}, swept: time.Now()},
 		waiters: subscriptions{},
 	}
@@ -71,7 +72,7 @@ func (l *Cache) Watch(ctx context.Context, objects []*unstructured.Unstructured)
 		}
 		switch {
 		case isAbsent(err), apierrors.IsNotFound(err):
-			l.miss(key, ids)
+			l.absent.add(key, ids, false)
 		case errors.As(err, &blind):
 			return blind
 		case err != nil:
@@ -118,22 +119,12 @@ func keyOf(id manifest.ID, version string) watchKey {
 	return watchKey{id.GroupKind().WithVersion(version), id.Namespace}
 }
 
-// miss takes note that objects are asked for whose kind is absent.
-func (l *Cache) miss(key watchKey, ids []manifest.ID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	a := l.missed(key)
-	for _, id := range ids {
-		a.objects[id] = struct{}{}
-	}
-}
-
 // watching returns the watch of a kind. An error says that there is none because
 // the kind vanished.
 func (l *Cache) watching(key watchKey) (*watch, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if a := l.absent.all[key]; a != nil && a.vanished {
+	if l.absent.vanished(key) {
 		return nil, &meta.NoKindMatchError{GroupKind: key.GroupKind(), SearchedVersions: []string{key.Version}}
 	}
 	return l.watches[key], nil
@@ -202,6 +193,34 @@ func (l *Cache) turn(w *watch) {
 	l.listeners.drifted(ids...)
 }
 
+// vanish ends a watch whose kind the server does not have any more, in this
+// version: what it held is not there, as far as anybody can tell.
+func (l *Cache) vanish(w *watch) {
+	l.mu.Lock()
+	if l.watches[w.key] != w {
+		l.mu.Unlock()
+		return
+	}
+	delete(l.watches, w.key)
+	w.cancel()
+	var gone []manifest.ID
+	for id, version := range l.version {
+		if id.GroupKind() == w.key.GroupKind() && id.Namespace == w.key.namespace && version == w.key.Version {
+			gone = append(gone, id)
+			delete(l.written, id)
+			l.waiters.wake(id)
+		}
+	}
+	l.absent.add(w.key, gone, true)
+	l.mu.Unlock()
+	l.client.Refresh()
+	l.listeners.drifted(gone...)
+}
+
+// Reconsider has kinds that vanished watched again at the next chance: somebody who
+// knows says that what the server can do has changed.
+func (l *Cache) Reconsider() { l.absent.reconsider() }
+
 // Blind returns what can't be watched now, one error for each kind and namespace.
 func (l *Cache) Blind() []*BlindError {
 	l.mu.Lock()
@@ -237,6 +256,16 @@ func (l *Cache) Get(id manifest.ID) (*unstructured.Unstructured, bool) {
 	}
 	u, err := k.object()
 	return u, err == nil
+}
+
+// GetOrRead returns an object as last seen; one that the cache does not have (it lost the
+// environment's label, or is Helm's until now) is read from the server. It is nil without an
+// error if there is none.
+func (l *Cache) GetOrRead(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if object, ok := l.Get(manifest.IDOf(u)); ok {
+		return object, nil
+	}
+	return l.client.Read(ctx, u)
 }
 
 // MarksOf returns the marks of an object as last seen, without reading it if it can.
@@ -305,8 +334,8 @@ func (l *Cache) Subscribe(ids []manifest.ID) (chan struct{}, func()) {
 	}
 }
 
-// Held is how many bytes a cache holds of its environment's objects.
-func Held(l *Cache) int {
+// Size is how many bytes a cache holds of its environment's objects.
+func Size(l *Cache) int {
 	l.mu.Lock()
 	watches := slices.Collect(maps.Values(l.watches))
 	l.mu.Unlock()

@@ -19,12 +19,13 @@ func TestWhatIsGoneIsForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	left, judged := NewPlacements(), map[manifest.ID]bool{}
-	l := New(client, "prod", left, Listeners{Forgotten: func(ids []manifest.ID) {
+	judged := map[manifest.ID]bool{}
+	l := New(client, "prod", Listeners{Forgotten: func(ids []manifest.ID) {
 		for _, id := range ids {
 			delete(judged, id)
 		}
 	}})
+	left := l.Placements
 	come := func(name string) *kept {
 		k := &kept{kind: (schema.GroupKind{Group: "batch", Kind: "Job"}).WithVersion("v1"), Marks: Marks{Ours: true}}
 		k.Name, k.Namespace, k.ResourceVersion = name, "prod", "7"
@@ -64,7 +65,7 @@ func TestWhatEndedIsRememberedAfterItsDeletion(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	l := New(client, "prod", NewPlacements(), Listeners{})
+	l := New(client, "prod", Listeners{})
 	for _, c := range []struct {
 		kind schema.GroupVersionKind
 		kept bool

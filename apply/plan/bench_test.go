@@ -41,7 +41,7 @@ spec:
 		live.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: ownership.FieldManager, Operation: metav1.ManagedFieldsOperationApply, APIVersion: "apps/v1",
 			FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(ownedFields)}})
 		live.Object["status"] = map[string]any{"replicas": int64(2), "observedGeneration": int64(1)}
-		want, seen[o.ID()] = append(want, o), Seen{Live: live.Unstructured, Judged: live.DeepCopy()}
+		want, seen[o.ID()] = append(want, o), Seen{Live: live.Unstructured, DryRun: live.DeepCopy()}
 	}
 	return want, seen
 }
@@ -52,7 +52,7 @@ const ownedFields = `{"f:metadata":{"f:annotations":{"f:meta.helm.sh/release-nam
 func BenchmarkPlan(b *testing.B) {
 	want, seen := deployments(b, 50)
 	changed := seen[want[7].ID()]
-	if err := unstructured.SetNestedField(changed.Judged.Object, int64(3), "spec", "replicas"); err != nil {
+	if err := unstructured.SetNestedField(changed.DryRun.Object, int64(3), "spec", "replicas"); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()

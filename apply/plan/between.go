@@ -21,7 +21,7 @@ func Between(from, to *manifest.Release) Plan {
 		}
 	}
 	for _, o := range after.objects {
-		c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: manifest.Find(before.objects, o.ID()), Why: after.why[o.ID()], hook: after.why[o.ID()] != ""}
+		c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: manifest.Find(before.objects, o.ID()), Why: after.why[o.ID()], flags: flags{hook: after.why[o.ID()] != ""}}
 		c.Action = Create
 		if c.Live != nil {
 			c.Action, c.Drift = Update, drift.Compare(c.Live, c.Object)

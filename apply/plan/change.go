@@ -45,24 +45,37 @@ type Change struct {
 	// Adopt says that the object was managed by Helm or kubectl until now.
 	Adopt bool
 
-	Judged *unstructured.Unstructured // the dry-run's answer
-	slim   bool                       // an update without Live and the dry-run's answer
-	Valid  bool                       // deferred, with content that the server takes
+	// DryRun is the answer of the server-side dry-run.
+	DryRun *unstructured.Unstructured
+	// Deferral says more of a deferred object.
+	Deferral
+	flags
+}
 
-	Guarded bool // deferred, because of a webhook that does not answer
-	hook    bool // it is a hook, which is there while it runs
+// Deferral is what is known of an object that could not be dry-run yet.
+type Deferral struct {
+	// Valid says that the server takes its content.
+	Valid bool
+	// Guarded says that it is deferred because of a webhook that does not answer.
+	Guarded bool
+}
+
+// flags are what package plan alone knows of a change.
+type flags struct {
+	slim bool // an update without Live and the dry-run's answer
+	hook bool // it is a hook, which is there while it runs
 }
 
 // Differs reports whether an update changes what is ours of an object.
 func (c Change) Differs() bool {
-	return c.Adopt || c.slim || c.Judged != nil && !Settled(c.Live, c.Judged, c.Drift)
+	return c.Adopt || c.slim || c.DryRun != nil && !Settled(c.Live, c.DryRun, c.Drift)
 }
 
 // Settled reports whether an object that does not differ is ours as it would be
 // after a write: a field that somebody else set to the very same value has to
 // become ours, or it would stay when the chart drops it.
-func Settled(live, judged *unstructured.Unstructured, differs []drift.Field) bool {
-	return len(differs) == 0 && !ownership.ManagedByOthers(live) && reflect.DeepEqual(drift.Applied(live, ownership.FieldManager), drift.Applied(judged, ownership.FieldManager))
+func Settled(live, dryRun *unstructured.Unstructured, differs []drift.Field) bool {
+	return len(differs) == 0 && !ownership.ManagedByOthers(live) && reflect.DeepEqual(drift.Applied(live, ownership.FieldManager), drift.Applied(dryRun, ownership.FieldManager))
 }
 
 // InSource adds to what is said of an object the template that it comes from.

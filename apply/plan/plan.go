@@ -36,9 +36,9 @@ func (p Plan) Slim() Plan {
 	for i := range p.Changes {
 		switch c := &p.Changes[i]; {
 		case c.Action == Unchanged:
-			c.Object, c.Live, c.Judged = nil, nil, nil
+			c.Object, c.Live, c.DryRun = nil, nil, nil
 		case c.Action == Update && !c.Adopt && c.Differs():
-			c.Live, c.Judged, c.slim = nil, nil, true
+			c.Live, c.DryRun, c.slim = nil, nil, true
 		}
 	}
 	return p

@@ -120,8 +120,8 @@ metadata: {name: handed-over}
 	}
 	see(live(t, "{kind: Deployment, apiVersion: apps/v1, metadata: {name: same}}"), Seen{InPlace: true})
 	see(live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: differs}, data: {a: found}}"),
-		Seen{Judged: live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: differs}, data: {a: wanted}}").Unstructured})
-	see(theirs, Seen{Judged: theirs.Unstructured})
+		Seen{DryRun: live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: differs}, data: {a: wanted}}").Unstructured})
+	see(theirs, Seen{DryRun: theirs.Unstructured})
 	see(live(t, "{kind: Job, apiVersion: batch/v1, metadata: {name: job}}"), Seen{Err: immutableField})
 	see(live(t, "{kind: Service, apiVersion: v1, metadata: {name: stuck}}"), Seen{Err: immutableField})
 	see(live(t, "{kind: Service, apiVersion: v1, metadata: {name: recreated}}"), Seen{Err: immutableField})
@@ -172,7 +172,7 @@ func TestNoiseIsNoDrift(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			found := live(t, "{kind: Deployment, apiVersion: apps/v1, metadata: {name: web}, spec: {replicas: 2}}")
 			change(found)
-			plan := NewPlan(web, want, nil, map[manifest.ID]Seen{found.ID(): {Live: found.Unstructured, Judged: judged.Unstructured}}, Coming{})
+			plan := NewPlan(web, want, nil, map[manifest.ID]Seen{found.ID(): {Live: found.Unstructured, DryRun: judged.Unstructured}}, Coming{})
 			if plan.Pending() {
 				t.Errorf("the plan is not empty:\n%s", plan)
 			}

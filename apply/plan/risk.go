@@ -100,7 +100,7 @@ var freeFields = []string{"spec.replicas", "spec.ordinals", "spec.template", "sp
 
 // fixed tells of fields that can't be changed in place, where no server was asked.
 func fixed(c Change) []Risk {
-	if c.Action != Update || c.Judged != nil || c.slim || c.Live == nil {
+	if c.Action != Update || c.DryRun != nil || c.slim || c.Live == nil {
 		return nil
 	}
 	var paths []string

@@ -13,7 +13,7 @@ func lostVersions(c Change) []string {
 	if c.ID.GroupKind() != DefinitionKind || c.Action != Update {
 		return nil
 	}
-	kept := servedVersions(c.Judged)
+	kept := servedVersions(c.DryRun)
 	var lost []string
 	for _, v := range servedVersions(c.Live) {
 		if !slices.Contains(kept, v) {

@@ -256,57 +256,9 @@ func (h History) begun() int {
 	return max(foreign, 0)
 }
 
-// Surplus returns the records beyond keep that nothing is lost with, oldest first. The
-// current one stays, and so does what was begun after it, but for what ended and was
-// tried again since: a rollback that fails again and again leaves one record.
-func (h History) Surplus(keep int) History {
-	begun := h.begun()
-	var out History
-	for i, r := range h {
-		if len(h)-len(out) <= keep {
-			break
-		}
-		if i < begun || h.triedAgain(i) {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
 // Without returns the history without a record.
 func (h History) Without(r *Record) History {
 	return slices.DeleteFunc(slices.Clone(h), func(o *Record) bool { return o == r })
-}
-
-// Spent returns, of a history of more than keep records, those of rollouts that were begun
-// after the current one and have ended, oldest first, but for the newest and for what runs.
-// What they brought may still be in the cluster: one may only go when others tell of that.
-func (h History) Spent(keep int) History {
-	var out History
-	if len(h) <= keep {
-		return nil
-	}
-	runs, last := h.Runs(), h.Last()
-	for _, r := range h[h.begun():] {
-		ended := r.Ours() && r.Damage == "" && (r.Outcome == Failed || r.Outcome == Abandoned)
-		if ended && r != runs && r != last {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
-// triedAgain reports whether a record is of a rollout that was given up, or of a way back
-// that failed, and a later one was of the same inputs. How often a rollout itself failed is
-// told by its records.
-func (h History) triedAgain(i int) bool {
-	r := h[i]
-	if !r.Ours() || r.Outcome != Abandoned && (r.Outcome != Failed || r.Action != Rollback) {
-		return false
-	}
-	return slices.ContainsFunc(h[i+1:], func(later *Record) bool {
-		return later.Damage == "" && later.Digest == r.Digest && (later.Outcome == Failed || r.Outcome == Abandoned) // a failure is remembered
-	})
 }
 
 // SetAside returns the history with the record that err says is gone or damaged as it is by

@@ -114,7 +114,7 @@ func TestWhatOfAHistoryIsSurplus(t *testing.T) {
 		"what was uninstalled":                  {"as bu cd", 1, "1 2"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if have := revisions(history(c.history).Surplus(c.keep)); have != c.want {
+			if have := revisions(Surplus(history(c.history), c.keep)); have != c.want {
 				t.Errorf("have %q, want %q", have, c.want)
 			}
 		})
@@ -185,7 +185,7 @@ func TestWhatFailedOneAfterTheOtherIsSpent(t *testing.T) {
 		"what came before the current one is surplus": {"as bf cf dd ef", ""},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if got := revisions(history(c.history).Spent(3)); got != c.spent {
+			if got := revisions(Spent(history(c.history), 3)); got != c.spent {
 				t.Errorf("%q; want %q", got, c.spent)
 			}
 		})

@@ -272,7 +272,7 @@ func (s *Store) Hold(ctx context.Context, r *Record, deadline, since time.Time) 
 // Trim deletes what of a history is beyond keep, and returns what is left. It goes as
 // far as it can: what could not be deleted is left.
 func (s *Store) Trim(ctx context.Context, h History, keep int) (History, error) {
-	for _, r := range h.Surplus(keep) {
+	for _, r := range Surplus(h, keep) {
 		if err := s.Delete(ctx, r); err != nil {
 			return h, err
 		}

@@ -153,7 +153,7 @@ func (f *adoptFlags) adopt(ctx context.Context, out *adopted, names []string) er
 		return err
 	}
 	defer c.Close()
-	reader := &former.Reader{Client: c.Client, Records: c.Records}
+	reader := c.Former
 	found, err := reader.Read(ctx, f.target)
 	if err != nil {
 		return err

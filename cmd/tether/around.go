@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
 )
 
 // happening is one line of what went on around a moment: a contract with other programs.
@@ -118,7 +117,7 @@ func (f *historyFlags) tellEvents(ctx context.Context, out *timeline) {
 		return // the ledger could be read: it says all that is needed
 	}
 	defer c.Close()
-	events, err := apply.Events(ctx, c, "ConfigMap", f.namespace, ledger.Name(out.Environment), out.From)
+	events, err := c.Events(ctx, "ConfigMap", f.namespace, ledger.Name(out.Environment), out.From)
 	if err != nil {
 		out.Notes = append(out.Notes, "changes of health are not told: "+err.Error())
 		return

@@ -50,7 +50,9 @@ func (f *blameFlags) compare(ctx context.Context, b *blame.Blamer, head *blame.C
 		return err
 	}
 	defer c.Close()
-	read := func(o manifest.Object) (*unstructured.Unstructured, error) { return c.Read(ctx, o.Unstructured) }
+	read := func(o manifest.Object) (*unstructured.Unstructured, error) {
+		return c.Inspector.Read(ctx, o.Unstructured)
+	}
 	for _, rel := range out.Releases {
 		var objects []string
 		for _, o := range rel.Objects {

@@ -15,10 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/xetys/tether/agent/ledger"
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/health"
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render/config"
+	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source/printable"
 )
 
@@ -182,7 +182,7 @@ func judgeObject(file string, u *unstructured.Unstructured, rules *health.Rules)
 		return verdict{File: file, Object: u.GetName(), State: string(health.Unknown), Rule: "none", Reason: "it is no object: it has no apiVersion and kind"}
 	}
 	v := health.Of(u, health.Options{Rules: rules, Manager: ownership.FieldManager})
-	return verdict{File: file, Object: apply.Name(u), State: string(v.State), Rule: v.Rule, Field: v.Field, Reason: v.Reason, Failed: v.Failed, Held: v.Held}
+	return verdict{File: file, Object: manifest.IDOf(u).String(), State: string(v.State), Rule: v.Rule, Field: v.Field, Reason: v.Reason, Failed: v.Failed, Held: v.Held}
 }
 
 // judgeLive judges one object of an environment as the cluster has it, by the rules
@@ -200,12 +200,12 @@ func (f *healthFlags) judgeLive(ctx context.Context, errs io.Writer, environment
 			fmt.Fprintf(errs, "! %s\n", oneLine(text))
 		}
 	}
-	c.SetHealthRules(own.Then(rules))
-	h, err := c.HealthOfNamed(ctx, object)
+	c.Judge.SetRules(own.Then(rules))
+	h, err := c.Judge.ByName(ctx, object)
 	if err != nil {
 		return nil, err
 	}
-	return []verdict{{File: "", Object: h.ID.String(), State: string(h.State), Rule: h.Rule, Field: h.Field, Reason: h.Reason, Failed: h.State == apply.Unhealthy && !h.Mends, Held: h.Held}}, nil
+	return []verdict{{File: "", Object: h.ID.String(), State: string(h.State), Rule: h.Rule, Field: h.Field, Reason: h.Reason, Failed: h.State == health.Unhealthy && !h.Mends, Held: h.Held}}, nil
 }
 
 // rulesOf are an environment's rules on health as the working tree of --repo has them,

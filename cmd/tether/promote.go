@@ -125,7 +125,7 @@ func (f *promoteFlags) well(ctx context.Context, progress io.Writer, to *render.
 	}
 	defer c.Close()
 	rules, unread := f.rulesOf(f.from)
-	c.SetHealthRules(rules)
+	c.Judge.SetRules(rules)
 	st, err := status.Read(ctx, c, f.namespace, time.Now())
 	if err != nil {
 		return nil, err

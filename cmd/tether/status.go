@@ -158,7 +158,7 @@ func (s *shared) statusOf(ctx context.Context, environment string, from serverFl
 		return nil, err
 	}
 	rules, unread := s.rulesOf(environment)
-	c.SetHealthRules(rules)
+	c.Judge.SetRules(rules)
 	st, err := status.Read(ctx, c, s.namespace, time.Now())
 	if err != nil {
 		return nil, err

@@ -10,9 +10,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
+	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/blame"
+	"github.com/xetys/tether/render/manifest"
 )
 
 // whyPage is all that is known of one object: a contract with other programs.
@@ -30,7 +32,7 @@ type whyPage struct {
 	Health   *healthNow     `json:"health,omitempty"`
 	Drift    []blame.Living `json:"drift"`
 	NeededBy []string       `json:"neededBy"`
-	Events   []apply.Event  `json:"events"`
+	Events   []kube.Event   `json:"events"`
 	Undo     string         `json:"undo,omitempty"`
 	Notes    []string       `json:"notes,omitempty"`
 }
@@ -79,7 +81,7 @@ func (f *blameFlags) why(ctx context.Context, w io.Writer, args []string, now ti
 		return err
 	}
 	defer b.Cache.Trim()
-	page := &whyPage{Environment: args[0], Object: args[1], Values: []render.Place{}, Drift: []blame.Living{}, NeededBy: []string{}, Events: []apply.Event{}}
+	page := &whyPage{Environment: args[0], Object: args[1], Values: []render.Place{}, Drift: []blame.Living{}, NeededBy: []string{}, Events: []kube.Event{}}
 	asked, err := f.asked(ctx, b, head, args)
 	switch {
 	case err == nil && len(asked) > 0:
@@ -166,11 +168,11 @@ func (f *blameFlags) theirs(ctx context.Context, page *whyPage, refused error) e
 		return usageError{fmt.Errorf("%w; whose it is else can't be asked: %w", refused, err)}
 	}
 	defer c.Close()
-	live, err := apply.Named(ctx, c, page.Object)
+	live, err := c.Judge.Find(ctx, page.Object)
 	if err != nil {
 		return usageError{fmt.Errorf("%w; in the cluster: %w", refused, err)}
 	}
-	page.Object, page.Owner = apply.Name(live), apply.OwnerOf(live, page.Environment)
+	page.Object, page.Owner = manifest.IDOf(live).String(), ownership.OwnerOf(live, page.Environment)
 	return nil
 }
 
@@ -188,8 +190,8 @@ func (f *blameFlags) state(ctx context.Context, b *blame.Blamer, head *blame.Com
 	}
 	defer c.Close()
 	rules, _ := f.rulesOf(page.Environment) // without a working tree the built-in ones judge
-	c.SetHealthRules(rules)
-	live, err := apply.Named(ctx, c, page.Object)
+	c.Judge.SetRules(rules)
+	live, err := c.Judge.Find(ctx, page.Object)
 	if err != nil {
 		missing("health, drift and events are not told", err)
 		return
@@ -203,9 +205,9 @@ func (f *blameFlags) state(ctx context.Context, b *blame.Blamer, head *blame.Com
 		}
 		page.Drift, mask = append(page.Drift, drift...), veil
 	}
-	h := apply.Judge(c, live)
+	h := c.Judge.Object(live)
 	page.Health = &healthNow{State: string(h.State), Rule: h.Rule, Field: h.Field, Reason: mask(h.Reason)}
-	events, err := apply.Events(ctx, c, live.GetKind(), live.GetNamespace(), live.GetName(), now.Add(-time.Hour))
+	events, err := c.Events(ctx, live.GetKind(), live.GetNamespace(), live.GetName(), now.Add(-time.Hour))
 	if err != nil {
 		missing("events are not told", err)
 	}

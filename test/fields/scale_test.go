@@ -177,7 +177,7 @@ func TestANumberThatComesBetweenPlanAndWriteStays(t *testing.T) {
 			}
 			c.between(w)
 			numbers := w.numbers()
-			if err := w.cluster.Apply(context.Background(), context.Background(), w.owner, plan, nil); err != nil {
+			if err := w.cluster.Executor.Apply(context.Background(), context.Background(), w.owner, plan, nil); err != nil {
 				t.Fatal(err)
 			}
 			w.holds("deployment/web", "{.spec.template.spec.containers[0].image}", "example.com/web:v2")

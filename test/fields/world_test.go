@@ -19,6 +19,7 @@ import (
 
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/plan"
+	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/test/cluster"
 )
@@ -71,12 +72,12 @@ func (w *world) plan(want []manifest.Object) (plan.Plan, error) {
 	w.t.Helper()
 	ctx := context.Background()
 	w.owner = w.owner.Scales(want, w.past)
-	want, err := w.cluster.Yield(ctx, w.owner, want, w.past)
+	want, err := w.cluster.Surveyor.Yield(ctx, w.owner, want, w.past)
 	if err != nil {
 		return plan.Plan{}, err
 	}
 	coming := plan.Comes(want)
-	seen, err := w.cluster.Survey(ctx, want, w.past, coming)
+	seen, err := w.cluster.Surveyor.Survey(ctx, want, w.past, coming)
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -94,10 +95,10 @@ func (w *world) try(text string) error {
 	for _, r := range plan.Refusals() {
 		return fmt.Errorf("%s is refused: %s", r.ID, r.Why)
 	}
-	if err := w.cluster.Apply(context.Background(), context.Background(), w.owner, plan, nil); err != nil {
+	if err := w.cluster.Executor.Apply(context.Background(), context.Background(), w.owner, plan, nil); err != nil {
 		return err
 	}
-	if err := w.cluster.Prune(context.Background(), plan, apply.Within(time.Minute, time.Now()), nil); err != nil {
+	if err := w.cluster.Executor.Prune(context.Background(), plan, wait.Within(time.Minute, time.Now()), nil); err != nil {
 		return err
 	}
 	w.past = want
@@ -121,7 +122,7 @@ func (w *world) inPlace(text string) plan.Plan {
 	for _, o := range want {
 		ids = append(ids, o.ID())
 	}
-	w.cluster.Doubt(ids)
+	w.cluster.Live.Placements.Doubt(ids)
 	plan, err := w.plan(want)
 	if err != nil {
 		w.t.Fatal(err)

@@ -7,9 +7,9 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/ownership"
 	"github.com/xetys/tether/apply/plan"
+	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -39,7 +39,7 @@ func TestAnObjectWhoseAPIIsGone(t *testing.T) {
 			owner := plan.Owner{Environment: w.space, Name: "web", Namespace: w.space}
 			p := func(want ...manifest.Object) plan.Plan {
 				past := []manifest.Object{{Unstructured: was.DeepCopy()}}
-				seen, err := w.cluster.Survey(t.Context(), want, past, plan.Coming{})
+				seen, err := w.cluster.Surveyor.Survey(t.Context(), want, past, plan.Coming{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -53,7 +53,7 @@ func TestAnObjectWhoseAPIIsGone(t *testing.T) {
 			if len(gone.Changes) != 1 || gone.Changes[0].Action != plan.Delete {
 				t.Fatalf("when it is not: %s", gone)
 			}
-			if err := w.cluster.Prune(t.Context(), gone, apply.Within(time.Minute, time.Now()), nil); err != nil {
+			if err := w.cluster.Executor.Prune(t.Context(), gone, wait.Within(time.Minute, time.Now()), nil); err != nil {
 				t.Fatal(err)
 			}
 			if left, err := api.List(t.Context(), metav1.ListOptions{}); err != nil || len(left.Items) != 0 {

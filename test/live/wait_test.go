@@ -11,7 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/judge"
+	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -30,14 +32,14 @@ func (w *world) edit(u *unstructured.Unstructured, patch string) {
 
 // waiting begins to wait for an object; the function returns how that ended, and reasons
 // holds what it waited for.
-func (w *world) waiting(of apply.Awaited) (end func() error, reasons chan string) {
+func (w *world) waiting(of wait.Awaited) (end func() error, reasons chan string) {
 	done, reasons := make(chan error, 1), make(chan string, 100)
-	of.Progress = func(open []apply.Health) {
+	of.Progress = func(open []judge.Health) {
 		for _, h := range open {
 			reasons <- h.Reason
 		}
 	}
-	go func() { done <- w.cluster.Wait(context.Background(), of) }()
+	go func() { done <- w.cluster.Waiter.ForApplied(context.Background(), of) }()
 	return func() error {
 		select {
 		case err := <-done:
@@ -61,8 +63,8 @@ func (w *world) reason(reasons chan string, part string) {
 	})
 }
 
-func within(u *unstructured.Unstructured, d time.Duration) apply.Awaited {
-	return apply.Awaited{Objects: []manifest.ID{manifest.IDOf(u)}, Bounds: apply.Bounds{Deadline: time.Now().Add(d), Timeout: 5 * time.Minute}}
+func within(u *unstructured.Unstructured, d time.Duration) wait.Awaited {
+	return wait.Awaited{Objects: []manifest.ID{manifest.IDOf(u)}, Bounds: wait.Bounds{Deadline: time.Now().Add(d), Timeout: 5 * time.Minute}}
 }
 
 // A change of what was applied ends the wait for it, whether it makes the object healthy
@@ -76,7 +78,7 @@ func TestAWaitEndsForWhatSomebodyChanged(t *testing.T) {
 	w.reason(reasons, "is not ready")
 	w.edit(web, `{"metadata": {"annotations": {"note": "of somebody's"}}}`)
 	w.edit(web, `{"spec": {"replicas": 0}}`)
-	if err := end(); !errors.Is(err, apply.ErrChanged) || !strings.Contains(err.Error(), "by somebody else, mallory") {
+	if err := end(); !errors.Is(err, wait.ErrChanged) || !strings.Contains(err.Error(), "by somebody else, mallory") {
 		t.Errorf("it ended with %v", err)
 	}
 }
@@ -97,7 +99,7 @@ func TestAWaitForWhatStaysChanged(t *testing.T) {
 	left := within(web, time.Second)
 	left.Left = map[manifest.ID]string{manifest.IDOf(web): "it is scaled to nothing"}
 	end, _ := w.waiting(left)
-	var unhealthy *apply.UnhealthyError
+	var unhealthy *wait.UnhealthyError
 	if err := end(); !errors.As(err, &unhealthy) || !unhealthy.TimedOut || !strings.Contains(err.Error(), "not healthy after 5m0s") || !strings.Contains(err.Error(), "it is scaled to nothing") {
 		t.Errorf("it ended with %v", err)
 	}
@@ -105,7 +107,7 @@ func TestAWaitForWhatStaysChanged(t *testing.T) {
 	end, reasons := w.waiting(left)
 	w.reason(reasons, "it is scaled to nothing")
 	w.edit(web, `{"spec": {"replicas": 2}}`)
-	if err := end(); !errors.Is(err, apply.ErrChanged) {
+	if err := end(); !errors.Is(err, wait.ErrChanged) {
 		t.Errorf("news of it ended it with %v", err)
 	}
 }
@@ -115,15 +117,15 @@ func TestTheLastLookCounts(t *testing.T) {
 	w := newWorld(t, "")
 	web := w.create(tagged("v1"))
 	w.watch(web)
-	w.until("it is healthy", func() bool { return w.health(web).State == apply.Healthy })
+	w.until("it is healthy", func() bool { return w.health(web).State == health.Healthy })
 	end, _ := w.waiting(within(web, -time.Minute))
 	if err := end(); err != nil {
 		t.Errorf("what is healthy ended with %v", err)
 	}
 	w.edit(web, `{"spec": {"paused": true}}`)
-	w.until("the pause is seen", func() bool { return w.health(web).State != apply.Healthy })
+	w.until("the pause is seen", func() bool { return w.health(web).State != health.Healthy })
 	end, _ = w.waiting(within(web, -time.Minute))
-	var unhealthy *apply.UnhealthyError
+	var unhealthy *wait.UnhealthyError
 	if err := end(); !errors.As(err, &unhealthy) || !strings.Contains(err.Error(), "it was paused by mallory, and not by its chart") {
 		t.Errorf("what is paused ended with %v", err)
 	}
@@ -135,11 +137,11 @@ func TestAWaitForWhatIsBeingDeleted(t *testing.T) {
 	one := w.create("{apiVersion: v1, kind: ConfigMap, metadata: {name: one, finalizers: [example.com/held]}, data: {a: '1'}}")
 	w.watch(one)
 	w.delete(one)
-	w.until("its end is seen", func() bool { return w.health(one).State != apply.Healthy })
+	w.until("its end is seen", func() bool { return w.health(one).State != health.Healthy })
 	end, reasons := w.waiting(within(one, time.Hour))
 	w.reason(reasons, "it is being deleted, and finalizers [example.com/held] hold it")
 	w.edit(one, `{"metadata": {"finalizers": null}}`)
-	if err := end(); !errors.Is(err, apply.ErrMissing) {
+	if err := end(); !errors.Is(err, wait.ErrMissing) {
 		t.Errorf("it ended with %v", err)
 	}
 }

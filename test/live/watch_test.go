@@ -9,7 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/judge"
 	"github.com/xetys/tether/apply/live"
 	"github.com/xetys/tether/render/manifest"
 )
@@ -182,14 +183,14 @@ func TestALostPermissionIsTold(t *testing.T) {
 		return w.cluster.Live.Watch(context.Background(), []*unstructured.Unstructured{one}) == nil
 	})
 	w.until("it is seen", func() bool { return w.value(one) == "1" })
-	if h := w.health(one); h.State != apply.Healthy || len(w.cluster.Blind()) > 0 {
+	if h := w.health(one); h.State != health.Healthy || len(w.cluster.Blind()) > 0 {
 		t.Fatalf("it is %+v", h)
 	}
 	told := w.toldOf(one)
 	w.delete(bound)
 	w.until("the watch is refused", func() bool { w.net.cut(false); return len(w.cluster.Blind()) == 1 })
 	w.until("it is told of", func() bool { return w.toldOf(one) > told })
-	if h := w.health(one); h.State != apply.Unknown || !strings.Contains(h.Reason, "can't be watched since") || !strings.Contains(h.Reason, "forbidden") {
+	if h := w.health(one); h.State != health.Unknown || !strings.Contains(h.Reason, "can't be watched since") || !strings.Contains(h.Reason, "forbidden") {
 		t.Errorf("it is %+v", h)
 	}
 	var blind *live.BlindError
@@ -206,13 +207,13 @@ func TestALostPermissionIsTold(t *testing.T) {
 	w.create(binding)
 	w.until("what happened meanwhile is seen", func() bool { return w.value(one) == "2" })
 	w.until("that it is seen again is told", func() bool { return w.toldOf(one) > told && len(w.cluster.Blind()) == 0 })
-	if h := w.health(one); h.State != apply.Healthy {
+	if h := w.health(one); h.State != health.Healthy {
 		t.Errorf("it is %+v", h)
 	}
 }
 
-func (w *world) health(u *unstructured.Unstructured) apply.Health {
-	return w.cluster.Health([]manifest.ID{manifest.IDOf(u)})[0]
+func (w *world) health(u *unstructured.Unstructured) judge.Health {
+	return w.cluster.Judge.Health([]manifest.ID{manifest.IDOf(u)})[0]
 }
 
 // Of many objects that come and go nothing stays behind but their namespace's one

@@ -140,11 +140,11 @@ func TestAKindThatAProgramBringsIsWaitedFor(t *testing.T) {
 	if len(plan.Refusals()) > 0 || !strings.Contains(plan.String(), "is brought by ConfigMap") {
 		t.Fatalf("it is not deferred:\n%s", plan)
 	}
-	if err := w.cluster.Apply(t.Context(), w.within(time.Second), w.owner, plan, nil); !isUnhealthy(err) || !strings.Contains(err.Error(), "has not brought its kind yet") {
+	if err := w.cluster.Executor.Apply(t.Context(), w.within(time.Second), w.owner, plan, nil); !isUnhealthy(err) || !strings.Contains(err.Error(), "has not brought its kind yet") {
 		t.Errorf("without it: %v", err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- w.cluster.Apply(t.Context(), t.Context(), w.owner, plan, nil) }()
+	go func() { done <- w.cluster.Executor.Apply(t.Context(), t.Context(), w.owner, plan, nil) }()
 	w.until("the operator is there", func() bool { return w.get("ConfigMap", "v1", "operator") != nil })
 	w.person(gadgets) // as the operator does once it runs
 	if err := <-done; err != nil {
@@ -232,7 +232,7 @@ func TestARoleAndItsBindingInOneCommit(t *testing.T) {
 	admin.person(limited)
 	w := admin.as(t, admin.connect(admin.space))
 	w.until("the permission is known", func() bool {
-		_, err := w.cluster.Survey(t.Context(), w.parse("{kind: ConfigMap, apiVersion: v1, metadata: {name: x}}"), nil, plan.Coming{})
+		_, err := w.cluster.Surveyor.Survey(t.Context(), w.parse("{kind: ConfigMap, apiVersion: v1, metadata: {name: x}}"), nil, plan.Coming{})
 		return err == nil
 	})
 	w.refused(strings.ReplaceAll(roleAndBinding, "RESOURCE", "nodes"), "", "attempting to grant RBAC permissions not currently held")

@@ -13,9 +13,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/execute"
 	"github.com/xetys/tether/apply/plan"
+	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/manifest"
 )
 
@@ -30,18 +31,18 @@ func (w *world) hooks(text string, events ...string) []manifest.Hook {
 
 func (w *world) surveyHooks(hooks []manifest.Hook, coming plan.Coming, events ...string) string {
 	w.t.Helper()
-	changes, err := w.cluster.SurveyHooks(w.t.Context(), w.owner, hooks, events, coming)
+	changes, err := w.cluster.Surveyor.Hooks(w.t.Context(), w.owner, hooks, events, coming)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return plan.Plan{Changes: changes}.String()
 }
 
-func (w *world) run(ctx context.Context, hooks []manifest.Hook, run apply.HookRun) error {
+func (w *world) run(ctx context.Context, hooks []manifest.Hook, run execute.HookRun) error {
 	if run.Bounds.Deadline.IsZero() {
-		run.Bounds = apply.Within(time.Minute, time.Now())
+		run.Bounds = wait.Within(time.Minute, time.Now())
 	}
-	return w.cluster.RunHooks(ctx, w.owner, hooks, run)
+	return w.cluster.Hooks.Run(ctx, w.owner, hooks, run)
 }
 
 const migrate = "{kind: Job, apiVersion: batch/v1, metadata: {name: migrate}, spec: {template: {spec: {nodeSelector: {NODES}, restartPolicy: POLICY, containers: [{name: a, image: 'example.com/a:1'}]}}}}"
@@ -60,7 +61,7 @@ func TestHooksAreJudgedBeforeAnythingIsWritten(t *testing.T) {
 	w.person("{kind: Job, apiVersion: batch/v1, metadata: {name: there, labels: {tether.stytex.cloud/environment: $NS}, annotations: {meta.helm.sh/release-name: web}}, spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: 'example.com/a:1'}]}}}}")
 	const account = "{kind: Pod, apiVersion: v1, metadata: {name: p}, spec: {serviceAccountName: account, containers: [{name: a, image: example.com/a}]}}"
 	coming := plan.Comes(w.parse("{kind: ServiceAccount, apiVersion: v1, metadata: {name: account}}\n---\n{kind: Namespace, apiVersion: v1, metadata: {name: $NS-new}}\n---\n" + gadgets))
-	if err := w.cluster.FindAbsent(t.Context(), &coming); err != nil {
+	if err := w.cluster.Surveyor.FindAbsent(t.Context(), &coming); err != nil {
 		t.Fatal(err)
 	}
 	for sentence, c := range map[string]struct{ object, event, reason string }{
@@ -112,7 +113,7 @@ func TestAHookReplacesWhatIsTheReleasesOnly(t *testing.T) {
 			before := w.uid("ConfigMap", "v1", name)
 			hooks := w.hooks("{kind: ConfigMap, apiVersion: v1, metadata: {name: "+name+"}, data: {a: made}}", "pre-install")
 			survey := w.surveyHooks(hooks, plan.Coming{}, "pre-install")
-			err := w.run(t.Context(), hooks, apply.HookRun{Event: "pre-install", Revision: 1})
+			err := w.run(t.Context(), hooks, execute.HookRun{Event: "pre-install", Revision: 1})
 			if c.reason == "" {
 				if err != nil || strings.Contains(survey, "refused") || w.uid("ConfigMap", "v1", name) == before {
 					t.Errorf("it is not replaced: %v\n%s", err, survey)
@@ -132,7 +133,7 @@ func TestAHookReplacesWhatIsTheReleasesOnly(t *testing.T) {
 func TestAHookThatRunsIsWaitedForAfterAnInterruption(t *testing.T) {
 	w := newWorld(t, "")
 	hooks := w.hooks(stuck(), "pre-upgrade", "post-upgrade")
-	run := apply.HookRun{Event: "pre-upgrade", Revision: 3}
+	run := execute.HookRun{Event: "pre-upgrade", Revision: 3}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.run(ctx, hooks, run) }()
@@ -161,7 +162,7 @@ func TestAHookThatRunsIsWaitedForAfterAnInterruption(t *testing.T) {
 		t.Errorf("it was started again once it had ended: %v", err)
 	}
 	last := first
-	for what, other := range map[string]apply.HookRun{
+	for what, other := range map[string]execute.HookRun{
 		"another event":    {Event: "post-upgrade", Revision: 3},
 		"another revision": {Event: "pre-upgrade", Revision: 4},
 		"another request":  {Event: "pre-upgrade", Revision: 4, Request: "2026-11-26T12:00:00Z"},
@@ -195,7 +196,7 @@ func (w *world) provide() {
 func TestAHookHasUntilTheDeadlineAndNoLonger(t *testing.T) {
 	w := newWorld(t, "")
 	hooks := w.hooks(stuck(), "pre-upgrade")
-	run := apply.HookRun{Event: "pre-upgrade", Revision: 1, Bounds: apply.Within(time.Second, time.Now())}
+	run := execute.HookRun{Event: "pre-upgrade", Revision: 1, Bounds: wait.Within(time.Second, time.Now())}
 	if err := w.run(t.Context(), hooks, run); !isUnhealthy(err) {
 		t.Errorf("it ends with: %v", err)
 	}
@@ -212,10 +213,10 @@ func TestAHookHasUntilTheDeadlineAndNoLonger(t *testing.T) {
 func TestTheDeletionOfAHookHasUntilTheDeadline(t *testing.T) {
 	w := newWorld(t, "")
 	hooks := w.hooks("{kind: ConfigMap, apiVersion: v1, metadata: {name: held, finalizers: [example.com/x]}}", "pre-upgrade")
-	if err := w.run(t.Context(), hooks, apply.HookRun{Event: "pre-upgrade", Revision: 1}); err != nil {
+	if err := w.run(t.Context(), hooks, execute.HookRun{Event: "pre-upgrade", Revision: 1}); err != nil {
 		t.Fatal(err)
 	}
-	err := w.run(t.Context(), hooks, apply.HookRun{Event: "pre-upgrade", Revision: 2, Bounds: apply.Within(time.Second, time.Now())})
+	err := w.run(t.Context(), hooks, execute.HookRun{Event: "pre-upgrade", Revision: 2, Bounds: wait.Within(time.Second, time.Now())})
 	if !isUnhealthy(err) || !strings.Contains(err.Error(), "finalizers [example.com/x] hold it") {
 		t.Errorf("it ends with: %v", err)
 	}
@@ -243,7 +244,7 @@ func TestTroubleOfTheServerIsNobodysFailure(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			w := newWorld(t, "")
 			told := 0
-			run := apply.HookRun{Event: "pre-upgrade", Revision: 1, Ran: func(_ int, _ manifest.Hook, _ time.Time, err error) error {
+			run := execute.HookRun{Event: "pre-upgrade", Revision: 1, Ran: func(_ int, _ manifest.Hook, _ time.Time, err error) error {
 				told++
 				return err
 			}}
@@ -261,7 +262,7 @@ func TestTroubleOfTheServerIsNobodysFailure(t *testing.T) {
 
 			// A hook is dry-run by its survey alone.
 			if sentence == "of a dry-run" {
-				if _, err := w.cluster.SurveyHooks(t.Context(), w.owner, w.hooks(migration("Never"), "pre-upgrade"), []string{"pre-upgrade"}, plan.Coming{}); !apierror.Transient(err) {
+				if _, err := w.cluster.Surveyor.Hooks(t.Context(), w.owner, w.hooks(migration("Never"), "pre-upgrade"), []string{"pre-upgrade"}, plan.Coming{}); !apierror.Transient(err) {
 					t.Errorf("trouble that stays: %v", err)
 				}
 				return

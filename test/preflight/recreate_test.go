@@ -89,7 +89,7 @@ func TestNothingIsDeletedThatIsDeniedByNow(t *testing.T) {
 	w.person(policy)
 	w.inForce()
 	w.keeps("PersistentVolumeClaim", "v1", "data", func() {
-		if err := w.cluster.Apply(t.Context(), t.Context(), w.owner, plan, nil); err == nil || !strings.Contains(err.Error(), "no sharing here") {
+		if err := w.cluster.Executor.Apply(t.Context(), t.Context(), w.owner, plan, nil); err == nil || !strings.Contains(err.Error(), "no sharing here") {
 			t.Errorf("applying it: %v", err)
 		}
 	})
@@ -151,7 +151,7 @@ func TestARecreateThatAFinalizerHoldsEndsWithItsTime(t *testing.T) {
 	const held = "{kind: ConfigMap, apiVersion: v1, metadata: {name: held, finalizers: [example.com/x], annotations: {tether.stytex.cloud/recreate: 'true'}}, immutable: true, data: {a: 'VALUE'}}"
 	w.apply(strings.ReplaceAll(held, "VALUE", "1"))
 	plan := w.plan(strings.ReplaceAll(held, "VALUE", "2")+"\n---\n{kind: ConfigMap, apiVersion: v1, metadata: {name: free}}", "")
-	err := w.cluster.Apply(t.Context(), w.within(time.Second), w.owner, plan, nil)
+	err := w.cluster.Executor.Apply(t.Context(), w.within(time.Second), w.owner, plan, nil)
 	if !isUnhealthy(err) || !strings.Contains(err.Error(), "finalizers [example.com/x] hold it") {
 		t.Errorf("it ends with: %v", err)
 	}

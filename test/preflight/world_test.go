@@ -23,6 +23,7 @@ import (
 
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/plan"
+	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/test/cluster"
 )
@@ -107,10 +108,10 @@ func (w *world) plan(text, past string, more ...string) plan.Plan {
 	w.t.Helper()
 	want, had := w.owner.Mark(w.parse(text)), w.parse(past)
 	coming := plan.Comes(append(w.parse(strings.Join(more, "\n---\n")), want...), w.space)
-	if err := w.cluster.FindAbsent(w.t.Context(), &coming); err != nil {
+	if err := w.cluster.Surveyor.FindAbsent(w.t.Context(), &coming); err != nil {
 		w.t.Fatal(err)
 	}
-	seen, err := w.cluster.Survey(w.t.Context(), want, had, coming)
+	seen, err := w.cluster.Surveyor.Survey(w.t.Context(), want, had, coming)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func (w *world) apply(text string) {
 	if len(plan.Refusals()) > 0 {
 		w.t.Fatalf("it is refused:\n%s", plan)
 	}
-	if err := w.cluster.Apply(w.t.Context(), w.t.Context(), w.owner, plan, nil); err != nil {
+	if err := w.cluster.Executor.Apply(w.t.Context(), w.t.Context(), w.owner, plan, nil); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -224,7 +225,7 @@ func (w *world) within(long time.Duration) context.Context {
 }
 
 func isUnhealthy(err error) bool {
-	var unhealthy *apply.UnhealthyError
+	var unhealthy *wait.UnhealthyError
 	return errors.As(err, &unhealthy)
 }
 

@@ -1,0 +1,51 @@
+package record
+
+import "slices"
+
+// Surplus returns the records beyond keep that nothing is lost with, oldest first. The
+// current one stays, and so does what was begun after it, but for what ended and was
+// tried again since: a rollback that fails again and again leaves one record.
+func Surplus(h History, keep int) History {
+	begun := h.begun()
+	var out History
+	for i, r := range h {
+		if len(h)-len(out) <= keep {
+			break
+		}
+		if i < begun || triedAgain(h, i) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Spent returns, of a history of more than keep records, those of rollouts that were begun
+// after the current one and have ended, oldest first, but for the newest and for what runs.
+// What they brought may still be in the cluster: one may only go when others tell of that.
+func Spent(h History, keep int) History {
+	var out History
+	if len(h) <= keep {
+		return nil
+	}
+	runs, last := h.Runs(), h.Last()
+	for _, r := range h[h.begun():] {
+		ended := r.Ours() && r.Damage == "" && (r.Outcome == Failed || r.Outcome == Abandoned)
+		if ended && r != runs && r != last {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// triedAgain reports whether a record is of a rollout that was given up, or of a way back
+// that failed, and a later one was of the same inputs. How often a rollout itself failed is
+// told by its records.
+func triedAgain(h History, i int) bool {
+	r := h[i]
+	if !r.Ours() || r.Outcome != Abandoned && (r.Outcome != Failed || r.Action != Rollback) {
+		return false
+	}
+	return slices.ContainsFunc(h[i+1:], func(later *Record) bool {
+		return later.Damage == "" && later.Digest == r.Digest && (later.Outcome == Failed || r.Outcome == Abandoned) // a failure is remembered
+	})
+}

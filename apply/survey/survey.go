@@ -1,0 +1,205 @@
+// Package survey asks a cluster what it has of what a release wants, and by dry-runs what it
+// would make of it: all that a plan needs to know.
+//
+// It does not know records or decisions, and writes nothing.
+package survey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/xetys/tether/apply/apierror"
+	"github.com/xetys/tether/apply/kube"
+	"github.com/xetys/tether/apply/live"
+	"github.com/xetys/tether/apply/plan"
+	"github.com/xetys/tether/apply/ssa"
+	"github.com/xetys/tether/drift"
+	"github.com/xetys/tether/render/manifest"
+)
+
+// Surveyor surveys the objects of one environment. It is safe for concurrent use.
+type Surveyor struct {
+	client  *kube.Client
+	live    *live.Cache
+	scalers *live.Autoscalers
+	applier *ssa.Applier
+}
+
+// New returns a Surveyor, with watches of its own on autoscalers.
+func New(client *kube.Client, cache *live.Cache, applier *ssa.Applier) *Surveyor {
+	return &Surveyor{client: client, live: cache, scalers: live.NewAutoscalers(client, cache), applier: applier}
+}
+
+// Survey reads all that a plan needs to know: what is live, and for what is not
+// known to be in place, what the API server would make of it. It sends dry-runs
+// only and writes nothing. An error means that the server could not be asked;
+// what it refuses is in Seen.
+func (v *Surveyor) Survey(ctx context.Context, want, past []manifest.Object, coming plan.Coming) (map[manifest.ID]plan.Seen, error) {
+	var watched []*unstructured.Unstructured
+	for i, o := range past {
+		past[i].Unstructured = v.client.Served(o.Unstructured)
+		watched = append(watched, past[i].Unstructured)
+	}
+	for _, o := range want {
+		watched = append(watched, o.Unstructured)
+	}
+	if err := v.live.Watch(ctx, watched); err != nil {
+		return nil, err
+	}
+	seen := make(map[manifest.ID]plan.Seen, len(want)+len(past))
+	for _, o := range past {
+		live, err := v.live.GetOrRead(ctx, o.Unstructured)
+		if err != nil {
+			return nil, err
+		}
+		seen[o.ID()] = plan.Seen{Live: live}
+	}
+	var mu sync.Mutex
+	err := v.client.Each(ctx, want, func(ctx context.Context, o manifest.Object) error {
+		s, err := v.surveyWanted(ctx, o, coming)
+		mu.Lock()
+		defer mu.Unlock()
+		seen[o.ID()] = s
+		return err
+	})
+	return seen, err
+}
+
+func (v *Surveyor) surveyWanted(ctx context.Context, o manifest.Object, coming plan.Coming) (plan.Seen, error) {
+	if err := reservedMetadata(o); err != nil {
+		live, _ := v.live.Get(o.ID())
+		return plan.Seen{Live: live, Err: err}, nil
+	}
+	if coming.Absent[o.GetNamespace()] {
+		return v.probe(ctx, o.Unstructured, coming, plan.NamespaceComes(o.GetNamespace()))
+	}
+	return v.One(ctx, o.Unstructured, coming)
+}
+
+// serverFields are the fields of an object's metadata with which an apply can't succeed,
+// or only the first time. What the server passes over (generation, creationTimestamp,
+// selfLink, the status of what has a status of its own) is left to it, as Helm does.
+var serverFields = []string{"uid", "resourceVersion", "managedFields", "deletionTimestamp", "deletionGracePeriodSeconds"}
+
+// reservedMetadata refuses an object that says what the API server alone may say.
+func reservedMetadata(o manifest.Object) error {
+	meta := manifest.AsMap(o.Object["metadata"])
+	for _, field := range serverFields {
+		if v, set := meta[field]; set && v != nil && v != "" {
+			return fmt.Errorf("metadata.%s is set, which is the API server's alone: take it out of the template", field)
+		}
+	}
+	return nil
+}
+
+// FindAbsent asks which of the coming namespaces do not exist yet: what goes there
+// need not be dry-run to know it.
+func (v *Surveyor) FindAbsent(ctx context.Context, coming *plan.Coming) error {
+	coming.Absent, coming.Names = map[string]bool{}, &plan.Names{}
+	for ns := range coming.Namespaces {
+		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace"}}
+		u.SetName(ns)
+		live, err := v.client.Read(ctx, u)
+		if err != nil {
+			return err
+		}
+		coming.Absent[ns] = live == nil
+	}
+	return nil
+}
+
+// mostAttempts is how often an object is read that changes while it is dry-run.
+const mostAttempts = 5
+
+// One surveys a single object that is wanted.
+func (v *Surveyor) One(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming) (plan.Seen, error) {
+	id := manifest.IDOf(u)
+	live, _ := v.live.Get(id)
+	if why := coming.Unserved(u.GroupVersionKind()); why != "" {
+		return plan.Seen{Live: live, Err: errors.New(why)}, nil
+	}
+	if live != nil && v.live.KnownInPlace(u) {
+		return plan.Seen{Live: live, InPlace: true}, nil
+	}
+	for range mostAttempts {
+		judged, err := v.dryRun(ctx, u)
+		if err != nil {
+			return v.refusedBy(ctx, u, live, err, coming)
+		}
+		if !sameVersion(live, judged) {
+			// The watch is behind what was dry-run, or the object exists without our
+			// label: a comparison would call others' writes our drift.
+			if live, err = v.client.Read(ctx, u); err != nil {
+				return plan.Seen{}, err
+			}
+		}
+		if sameVersion(live, judged) {
+			if live != nil && plan.Settled(live, judged, drift.Compare(live, judged)) {
+				v.live.Placements.Leave(id, u, live)
+			}
+			return plan.Seen{Live: live, DryRun: judged}, nil
+		}
+	}
+	return plan.Seen{}, fmt.Errorf("dry-run %s: %w", id, errUnstable)
+}
+
+// errUnstable says that an object changes faster than it can be compared.
+const errUnstable = apierror.Pending("it changes faster than it can be compared")
+
+const redefinedText = "its kind's definition changes with this commit"
+
+// refusedBy looks into what the API server says against an object: whether it will say
+// so when all that comes with the commit is there, and whether a new object of the name
+// could be had instead.
+func (v *Surveyor) refusedBy(ctx context.Context, u, live *unstructured.Unstructured, refusal error, coming plan.Coming) (plan.Seen, error) {
+	if why := coming.Deferral(u, refusal); why != "" {
+		if apierror.NamespaceMissing(refusal, u.GetNamespace()) {
+			return v.probe(ctx, u, coming, why)
+		}
+		return plan.Seen{Live: live, Deferred: why}, nil
+	}
+	if why := coming.Guard(refusal); why != "" {
+		return plan.Seen{Live: live, Deferred: why, Guarded: true}, nil
+	}
+	if apierror.Transient(refusal) {
+		return plan.Seen{}, fmt.Errorf("dry-run %s: %w", manifest.IDOf(u), refusal)
+	}
+	changes, err := v.redefined(ctx, u, coming)
+	if changes || err != nil {
+		return plan.Seen{Deferred: redefinedText}, err
+	}
+	s := plan.Seen{Err: refusal}
+	if s.Live, err = v.client.Read(ctx, u); err != nil || s.Live == nil { // the refusal may be about what exists without our label
+		return s, err
+	}
+	if apierror.Immutable(refusal) && manifest.IDOf(u).GroupKind() != plan.DefinitionKind {
+		s.Replacement, err = v.Replacement(ctx, u, s.Live, coming)
+	}
+	return s, err
+}
+
+// redefined reports whether the same commit changes the definition of an object's
+// kind, so that what the server says of the object now may not hold then.
+func (v *Surveyor) redefined(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming) (bool, error) {
+	for _, definition := range coming.Kinds[u.GroupVersionKind().GroupKind()] {
+		s, err := v.One(ctx, definition, plan.Coming{})
+		changes := !s.InPlace && s.DryRun != nil && (s.Live == nil || len(drift.Compare(s.Live, s.DryRun)) > 0)
+		if changes || err != nil {
+			return changes, err
+		}
+	}
+	return false, nil
+}
+
+// sameVersion reports whether a dry-run was answered on the ground of the very
+// object that is known. A dry-run does not change the resource version.
+func sameVersion(live, judged *unstructured.Unstructured) bool {
+	if live == nil {
+		return judged.GetResourceVersion() == ""
+	}
+	return live.GetResourceVersion() == judged.GetResourceVersion()
+}
