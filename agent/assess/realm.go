@@ -36,7 +36,10 @@ func (a *Reader) facts(ctx context.Context, l *Commit) (realm.Facts, error) {
 		return f, err
 	}
 	own := had(a.Ledger)
-	named := namespacesOf(l.Env.Environment)
+	var named []string
+	if l.Env != nil { // else it could not be read
+		named = namespacesOf(l.Env.Environment)
+	}
 	if len(a.Limits.Namespaces.Of(a.Environment)) == 0 && slices.ContainsFunc(named, func(ns string) bool { return !own[ns] }) {
 		if f.Others, err = a.othersNamespaces(ctx, l, f.Homes); err != nil {
 			return f, err
