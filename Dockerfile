@@ -6,6 +6,7 @@ RUN go mod download
 COPY agent agent
 COPY apply apply
 COPY cmd cmd
+COPY docs docs
 COPY drift drift
 COPY render render
 COPY source source
