@@ -238,9 +238,9 @@ func TestDecideKeepsItsInvariants(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	step := 1
+	step := 7 // a prime: no mutation is left out, and each two meet
 	if testing.Short() {
-		step = 61 // a prime: no mutation is left out
+		step = 61
 	}
 	for subset := 0; subset < 1<<len(names); subset += step {
 		s := State{Environment: "production", Desired: Desired{Listed: true, Want: "a", OnFailure: "rollback", Correct: true}}
