@@ -100,8 +100,8 @@ func (d *Discovery) Mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, err
 	if meta.IsNoMatchError(err) && d.outdated() {
 		m, err = d.Mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	}
-	if err == nil && !d.serves(m.GroupVersionKind) {
-		err = &meta.NoKindMatchError{GroupKind: gvk.GroupKind(), SearchedVersions: []string{gvk.Version}}
+	if err == nil {
+		err = d.serves(m.GroupVersionKind)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find the API for %s: %w", gvk, err)
@@ -115,14 +115,20 @@ func (d *Discovery) Mapping(gvk schema.GroupVersionKind) (*meta.RESTMapping, err
 	return m, nil
 }
 
-// serves reports whether the API server has a kind that is written so. The mapper takes one
-// in lower-case letters for it as well, which nothing that goes by kinds knows, and invents
-// lists.
-func (d *Discovery) serves(gvk schema.GroupVersionKind) bool {
+// serves returns an error unless the API server has a kind that is written so. The mapper takes
+// one in lower-case letters for it as well, which nothing that goes by kinds knows, and invents
+// lists. Where the API server can't be asked, the kind is not taken for one that it has.
+func (d *Discovery) serves(gvk schema.GroupVersionKind) error {
 	list, err := d.client.ServerResourcesForGroupVersion(gvk.GroupVersion().String())
-	return err != nil || slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool {
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool {
 		return r.Kind == gvk.Kind && !strings.Contains(r.Name, "/")
-	})
+	}) {
+		return &meta.NoKindMatchError{GroupKind: gvk.GroupKind(), SearchedVersions: []string{gvk.Version}}
+	}
+	return nil
 }
 
 // outdated has the API server asked anew what it can do, if that was not done
