@@ -193,11 +193,7 @@ func (b *Blamer) Objects(ctx context.Context, head *Commit, environment, release
 	if b.Cache.read("objects", key, &out) {
 		return out, nil
 	}
-	_, p, err := b.prepared(ctx, head, environment, release)
-	if err != nil {
-		return nil, err
-	}
-	rel, err := b.render(ctx, p.Prepared)
+	p, rel, err := b.rendered(ctx, head, environment, release)
 	if err != nil {
 		return nil, err
 	}
@@ -215,20 +211,23 @@ func (b *Blamer) Objects(ctx context.Context, head *Commit, environment, release
 
 // Rendered is what a release renders to at a commit. It may hold secrets.
 func (b *Blamer) Rendered(ctx context.Context, head *Commit, environment, release string) (*manifest.Release, error) {
+	_, rel, err := b.rendered(ctx, head, environment, release)
+	return rel, err
+}
+
+// rendered prepares a release of a commit, and renders it.
+func (b *Blamer) rendered(ctx context.Context, head *Commit, environment, release string) (render.Inside, *manifest.Release, error) {
 	_, p, err := b.prepared(ctx, head, environment, release)
 	if err != nil {
-		return nil, err
+		return p, nil, err
 	}
-	return b.render(ctx, p.Prepared)
+	rel, err := b.render(ctx, p.Prepared)
+	return p, rel, err
 }
 
 // Paths are the fields of some objects of a release at a commit.
 func (b *Blamer) Paths(ctx context.Context, head *Commit, environment, release string, objects []string) ([]string, error) {
-	_, p, err := b.prepared(ctx, head, environment, release)
-	if err != nil {
-		return nil, err
-	}
-	rel, err := b.render(ctx, p.Prepared)
+	p, rel, err := b.rendered(ctx, head, environment, release)
 	if err != nil {
 		return nil, err
 	}

@@ -40,11 +40,7 @@ const absent = "(absent)"
 // one that is not there), with what they render to. What no manager owns is made by
 // the cluster.
 func (b *Blamer) Live(ctx context.Context, head *Commit, environment, release string, objects []string, read func(manifest.Object) (*unstructured.Unstructured, error)) ([]Living, error) {
-	_, p, err := b.prepared(ctx, head, environment, release)
-	if err != nil {
-		return nil, err
-	}
-	rel, err := b.render(ctx, p.Prepared)
+	p, rel, err := b.rendered(ctx, head, environment, release)
 	if err != nil {
 		return nil, err
 	}
@@ -90,11 +86,7 @@ func compare(p render.Inside, name string, o manifest.Object, live *unstructured
 // Differs is Live for one object that was read, with what hides secrets in any text about
 // the release.
 func (b *Blamer) Differs(ctx context.Context, head *Commit, environment, release, object string, live *unstructured.Unstructured) ([]Living, func(string) string, error) {
-	_, p, err := b.prepared(ctx, head, environment, release)
-	if err != nil {
-		return nil, nil, err
-	}
-	rel, err := b.render(ctx, p.Prepared)
+	p, rel, err := b.rendered(ctx, head, environment, release)
 	if err != nil {
 		return nil, nil, err
 	}
