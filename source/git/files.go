@@ -193,7 +193,7 @@ func (t *treeFS) file(name string) (fs.File, error) {
 	if isPointer(raw) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: errPointer}
 	}
-	return &treeFile{info: info{name: path.Base(name), size: int64(len(raw))}, Reader: bytes.NewReader(raw)}, nil
+	return &treeFile{info: info{name: path.Base(name), size: int64(len(raw)), mode: 0o644}, Reader: bytes.NewReader(raw)}, nil
 }
 
 func (t *treeFS) dir(name string, tree *object.Tree) (fs.File, error) {
@@ -208,9 +208,40 @@ func (t *treeFS) dir(name string, tree *object.Tree) (fs.File, error) {
 		case filemode.Submodule:
 			i.mode = fs.ModeIrregular
 		}
-		d.entries = append(d.entries, fs.FileInfoToDirEntry(i))
+		d.entries = append(d.entries, &treeEntry{info: i, hash: e.Hash, in: t})
 	}
 	return d, nil
+}
+
+// treeEntry is a file or folder as its folder lists it. The size of a file does not stand
+// there: it is looked up when somebody asks.
+type treeEntry struct {
+	info info
+	hash plumbing.Hash
+	in   *treeFS
+}
+
+func (e *treeEntry) Name() string      { return e.info.name }
+func (e *treeEntry) IsDir() bool       { return e.info.IsDir() }
+func (e *treeEntry) Type() fs.FileMode { return e.info.mode.Type() }
+func (e *treeEntry) String() string    { return fs.FormatDirEntry(e) }
+
+// Info implements fs.DirEntry.
+func (e *treeEntry) Info() (fs.FileInfo, error) {
+	if !e.info.mode.IsRegular() {
+		return e.info, nil
+	}
+	defer e.in.leave()
+	if err := e.in.enter(); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: e.info.name, Err: err}
+	}
+	size, err := e.in.at.EncodedObjectSize(e.hash)
+	if err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: e.info.name, Err: err}
+	}
+	i := e.info
+	i.size = size
+	return i, nil
 }
 
 type info struct {
