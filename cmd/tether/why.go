@@ -249,7 +249,11 @@ func textOfWhy(w io.Writer, p *whyPage) error {
 		if h.Reason != "" {
 			text += ": " + oneLine(h.Reason)
 		}
-		line("health", "%s (rule %s%s)", text, h.Rule, strings.TrimRight(", field "+h.Field, ", field "))
+		rule := "rule " + h.Rule
+		if h.Field != "" {
+			rule += ", field " + h.Field
+		}
+		line("health", "%s (%s)", text, rule)
 	}
 	list("drift", len(p.Drift), func(i int) string {
 		return strings.TrimPrefix(livingText(p.Drift[i]), p.Drift[i].Object+" ")

@@ -79,7 +79,7 @@ func (a *adoption) chartOf(name string, rec Recorded) (Chart, error) {
 	case len(places) > 1:
 		return Chart{}, fmt.Errorf("the repository holds chart %s more than once (%s): name one with --chart %s=FOLDER", rec.Chart, strings.Join(places, ", "), name)
 	}
-	return Chart{}, fmt.Errorf("Helm's record does not say where chart %s %s came from, and the repository does not hold it: copy it there, or name its place with --chart %s=oci://… or --chart %s=https://REPOSITORY/%s",
+	return Chart{}, fmt.Errorf("the record of Helm does not say where chart %s %s came from, and the repository does not hold it: copy it there, or name its place with --chart %s=oci://… or --chart %s=https://REPOSITORY/%s",
 		rec.Chart, rec.Version, name, name, rec.Chart)
 }
 

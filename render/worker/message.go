@@ -312,10 +312,3 @@ func (r *Rendered) documents() iter.Seq[manifest.Document] {
 		}
 	}
 }
-
-func (r *response) rendered() *Rendered {
-	if r.Rendered == nil { // gob leaves out what is empty
-		return &Rendered{}
-	}
-	return r.Rendered
-}
