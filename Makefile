@@ -74,6 +74,7 @@ fuzz: build controlplane ## fuzz the parsers and the field projection, some minu
 	TETHER_FUZZ_EDITS=$${TETHER_FUZZ_EDITS:-5000} go test -run ProjectionNeverHides -count 1 -timeout 30m -v ./test/live
 	go test -run '^$$' -fuzz FuzzDecrypt -fuzztime 60s ./render/sops
 	go test -run '^$$' -fuzz FuzzSet -fuzztime 60s ./render/edit
+	go test -run '^$$' -fuzz FuzzPut -fuzztime 60s ./render/edit
 	go test -run '^$$' -fuzz FuzzOf -fuzztime 60s ./apply/health
 	go test -run '^$$' -fuzz FuzzEnvironment -fuzztime 60s ./render/config
 	go test -run '^$$' -fuzz FuzzReleaseFields -fuzztime 60s ./render

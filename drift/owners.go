@@ -74,7 +74,8 @@ func (os owners) attribute(d difference) Field {
 	return f
 }
 
-// owns walks a set along a path; list elements are found by their name.
+// owns walks a set along a path; list elements are found by their name. Who owns a list or
+// a map as a whole, such as the arguments of a container, owns what is in it.
 func owns(set *fieldpath.Set, at []step) bool {
 	if len(at) == 0 {
 		return !set.Empty()
@@ -85,7 +86,12 @@ func owns(set *fieldpath.Set, at []step) bool {
 			found = true
 		}
 	}
-	set.Members.Iterate(func(pe fieldpath.PathElement) { try(pe, nil) })
+	set.Members.Iterate(func(pe fieldpath.PathElement) {
+		try(pe, nil)
+		if _, parts := set.Children.Get(pe); !parts && pe.FieldName != nil && matches(pe, at[0]) {
+			found = true
+		}
+	})
 	set.Children.Iterate(func(pe fieldpath.PathElement) {
 		if below, ok := set.Children.Get(pe); ok {
 			try(pe, below)

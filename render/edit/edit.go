@@ -1,4 +1,4 @@
-// Package edit changes one value of a YAML file and leaves every other byte as it is:
+// Package edit changes values of a YAML file and leaves every other byte as it is:
 // comments, order, quotes, blank lines.
 //
 // It does not know which file or key is to be changed, nor why: it knows YAML.
@@ -110,12 +110,7 @@ type document struct {
 }
 
 func set(text []byte, path []any, value string) ([]byte, error) {
-	d := document{text: text, lines: []int{0}}
-	for i, c := range text {
-		if c == '\n' {
-			d.lines = append(d.lines, i+1)
-		}
-	}
+	d := document{text: text, lines: linesOf(text)}
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
 		return nil, fmt.Errorf("it is no YAML: %w", err)
