@@ -68,7 +68,7 @@ func NewClient(config *rest.Config, pace *Pace) (*Client, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{
-		Discovery: newDiscovery(config.Host, kube.Discovery()), config: config, Typed: kube, unfenced: unfenced, Dynamic: dyn, Metadata: meta,
+		Discovery: newDiscovery(config.Host, kube.DiscoveryClient), config: config, Typed: kube, unfenced: unfenced, Dynamic: dyn, Metadata: meta,
 		Turns: pace.queue(), fence: fence, Lifetime: ctx, cancel: cancel,
 	}
 	c.boundary = &boundary{kindOf: c.Mapper.KindFor}

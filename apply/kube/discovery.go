@@ -29,8 +29,8 @@ type Discovery struct {
 	discovered time.Time                                     // when the API server was last asked what it can do, for want of a kind
 }
 
-func newDiscovery(host string, client discovery.DiscoveryInterface) *Discovery {
-	cached := memory.NewMemCacheClient(client)
+func newDiscovery(host string, client *discovery.DiscoveryClient) *Discovery {
+	cached := memory.NewMemCacheClient(repeated{client})
 	return &Discovery{host: host, client: cached, Mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached)}
 }
 
