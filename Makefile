@@ -24,11 +24,16 @@ bin/kwok: test/controlplane/go.mod
 	@echo "building bin/kwok, which plays the nodes"
 	cd test/controlplane && go build -ldflags "-s -w" -o ../../bin/kwok sigs.k8s.io/kwok/cmd/kwok
 
-tools: bin/helm bin/staticcheck bin/actionlint bin/registry bin/local-kms ## build the tools that tests and lint use: helm, staticcheck, actionlint, a registry, a key service
+tools: bin/helm bin/helm4 bin/staticcheck bin/actionlint bin/registry bin/local-kms ## build the tools that tests and lint use: Helm 3 and 4, staticcheck, actionlint, a registry, a key service
 
 bin/helm bin/staticcheck bin/actionlint bin/registry bin/local-kms: test/tools/go.mod
 	@echo "building bin/helm, bin/staticcheck, bin/actionlint, bin/registry and bin/local-kms"
 	cd test/tools && go build -o ../../bin/ helm.sh/helm/v3/cmd/helm honnef.co/go/tools/cmd/staticcheck github.com/rhysd/actionlint/cmd/actionlint github.com/distribution/distribution/v3/cmd/registry github.com/nsmithuk/local-kms
+
+# A module of its own: it has the Kubernetes libraries of the agent, so that they are compiled once.
+bin/helm4: test/helm4/go.mod
+	@echo "building bin/helm4, a Helm 4; after make build it takes about a minute and a half of one core"
+	cd test/helm4 && go build -ldflags "-s -w" -o ../../bin/helm4 helm.sh/helm/v4/cmd/helm
 
 test: build controlplane tools ## run all tests, on a real control plane
 	go test -p 2 -parallel 3 -timeout 70m ./...
@@ -60,6 +65,7 @@ lint: tools ## vet, staticcheck, actionlint, gofmt, tidy modules, import rules
 	cd test/controlplane && go vet ./... && go mod tidy -diff
 	cd test/promql && go vet ./... && go mod tidy -diff
 	cd test/browser && go vet ./... && go mod tidy -diff
+	cd test/helm4 && go mod tidy -diff
 	go test ./test/house
 
 bench: build controlplane ## measure the agent against a floor of the same run

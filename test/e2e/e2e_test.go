@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// toolbox is a folder with what scripts may run: tether, helm and kubectl.
+// toolbox is a folder with what scripts may run: tether, helm, helm4 and kubectl.
 func toolbox(t *testing.T, c *cluster.Cluster) string {
 	bin := t.TempDir()
 	for _, name := range []string{"tether", "helm"} {
@@ -74,9 +74,11 @@ func toolbox(t *testing.T, c *cluster.Cluster) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script := fmt.Sprintf("#!/bin/sh\nexec %s kubectl \"$@\"\n", control)
-	if err := os.WriteFile(filepath.Join(bin, "kubectl"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
+	for name, program := range map[string]string{"kubectl": control + " kubectl", "helm4": filepath.Join(filepath.Dir(control), "helm4")} {
+		script := fmt.Sprintf("#!/bin/sh\nexec %s \"$@\"\n", program)
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return bin
 }
