@@ -181,7 +181,7 @@ func (c *conversation) look() {
 	}
 	d.Collect()
 	c.e.rollouts.End()
-	again := c.e.verdicts.Draw(d, func() bool { return false })
+	again := c.e.verdicts.RecordOutcomes(d, func() bool { return false })
 	for _, name := range slices.Sorted(maps.Keys(c.told)) {
 		for _, text := range c.told[name] {
 			fmt.Fprintf(&c.answer, "    %s %s\n", name, text)

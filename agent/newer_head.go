@@ -23,7 +23,7 @@ func (e *environment) readNewerHead(ctx context.Context, d *deploy.Deploy) error
 	if head.SHA == d.Commit.SHA && inbox.Reason(head.Untrusted) == d.Commit.Untrusted || d.Unconcerned == id || d.Waits.Err() != nil {
 		return nil
 	}
-	if err := e.enter(ctx, head.Commit); err != nil {
+	if err := e.recordHead(ctx, head.Commit); err != nil {
 		return err
 	}
 	reading, done := e.inbox.Reading(ctx, head)
@@ -52,9 +52,9 @@ func (e *environment) readNewerHead(ctx context.Context, d *deploy.Deploy) error
 	case l.Err != nil:
 		e.verdicts.Give(entry, ledger.Refused, l.Err.Error())
 	case l.Away != nil:
-		entry.Conclude(ledger.Pending, e.Veil.Text(l.Away.Error()), e.Now())
+		entry.SetVerdict(ledger.Pending, e.Veil.Text(l.Away.Error()), e.Now())
 	default:
-		entry.Conclude(ledger.Progressing, e.rollouts.Progress(entry), e.Now())
+		entry.SetVerdict(ledger.Progressing, e.rollouts.Progress(entry), e.Now())
 	}
 	return e.verdicts.Publish(ctx)
 }

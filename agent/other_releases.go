@@ -10,9 +10,9 @@ import (
 	"github.com/xetys/tether/agent/rollout"
 )
 
-// tendOthers corrects the drift of the releases that nothing is being done about while a deploy
+// reconcileOthers corrects the drift of the releases that nothing is being done about while a deploy
 // is under way, and enters their health and the progress of the rollouts into the ledger.
-func (e *environment) tendOthers(ctx context.Context, d *deploy.Deploy) error {
+func (e *environment) reconcileOthers(ctx context.Context, d *deploy.Deploy) error {
 	e.verdicts.Repaired(d.Collect())
 	for _, j := range d.Jobs {
 		if err := j.End.Err; j.End.Over() && j.Decision.Act == decide.Repair && j.Open(err) && !errors.Is(err, rollout.ErrInterrupted) && j.End.Postpone() {
@@ -21,7 +21,7 @@ func (e *environment) tendOthers(ctx context.Context, d *deploy.Deploy) error {
 		if e.Observed.Undisturbed(j.Key) {
 			continue
 		}
-		if err := e.tendOther(ctx, d, j.Key); err != nil {
+		if err := e.reconcileOther(ctx, d, j.Key); err != nil {
 			return err
 		}
 	}
@@ -32,7 +32,7 @@ func (e *environment) tendOthers(ctx context.Context, d *deploy.Deploy) error {
 	return e.releases.SaveProgress(ctx, d, &e.rollouts)
 }
 
-func (e *environment) tendOther(ctx context.Context, d *deploy.Deploy, key observed.Key) error {
+func (e *environment) reconcileOther(ctx context.Context, d *deploy.Deploy, key observed.Key) error {
 	lock := e.rollouts.LockOf(key)
 	if !lock.TryLock() {
 		return nil // it is being worked on
@@ -46,12 +46,12 @@ func (e *environment) correct(ctx context.Context, d *deploy.Deploy, key observe
 	before, a := d.JobOf(key), e.assessor()
 	r := a.Release(d.Commit, key, before.Spec, before.Prepared)
 	if r.Changes() {
-		r.Keep("its turn has not come")
+		r.KeepCurrent("its turn has not come")
 	}
 	if r.Changes() || r.Waits != nil {
 		return nil
 	}
-	if err := a.Keep(ctx, d.Commit, r); err != nil {
+	if err := a.DetectDrift(ctx, d.Commit, r); err != nil {
 		return err
 	}
 	if r.Decision.Act != decide.Repair {

@@ -27,7 +27,7 @@ func (e *environment) pass(ctx context.Context) error {
 	if head.SHA == "" {
 		return e.verdicts.SetAway(ctx, e.agent.awayNow())
 	}
-	if err := e.enter(ctx, head.Commit); err != nil {
+	if err := e.recordHead(ctx, head.Commit); err != nil {
 		return err
 	}
 	if err := e.verdicts.SetAway(ctx, e.agent.awayNow()); err != nil {
@@ -38,17 +38,17 @@ func (e *environment) pass(ctx context.Context) error {
 		return err
 	}
 	if err == nil {
-		err = settleRecords(ctx, e.Environment, e.Cluster.Records, found.jobs)
+		err = repairRecords(ctx, e.Environment, e.Cluster.Records, found.jobs)
 	}
 	if err == nil {
-		err = e.labels.Keep(ctx, found.Assessment)
+		err = e.labels.Ensure(ctx, found.Assessment)
 	}
 	if err != nil {
 		e.verdicts.Undecided(ctx, err)
 		return err
 	}
 	if d := e.start(ctx, found); d.Ended() {
-		return e.conclude(ctx, d)
+		return e.finishDeploy(ctx, d)
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ func (e *environment) pass(ctx context.Context) error {
 // passBeside is a pass while a deploy is under way.
 func (e *environment) passBeside(ctx context.Context, d *deploy.Deploy) error {
 	if d.Ended() {
-		return e.conclude(ctx, d)
+		return e.finishDeploy(ctx, d)
 	}
 	if err := e.verdicts.SetAway(ctx, e.agent.awayNow()); err != nil {
 		return err
@@ -64,11 +64,11 @@ func (e *environment) passBeside(ctx context.Context, d *deploy.Deploy) error {
 	if err := e.readNewerHead(ctx, d); err != nil {
 		return err
 	}
-	return e.tendOthers(ctx, d)
+	return e.reconcileOthers(ctx, d)
 }
 
-// enter reads the ledger, if it was not read yet, and enters the head.
-func (e *environment) enter(ctx context.Context, head source.Commit) error {
+// recordHead reads the ledger, if it was not read yet, and enters the head.
+func (e *environment) recordHead(ctx context.Context, head source.Commit) error {
 	if e.verdicts.Ledger == nil {
 		control, err := e.verdicts.Read(ctx)
 		if err != nil {
@@ -76,7 +76,7 @@ func (e *environment) enter(ctx context.Context, head source.Commit) error {
 		}
 		e.inbox.SetControl(control)
 	}
-	if e.verdicts.Enter(head, e.agent.repo.Between) && e.rollouts.Current() == nil {
+	if e.verdicts.RecordHead(head, e.agent.repo.Between) && e.rollouts.Current() == nil {
 		e.verdicts.Retries.Clear()
 	}
 	return nil
@@ -148,12 +148,12 @@ func (e *environment) start(ctx context.Context, found *assessed) *deploy.Deploy
 	return d
 }
 
-// conclude draws the verdicts from a deploy that has ended, and has them reported.
-func (e *environment) conclude(ctx context.Context, d *deploy.Deploy) error {
+// finishDeploy draws the verdicts from a deploy that has ended, and has them reported.
+func (e *environment) finishDeploy(ctx context.Context, d *deploy.Deploy) error {
 	e.verdicts.Repaired(d.Collect())
 	e.rollouts.End()
 	d.Stop(nil)
-	again := e.verdicts.Draw(d, func() bool { return e.goingBack(ctx, d) })
+	again := e.verdicts.RecordOutcomes(d, func() bool { return e.goingBack(ctx, d) })
 	e.releases.Describe(ctx, d.Jobs)
 	e.verdicts.Announce(ctx, e.verdicts.Ledger)
 	if err := e.verdicts.Publish(ctx); err != nil {

@@ -276,7 +276,7 @@ func TestDriftIsPutBackOnce(t *testing.T) {
 	if wrong := testutil.GatherAndCompare(s.registry, want, "tether_drift_corrections_total"); err != nil || wrong != nil {
 		t.Errorf("%v, %v", wrong, err)
 	}
-	if err := e.conclude(t.Context(), active); err != nil {
+	if err := e.finishDeploy(t.Context(), active); err != nil {
 		t.Error(err)
 	}
 	if head := e.verdicts.Ledger.Head(); head.Verdict != ledger.Applied {
@@ -297,7 +297,7 @@ func TestAPauseThatComesWhileACommitIsDecided(t *testing.T) {
 	a.fetchedHeads(heads, err)
 	e := a.envs[0]
 	e.Cluster.Fence(func() error { return nil }) // the Lease was given back
-	if err := e.enter(t.Context(), e.inbox.Head().Commit); err != nil {
+	if err := e.recordHead(t.Context(), e.inbox.Head().Commit); err != nil {
 		t.Fatal(err)
 	}
 	found, err := e.assess(t.Context(), e.inbox.Head())
@@ -310,7 +310,7 @@ func TestAPauseThatComesWhileACommitIsDecided(t *testing.T) {
 	}
 	active := e.start(t.Context(), found)
 	<-active.Done
-	if err := e.conclude(t.Context(), active); !errors.Is(err, rollout.ErrInterrupted) {
+	if err := e.finishDeploy(t.Context(), active); !errors.Is(err, rollout.ErrInterrupted) {
 		t.Errorf("%v", err)
 	}
 	if n := len(s.recordsOf(t)); n != 1 {

@@ -10,11 +10,11 @@ import (
 	"github.com/xetys/tether/apply/record"
 )
 
-// settleRecords mends records before anything is begun. It leaves one record of each release
+// repairRecords mends records before anything is begun. It leaves one record of each release
 // that is called deployed: helm may have concluded its own while ours was concluded. And it
 // abandons the pending rollouts of releases that another environment takes over, which waits for
 // that. Nothing is under way then.
-func settleRecords(ctx context.Context, environment string, records *record.Store, jobs []*deploy.Job) error {
+func repairRecords(ctx context.Context, environment string, records *record.Store, jobs []*deploy.Job) error {
 	for _, j := range jobs {
 		current := j.State.History.Current()
 		if current == nil || current.Environment != environment || j.State.Paused != "" {
@@ -32,7 +32,7 @@ func settleRecords(ctx context.Context, environment string, records *record.Stor
 			continue
 		}
 		why := fmt.Sprintf("given up: environment %s takes the release over", j.State.Taker)
-		if err := records.Conclude(ctx, p, record.Abandoned, release.StatusFailed, why); err != nil {
+		if err := records.Finish(ctx, p, record.Abandoned, release.StatusFailed, why); err != nil {
 			return err
 		}
 	}

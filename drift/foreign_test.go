@@ -174,7 +174,7 @@ spec:
 			if tc.live == "" {
 				live = nil
 			}
-			got := drift.Yield(wanted, live, past, "tether", tc.paths)
+			got := drift.Relinquish(wanted, live, past, "tether", tc.paths)
 			if diff := cmp.Diff(object(t, tc.want).Object, got.Object); diff != "" {
 				t.Error(diff)
 			}

@@ -25,7 +25,7 @@ func (p *Prepared) release(r *worker.Rendered, opts Options) (*manifest.Release,
 	if rel.CRDs, err = manifest.Objects(r.CRDs, p.spec.Namespace, opts.Namespaced); err != nil {
 		return nil, err
 	}
-	scope := manifest.Define(rel.CRDs).Scope(opts.Coming.Scope(opts.Namespaced))
+	scope := manifest.Define(rel.CRDs).Scope(opts.Defined.Scope(opts.Namespaced))
 	if rel.Objects, err = manifest.Objects(r.Objects, p.spec.Namespace, scope); err != nil {
 		return nil, err
 	}

@@ -34,13 +34,13 @@ type Options struct {
 	IsUpgrade bool
 	// Namespaced tells the scope of kinds; nil for the well-known ones.
 	Namespaced manifest.Scope
-	// Installs has a chart see the APIs of its own crds/ folders, and of Coming, as
+	// Installs has a chart see the APIs of its own crds/ folders, and of Defined, as
 	// if they were in the cluster already: helm install puts them there first.
 	Installs bool
 	// Past has the release not held to its environment's rules: it is what was.
 	Past bool
-	// Coming are the CRDs that come before the release.
-	Coming manifest.Defined
+	// Defined are the CRDs that come before the release.
+	Defined manifest.Defined
 	// Aside says that what is rendered is to be looked at, and not deployed: it is not
 	// kept for the next time.
 	Aside bool

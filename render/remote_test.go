@@ -86,7 +86,7 @@ func rendered(t *testing.T, c render.Config, files fs.FS, pins []fetch.Pin, same
 	if err != nil {
 		return "", nil, err
 	}
-	env.Pins.Keep(pins, sameCommit)
+	env.Pins.Prefer(pins, sameCommit)
 	r := render.NewRenderer(c)
 	p, err := r.Prepare(t.Context(), files, env, env.Releases[0])
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // returned as Problems.
 func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*manifest.Release, error) {
 	caps := worker.Capabilities(*opts.Capabilities)
-	if apis := opts.Coming.APIs(); opts.Installs && len(apis) > 0 {
+	if apis := opts.Defined.APIs(); opts.Installs && len(apis) > 0 {
 		caps.APIVersions = slices.Concat(caps.APIVersions, apis)
 	}
 	out, err := r.run(ctx, p, opts, &caps)

@@ -28,7 +28,7 @@ func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *wor
 	if err != nil {
 		return nil, err
 	}
-	seen := looks{hiding: p.hiding}
+	seen := lookups{hiding: p.hiding}
 	out, err := r.pool.Render(worker.For(ctx, p.environment), p.chart.Sent(), raw, caps, seen.note(answers(ctx, opts.Lookup)))
 	if err != nil && seen.trouble != nil {
 		return nil, fmt.Errorf("look up: %w", seen.trouble) // it says nothing about the templates
@@ -41,15 +41,15 @@ func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *wor
 	return out, err
 }
 
-// looks is what came of the lookups of a render.
-type looks struct {
+// lookups is what came of the lookups of a render.
+type lookups struct {
 	any     bool
 	trouble error // the first that another try may not have
 	hiding  *hiding
 }
 
 // note takes note of what is looked up.
-func (l *looks) note(answer worker.Lookup) worker.Lookup {
+func (l *lookups) note(answer worker.Lookup) worker.Lookup {
 	if answer == nil {
 		return nil
 	}

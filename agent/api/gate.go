@@ -125,12 +125,12 @@ func bearer(r *http.Request) (string, bool) {
 // decision is what was answered of a token, or is when it is asked now.
 func (t *Tokens) decision(ctx context.Context, token, environment string) (decision, error) {
 	k := key{sha256.Sum256([]byte(token)), environment}
-	if d, kept := t.kept(k); kept {
+	if d, kept := t.cached(k); kept {
 		return d, nil
 	}
 	d, err := t.decide(ctx, token, environment)
 	if err == nil {
-		t.keep(k, d)
+		t.store(k, d)
 	}
 	return d, err
 }
@@ -148,14 +148,14 @@ func (t *Tokens) decide(ctx context.Context, token, environment string) (decisio
 	return decision{who: who, allowed: allowed, until: t.now().Add(keptFor)}, err
 }
 
-func (t *Tokens) kept(k key) (decision, bool) {
+func (t *Tokens) cached(k key) (decision, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	d, ok := t.known[k]
 	return d, ok && t.now().Before(d.until)
 }
 
-func (t *Tokens) keep(k key, d decision) {
+func (t *Tokens) store(k key, d decision) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.known) >= mostKnown {

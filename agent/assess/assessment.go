@@ -61,14 +61,14 @@ func (a *Assessor) prepare(ctx, reading context.Context, s *Assessment) error {
 	if stay {
 		for _, j := range s.Releases {
 			if j.Changes() {
-				j.Keep(why)
+				j.KeepCurrent(why)
 			}
 		}
 	}
 	kept := slices.DeleteFunc(slices.Clone(s.Releases), func(j *Release) bool {
 		return j.Changes() && !stay // surveyed by the preflight
 	})
-	for _, err := range together(kept, func(j *Release) error { return a.Keep(ctx, s.Commit, j) }) {
+	for _, err := range together(kept, func(j *Release) error { return a.DetectDrift(ctx, s.Commit, j) }) {
 		if err != nil {
 			return err
 		}
@@ -89,7 +89,7 @@ func (a *Assessor) giveUpBlocked(ctx context.Context, l *Commit, jobs []*Release
 		j.State.Blocked = "blocked by " + strings.Join(ReleaseNames(by), ", ")
 		j.Manifest = nil
 		j.decide()
-		if err := a.Keep(ctx, l, j); err != nil {
+		if err := a.DetectDrift(ctx, l, j); err != nil {
 			return err
 		}
 	}

@@ -64,8 +64,8 @@ func (a *Reader) readTree(ctx context.Context, files fs.FS, commit string) (*Com
 	}
 	l.InForce = l.Env.Environment
 	others, own := a.Ledger.Pins(commit)
-	l.Env.Pins.Keep(others, false)
-	l.Env.Pins.Keep(own, true)
+	l.Env.Pins.Prefer(others, false)
+	l.Env.Pins.Prefer(own, true)
 	var problems []error
 	for _, spec := range l.Env.Releases {
 		p, err := a.Renderer.Prepare(ctx, files, l.Env, spec)

@@ -67,7 +67,7 @@ func (a *Surveyor) describeOnce(ctx context.Context, j *Release) error {
 func (j *Release) mark() {
 	j.want = j.Owner.Mark(slices.Concat(j.Manifest.CRDs, j.Manifest.Objects))
 	j.IDs = IDsOf(j.want)
-	j.Lasting = IDsOf(slices.DeleteFunc(slices.Clone(j.want), func(o manifest.Object) bool { return plan.Fleeting(o.Unstructured) }))
+	j.Lasting = IDsOf(slices.DeleteFunc(slices.Clone(j.want), func(o manifest.Object) bool { return plan.ExpiresWhenFinished(o.Unstructured) }))
 }
 
 // slim lets go of the objects of a release that is to change, but for those that its
@@ -231,7 +231,7 @@ func renderOptions(a *Surveyor, j *Release) (render.Options, error) {
 		Capabilities: &render.Capabilities{KubeVersion: caps.KubeVersion, APIVersions: caps.APIVersions},
 		Namespaced:   a.Cluster.Namespaced,
 		Installs:     true,
-		Coming:       j.coming(),
+		Defined:      j.dependencyCRDs(),
 	}, nil
 }
 
@@ -244,7 +244,7 @@ type formerHook struct {
 
 // outgoing returns the deletions of what hooks of a release made and what it brings about
 // has no more. What hooks of its uninstall made is the trace of that, and stays.
-func outgoing(ctx context.Context, a *Surveyor, j *Release, former []formerHook, coming plan.Coming) ([]plan.Change, error) {
+func outgoing(ctx context.Context, a *Surveyor, j *Release, former []formerHook, provisions plan.Provisions) ([]plan.Change, error) {
 	if !j.Changes() {
 		return nil, nil // it is held to what it has
 	}
@@ -268,11 +268,11 @@ func outgoing(ctx context.Context, a *Surveyor, j *Release, former []formerHook,
 		}
 		has[h.ID()] = true // each once
 	}
-	out, err := a.Cluster.Inspector.HookDeletions(ctx, j.Owner, sure, coming)
+	out, err := a.Cluster.Inspector.HookDeletions(ctx, j.Owner, sure, provisions)
 	if err != nil || len(doubtful) == 0 {
 		return out, err
 	}
-	leaves, err := a.Cluster.Inspector.HookDeletions(ctx, j.Owner, doubtful, coming)
+	leaves, err := a.Cluster.Inspector.HookDeletions(ctx, j.Owner, doubtful, provisions)
 	if err != nil || len(leaves) == 0 {
 		return out, err
 	}

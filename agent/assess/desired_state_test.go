@@ -25,7 +25,7 @@ func TestARecordThatIsGoneIsChangedForNobody(t *testing.T) {
 	var h record.History
 	for _, digest := range []string{"a", "b"} {
 		r := record.New(&manifest.Release{Name: "web", Namespace: "prod", Digest: digest}, h, record.Upgrade, "prod", "c", time.Now())
-		if err := errors.Join(store.Create(t.Context(), r), store.Conclude(t.Context(), r, record.Good, release.StatusDeployed, "done")); err != nil {
+		if err := errors.Join(store.Create(t.Context(), r), store.Finish(t.Context(), r, record.Good, release.StatusDeployed, "done")); err != nil {
 			t.Fatal(err)
 		}
 		if h = append(h, r); len(h) == 2 {

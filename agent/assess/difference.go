@@ -109,7 +109,7 @@ func Between(ctx context.Context, with render.Config, from, to fs.FS, environmen
 	}
 	d := &Difference{Environment: environment, Releases: []ReleaseDifference{}, Refusals: []string{}}
 	for _, key := range bothKeys(before, after) {
-		one, err := between(ctx, r, key, before[key], after[key], opts)
+		one, err := compareRelease(ctx, r, key, before[key], after[key], opts)
 		if err != nil {
 			return nil, err
 		}
@@ -164,8 +164,8 @@ func prepareAll(ctx context.Context, r *render.Renderer, files fs.FS, environmen
 	return out, nil
 }
 
-// between compares one release; nil if its inputs are the same.
-func between(ctx context.Context, r *render.Renderer, key observed.Key, before, after *render.Prepared, opts render.Options) (*ReleaseDifference, error) {
+// compareRelease compares one release; nil if its inputs are the same.
+func compareRelease(ctx context.Context, r *render.Renderer, key observed.Key, before, after *render.Prepared, opts render.Options) (*ReleaseDifference, error) {
 	d := &ReleaseDifference{Name: key.Name, Namespace: key.Namespace}
 	var from, to *manifest.Release
 	var err error
@@ -192,7 +192,7 @@ func between(ctx context.Context, r *render.Renderer, key observed.Key, before, 
 			return nil, err
 		}
 	}
-	p := plan.Between(from, to)
+	p := plan.CompareReleases(from, to)
 	d.Objects = objectDifferences(plan.Owner{}, p)
 	d.effects(p, cmp.Or(to, from).Hooks)
 	d.mask(before, after)

@@ -12,7 +12,7 @@ import (
 )
 
 // coming is what the whole commit brings about.
-func (a *Surveyor) coming(ctx context.Context, l *Commit, jobs []*Release) plan.Coming {
+func (a *Surveyor) coming(ctx context.Context, l *Commit, jobs []*Release) plan.Provisions {
 	var all []manifest.Object
 	for _, j := range jobs {
 		all = append(all, j.want...)
@@ -20,7 +20,7 @@ func (a *Surveyor) coming(ctx context.Context, l *Commit, jobs []*Release) plan.
 			all = append(all, plan.BroughtBefore(j.Manifest.Hooks)...)
 		}
 	}
-	c := plan.Comes(all, l.spaces...)
+	c := plan.ProvisionsOf(all, l.spaces...)
 	c.Confirmed = a.Confirmed == l.SHA
 	c.Moves = a.Moves(ctx, jobs)
 	return c
@@ -96,7 +96,7 @@ func (a *Surveyor) duplicates(jobs []*Release) []string {
 			if owner[id] = j; other == nil || plan.StageOf(id.GroupKind()) == plan.StageDefinitions {
 				continue
 			}
-			if !yields(id, j, other) && !yields(id, other, j) {
+			if !waitsForTakeover(id, j, other) && !waitsForTakeover(id, other, j) {
 				out = append(out, fmt.Sprintf("%s of release %s is also in release %s: take it out of one", id, j.Spec.Name, other.Spec.Name))
 			}
 		}
@@ -112,12 +112,12 @@ func (a *Surveyor) owned(j *Release) []manifest.ID {
 	return j.IDs
 }
 
-// yields leaves a release as it is whose new object a held release still has.
-func yields(id manifest.ID, taker, holder *Release) bool {
+// waitsForTakeover leaves a release as it is whose new object a held release still has.
+func waitsForTakeover(id manifest.ID, taker, holder *Release) bool {
 	if holder.Decision.Act != decide.Hold || !taker.Changes() && taker.State.Kept == "" {
 		return false
 	}
-	taker.Keep(fmt.Sprintf("%s is in release %s, too, which is held (%s): it is taken over once %s gives it up", id, holder.Spec.Name, holder.Decision.Reason, holder.Spec.Name))
+	taker.KeepCurrent(fmt.Sprintf("%s is in release %s, too, which is held (%s): it is taken over once %s gives it up", id, holder.Spec.Name, holder.Decision.Reason, holder.Spec.Name))
 	taker.wanted = wanted{}
 	return true
 }

@@ -27,7 +27,7 @@ func (a *Assessor) preflight(ctx, reading context.Context, l *Commit, jobs []*Re
 	if why := overloaded(live.Size(a.Cluster.Live), changing); why != "" {
 		return append(refusals, why), nil
 	}
-	wrong, err := a.describeAll(reading, rounds(jobs))
+	wrong, err := a.describeAll(reading, dependencyLevels(jobs))
 	if err != nil {
 		return nil, err
 	}
@@ -35,16 +35,16 @@ func (a *Assessor) preflight(ctx, reading context.Context, l *Commit, jobs []*Re
 	if refusals = append(refusals, a.duplicates(jobs)...); len(refusals) > 0 {
 		return refusals, nil
 	}
-	coming := a.coming(ctx, l, jobs)
+	provisions := a.coming(ctx, l, jobs)
 	if slices.ContainsFunc(changing, func(j *Release) bool { return j.Decision.Act == decide.Install }) {
-		if err := a.Cluster.Surveyor.FindAbsent(ctx, &coming); err != nil {
+		if err := a.Cluster.Surveyor.FindAbsent(ctx, &provisions); err != nil {
 			return nil, err
 		}
 	}
 	var records recordable
 	survey := func(j *Release) error {
 		defer j.slim()
-		if err := a.SurveyRollout(ctx, j, coming); err != nil {
+		if err := a.SurveyRollout(ctx, j, provisions); err != nil {
 			return err
 		}
 		return records.check(ctx, a, l, j)

@@ -96,7 +96,7 @@ func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files 
 	}
 	for _, j := range jobs {
 		if !j.Changes() {
-			if err := a.Keep(ctx, l, j); err != nil {
+			if err := a.DetectDrift(ctx, l, j); err != nil {
 				return nil, err
 			}
 		}

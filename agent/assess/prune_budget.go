@@ -23,8 +23,8 @@ func (a *Assessor) holdDeletions(ctx context.Context, l *Commit, jobs []*Release
 		if j.deletions() == 0 {
 			continue
 		}
-		j.Keep(why)
-		if err := a.Keep(ctx, l, j); err != nil {
+		j.KeepCurrent(why)
+		if err := a.DetectDrift(ctx, l, j); err != nil {
 			return err
 		}
 	}

@@ -104,9 +104,9 @@ func (j *Release) decide() {
 	}
 }
 
-// Keep has the job begin nothing new.
-func (j *Release) Keep(why string) {
-	j.State = j.State.Keep(why)
+// KeepCurrent has the job begin nothing new.
+func (j *Release) KeepCurrent(why string) {
+	j.State = j.State.KeepCurrent(why)
 	j.Manifest = nil
 	j.decide()
 }
@@ -142,9 +142,9 @@ func (j *Release) bar(why string) {
 	j.decide()
 }
 
-// NotCeded returns those of some objects that the release has not left to another one.
-func (j *Release) NotCeded(ids []manifest.ID) []manifest.ID {
-	ceded := j.Plan.Ceded()
+// NotLeftToOthers returns those of some objects that the release has not left to another one.
+func (j *Release) NotLeftToOthers(ids []manifest.ID) []manifest.ID {
+	ceded := j.Plan.LeftToOthers()
 	if len(ceded) == 0 {
 		return ids
 	}

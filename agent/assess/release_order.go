@@ -41,9 +41,9 @@ func ReleaseNames(keys []string) []string {
 	return out
 }
 
-// rounds splits the jobs that change so that each comes after those that it
+// dependencyLevels splits the jobs that change so that each comes after those that it
 // depends on: what their CRDs bring is known then, though not in the cluster yet.
-func rounds(jobs []*Release) [][]*Release {
+func dependencyLevels(jobs []*Release) [][]*Release {
 	byName := map[string]*Release{}
 	for _, j := range jobs {
 		if j.Prepared != nil {
@@ -80,9 +80,9 @@ func rounds(jobs []*Release) [][]*Release {
 	return slices.DeleteFunc(out, func(round []*Release) bool { return len(round) == 0 })
 }
 
-// coming is what the releases that the job depends on, near and far, define: they
+// dependencyCRDs is what the releases that the job depends on, near and far, define: they
 // come first.
-func (j *Release) coming() manifest.Defined {
+func (j *Release) dependencyCRDs() manifest.Defined {
 	seen := map[*Release]bool{}
 	var all []manifest.Object
 	var add func(*Release)

@@ -140,10 +140,10 @@ func (a *Assessor) formerly(key observed.Key) []string {
 // asks for is known if it was carried out before.
 func (a *Assessor) keepUnread(l *Commit, j *Release) {
 	if l.Err != nil {
-		j.Keep(refusedText)
+		j.KeepCurrent(refusedText)
 		return
 	}
-	j.Keep(l.Away.Error())
+	j.KeepCurrent(l.Away.Error())
 	if a := a.Ledger.Applied; a != nil && a.Commit == l.SHA {
 		j.Asked = j.State.Want
 	}

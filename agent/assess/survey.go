@@ -12,20 +12,20 @@ import (
 )
 
 // Survey plans a job, and decides anew if it turns out to have drifted.
-func (a *Surveyor) Survey(ctx context.Context, j *Release, coming plan.Coming) error {
+func (a *Surveyor) Survey(ctx context.Context, j *Release, provisions plan.Provisions) error {
 	if j.Manifest == nil {
 		return nil
 	}
 	a.Observed.Touched.Clean(j.IDs)
-	if err := a.replan(ctx, j, coming); err != nil {
+	if err := a.replan(ctx, j, provisions); err != nil {
 		a.Observed.Baselines.Set(j.Key, nil)
 		return fmt.Errorf("release %s: %w", j.Spec.Name, err)
 	}
 	if j.Changes() {
 		return nil
 	}
-	j.Plan = j.Plan.LeaveEnded()
-	found := &observed.Baseline{Revision: j.State.History.Settled().Revision, IDs: j.NotCeded(j.IDs), Lasting: j.NotCeded(j.Lasting), Ceded: j.Plan.Ceded(), Drift: driftOf(j), Foreign: ForeignOf(j), By: observed.TermsOf(j.Owner)}
+	j.Plan = j.Plan.WithoutExpired()
+	found := &observed.Baseline{Revision: j.State.History.Settled().Revision, IDs: j.NotLeftToOthers(j.IDs), Lasting: j.NotLeftToOthers(j.Lasting), LeftToOthers: j.Plan.LeftToOthers(), Drift: driftOf(j), Foreign: ForeignOf(j), By: observed.TermsOf(j.Owner)}
 	for _, list := range [][]ledger.Drift{found.Drift, found.Foreign} {
 		for i := range list {
 			j.Veil().MaskDrift(&list[i].Want, &list[i].Have)
@@ -41,8 +41,8 @@ func (a *Surveyor) Survey(ctx context.Context, j *Release, coming plan.Coming) e
 }
 
 // SurveyRollout is survey, and judges the hooks that the job's rollout will run.
-func (a *Surveyor) SurveyRollout(ctx context.Context, j *Release, coming plan.Coming) error {
-	if err := a.Survey(ctx, j, coming); err != nil || j.Manifest == nil || !j.Changes() {
+func (a *Surveyor) SurveyRollout(ctx context.Context, j *Release, provisions plan.Provisions) error {
+	if err := a.Survey(ctx, j, provisions); err != nil || j.Manifest == nil || !j.Changes() {
 		return err
 	}
 	if !j.Decision.Behind { // what is taken back after a failure is, whatever stays behind
@@ -52,7 +52,7 @@ func (a *Surveyor) SurveyRollout(ctx context.Context, j *Release, coming plan.Co
 		}
 		j.Plan = plan
 	}
-	refused, err := a.Cluster.Surveyor.Hooks(ctx, j.Owner, j.Manifest.Hooks, j.hookEvents(), coming)
+	refused, err := a.Cluster.Surveyor.Hooks(ctx, j.Owner, j.Manifest.Hooks, j.hookEvents(), provisions)
 	if err != nil {
 		return fmt.Errorf("release %s: %w", j.Spec.Name, err)
 	}
@@ -61,33 +61,33 @@ func (a *Surveyor) SurveyRollout(ctx context.Context, j *Release, coming plan.Co
 }
 
 // replan compares what a job wants with what the release may have and what is live.
-func (a *Surveyor) replan(ctx context.Context, j *Release, coming plan.Coming) error {
+func (a *Surveyor) replan(ctx context.Context, j *Release, provisions plan.Provisions) error {
 	past, hooks, err := a.inventory(ctx, j)
 	if err != nil {
 		return err
 	}
 	j.had = len(past)
-	outgoing, err := outgoing(ctx, a, j, hooks, coming)
+	outgoing, err := outgoing(ctx, a, j, hooks, provisions)
 	if err != nil {
 		return err
 	}
-	coming = coming.Guarded(j.want...).Guarded(past...)
+	provisions = provisions.WithWebhooks(j.want...).WithWebhooks(past...)
 	j.Owner = j.Owner.Scales(j.want, past)
-	want, err := a.Cluster.Surveyor.Yield(ctx, j.Owner, j.want, past)
+	want, err := a.Cluster.Surveyor.Relinquish(ctx, j.Owner, j.want, past)
 	if err != nil {
 		return err
 	}
-	seen, err := a.Cluster.Surveyor.Survey(ctx, want, past, coming)
+	observations, err := a.Cluster.Surveyor.Survey(ctx, want, past, provisions)
 	if err != nil {
 		return err
 	}
-	j.Plan = plan.NewPlan(j.Owner, want, past, seen, coming).With(outgoing...)
+	j.Plan = plan.NewPlan(j.Owner, want, past, observations, provisions).With(outgoing...)
 	return nil
 }
 
-// Keep looks whether a release that stays as it is has drifted, if there is
+// DetectDrift looks whether a release that stays as it is has drifted, if there is
 // reason to. Trouble with it is its own, and keeps nothing else from being done.
-func (a *Surveyor) Keep(ctx context.Context, l *Commit, j *Release) error {
+func (a *Surveyor) DetectDrift(ctx context.Context, l *Commit, j *Release) error {
 	if j.Waits != nil {
 		j.Err = j.Waits
 		return nil

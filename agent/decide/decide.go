@@ -99,7 +99,7 @@ func (d Decision) begins() bool { return d.Act == Install || d.Act == Upgrade ||
 func (s State) held(why string) Decision {
 	aborted := s.Aborted != ""
 	s.Aborted = ""
-	d := decide(s.Keep(why))
+	d := decide(s.KeepCurrent(why))
 	stuck := aborted && failedToGoBack(s.History) // forward again would begin a circle
 	if d.Act == None || d.Act == Hold || stuck && d.Act == Rollback && d.To.Commit == s.AbortedCommit {
 		return Decision{Act: Hold, Behind: true, Reason: why}

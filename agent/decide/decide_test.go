@@ -151,7 +151,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func refused(s State) State { return s.complete().Keep("the commit is refused") }
+func refused(s State) State { return s.complete().KeepCurrent("the commit is refused") }
 
 func aborted(s State) State {
 	s.Aborted, s.AbortedCommit = "release db failed", strings.Repeat("b", 40)
@@ -211,7 +211,7 @@ var mutations = map[string]func(*State){
 	"no window is open":   func(s *State) { s.Closed = "the next window opens at noon" },
 	"b is blocked":        func(s *State) { s.Blocked = "blocked by db" },
 	"b failed elsewhere":  func(s *State) { s.Aborted, s.AbortedCommit = "release db failed", strings.Repeat("b", 40) },
-	"z it is refused":     func(s *State) { *s = s.Keep("the commit is refused") }, // the last, as in a look
+	"z it is refused":     func(s *State) { *s = s.KeepCurrent("the commit is refused") }, // the last, as in a look
 }
 
 func underWay(revision int, digest string) *record.Record {
@@ -356,7 +356,7 @@ func done(s State, d Decision) State {
 // Who removes what never worked is told what keeps the removal.
 func TestWhatKeepsARemovalIsSaid(t *testing.T) {
 	s := State{Environment: "production", History: record.History{failed(1, "a")}}
-	if d := Decide(s.Keep("confirm it")); d.Act != Hold || !strings.Contains(d.Reason, "confirm it") {
+	if d := Decide(s.KeepCurrent("confirm it")); d.Act != Hold || !strings.Contains(d.Reason, "confirm it") {
 		t.Errorf("%s: %s", d.Act, d.Reason)
 	}
 }

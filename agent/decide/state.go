@@ -78,9 +78,9 @@ type Handover struct {
 	Confirm string
 }
 
-// Keep makes it the state of a release for which nothing new may be begun: what
+// KeepCurrent makes it the state of a release for which nothing new may be begun: what
 // the newest record asked for stays in force.
-func (s State) Keep(why string) State {
+func (s State) KeepCurrent(why string) State {
 	listed := s.Listed
 	s.Kept, s.Listed, s.Retry, s.Want = why, true, false, ""
 	last, current := s.History.Last(), s.History.Current()

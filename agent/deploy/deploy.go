@@ -88,7 +88,7 @@ func (d *Deploy) Collect() (repaired []ledger.Act) {
 func (d *Deploy) Unsaved() []*Job {
 	var out []*Job
 	for _, j := range d.Jobs {
-		if j.Unsaved && j.Outcome.Name != "" && j.Outcome.Tells() {
+		if j.Unsaved && j.Outcome.Name != "" && j.Outcome.EndsDeploy() {
 			out = append(out, j)
 		}
 	}

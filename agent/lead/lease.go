@@ -47,13 +47,13 @@ func (l *observedLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRec
 	if record.LeaderTransitions >= math.MaxInt32 {
 		record.LeaderTransitions = 0 // the API has no larger number
 	}
-	l.look(ctx, record.HolderIdentity)
+	l.observe(ctx, record.HolderIdentity)
 	return record, raw, nil
 }
 
-// look enters who has the Lease. One that another process has ends this one's lead
+// observe enters who has the Lease. One that another process has ends this one's lead
 // at once.
-func (l *observedLock) look(ctx context.Context, holder string) {
+func (l *observedLock) observe(ctx context.Context, holder string) {
 	other := holder != "" && holder != l.Identity()
 	l.mu.Lock()
 	again := holder == l.known

@@ -51,7 +51,7 @@ func Doubt(lease *kube.Lease, now time.Time) string {
 	switch {
 	case lease.Stranger:
 		return fmt.Sprintf("its Lease names %q, which no agent wrote there; an agent takes it back %s after it was last changed", lease.Holder, leaseDuration)
-	case lease.ToCome(now):
+	case lease.InFuture(now):
 		return fmt.Sprintf("its Lease says that %q renewed it at %s, which is still to come, unless a clock is wrong; an agent takes it back %s after it was last changed",
 			lease.Holder, lease.Renewed.UTC().Format(time.RFC3339), leaseDuration)
 	}

@@ -14,7 +14,7 @@ func BenchmarkLedger(b *testing.B) {
 	for i := range maxEntries {
 		l.Arrive([]source.Commit{{SHA: fmt.Sprintf("%040d", i), Subject: "Bump web to v1.2.3", Author: "Ann <ann@example.com>", Time: noon}}, noon)
 		l.Head().Merge(Outcome{Name: "web", Action: "upgrade", Revision: i, Outcome: string(Applied)})
-		l.Head().Conclude(Applied, "", noon)
+		l.Head().SetVerdict(Applied, "", noon)
 	}
 	for i := range 1000 {
 		l.Releases = append(l.Releases, Release{Name: fmt.Sprintf("r%d", i), Namespace: "prod", Healthy: true})

@@ -12,8 +12,8 @@ import (
 // it, and tells nothing again.
 type Decline struct {
 	Since time.Time `json:"since"`
-	// Told says that it was told.
-	Told bool `json:"told,omitempty"`
+	// Notified says that it was told.
+	Notified bool `json:"told,omitempty"`
 	// Mended is since when the release is healthy again; zero if it is not.
 	Mended time.Time `json:"mended,omitzero"`
 	// Due is when its beginning or its end is told if nothing changes until then; zero if
@@ -76,10 +76,10 @@ func (d *Decline) Next(how Condition, now time.Time, after time.Duration) (next 
 		if out.Due = out.Mended.Add(after); now.Before(out.Due) {
 			return &out, false
 		}
-		return nil, out.Told
+		return nil, out.Notified
 	}
 	out.Mended, out.Due = time.Time{}, time.Time{}
-	if out.Told {
+	if out.Notified {
 		return &out, false
 	}
 	if how == Slow {
@@ -89,6 +89,6 @@ func (d *Decline) Next(how Condition, now time.Time, after time.Duration) (next 
 		out.Due = due
 		return &out, false
 	}
-	out.Told = true
+	out.Notified = true
 	return &out, true
 }

@@ -71,7 +71,7 @@ func restored(t *testing.T, d *Decline) *Decline {
 func TestTheNextTellingIsTheEarliestThatIsStillToCome(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	due := func(after time.Duration) *Decline { return &Decline{Since: now, Due: now.Add(after)} }
-	l := &Ledger{Releases: []Release{{Name: "a"}, {Name: "b", Decline: due(9 * time.Second)}, {Name: "c", Decline: due(3 * time.Second)}, {Name: "d", Decline: due(-time.Second)}, {Name: "e", Decline: &Decline{Told: true}}}}
+	l := &Ledger{Releases: []Release{{Name: "a"}, {Name: "b", Decline: due(9 * time.Second)}, {Name: "c", Decline: due(3 * time.Second)}, {Name: "d", Decline: due(-time.Second)}, {Name: "e", Decline: &Decline{Notified: true}}}}
 	if got := l.NextTelling(now); !got.Equal(now.Add(3 * time.Second)) {
 		t.Errorf("%s", got)
 	}

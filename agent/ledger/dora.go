@@ -112,7 +112,7 @@ func (e *Entry) deployed() bool {
 		return false
 	}
 	return slices.ContainsFunc(e.Releases, func(o Outcome) bool {
-		return o.Tells() && o.Action != "none" && o.Outcome != string(Held) && o.Outcome != string(Superseded)
+		return o.EndsDeploy() && o.Action != "none" && o.Outcome != string(Held) && o.Outcome != string(Superseded)
 	})
 }
 
@@ -120,7 +120,7 @@ func (e *Entry) deployed() bool {
 // comes next after one of the same release that failed.
 func (x *deployment) mends(before []*deployment) {
 	for _, o := range x.Releases {
-		if !o.Tells() {
+		if !o.EndsDeploy() {
 			continue
 		}
 		undoes := map[string]bool{}
@@ -131,7 +131,7 @@ func (x *deployment) mends(before []*deployment) {
 		}
 		next := true
 		for _, b := range slices.Backward(before) {
-			i := slices.IndexFunc(b.Releases, func(p Outcome) bool { return p.of(o) && p.Tells() })
+			i := slices.IndexFunc(b.Releases, func(p Outcome) bool { return p.of(o) && p.EndsDeploy() })
 			if i < 0 {
 				continue
 			}

@@ -23,7 +23,7 @@ func delivered(t *testing.T, text string) []Entry {
 		}
 		at := noon.Add(time.Duration(minute) * time.Minute)
 		e := Entry{Commit: Commit{Commit: f[0], Time: at}, Started: at.Add(time.Minute)}
-		e.Conclude(Verdict(f[2]), "", at.Add(10*time.Minute))
+		e.SetVerdict(Verdict(f[2]), "", at.Add(10*time.Minute))
 		for _, o := range f[3:] {
 			p := strings.Split(o, ":")
 			one := Outcome{Name: p[0], Action: p[1], Outcome: p[2]}

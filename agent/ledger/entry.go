@@ -42,9 +42,9 @@ func (o Outcome) of(other Outcome) bool {
 	return o.Name == other.Name && (o.Namespace == other.Namespace || o.Namespace == "" || other.Namespace == "")
 }
 
-// Tells reports whether an outcome says what became of a deploy: a repair is none,
+// EndsDeploy reports whether an outcome says what became of a deploy: a repair is none,
 // and one that was interrupted has not ended.
-func (o Outcome) Tells() bool { return o.Action != Repair && o.Outcome != string(Progressing) }
+func (o Outcome) EndsDeploy() bool { return o.Action != Repair && o.Outcome != string(Progressing) }
 
 // Entry is one commit's line in the ledger.
 type Entry struct {
@@ -79,9 +79,9 @@ func (e *Entry) Begin(release, digest string) {
 // may have thousands of releases, and the ledger is bounded.
 func ShortDigest(digest string) string { return digest[:min(16, len(digest))] }
 
-// Conclude gives the entry a verdict. The same one again changes nothing, so that
+// SetVerdict gives the entry a verdict. The same one again changes nothing, so that
 // looking again leaves no trace.
-func (e *Entry) Conclude(v Verdict, reason string, now time.Time) {
+func (e *Entry) SetVerdict(v Verdict, reason string, now time.Time) {
 	reason = Shorten(reason)
 	if e.Verdict == v && e.Reason == reason {
 		return

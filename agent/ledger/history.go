@@ -20,8 +20,8 @@ func (m Moment) At() time.Time {
 	return m.Act.At
 }
 
-// ended is when it was over, as far as it is.
-func (m Moment) ended() time.Time {
+// finishedAt is when it was over, as far as it is.
+func (m Moment) finishedAt() time.Time {
 	switch {
 	case m.Act != nil:
 		return cmp.Or(m.Act.Last, m.Act.At)
@@ -42,7 +42,7 @@ func (l *Ledger) Story(c Control, since time.Time, limit int) []Moment {
 		out = append(out, Moment{Act: &a})
 	}
 	slices.SortStableFunc(out, func(a, b Moment) int { return b.At().Compare(a.At()) })
-	out = slices.DeleteFunc(out, func(m Moment) bool { return m.ended().Before(since) })
+	out = slices.DeleteFunc(out, func(m Moment) bool { return m.finishedAt().Before(since) })
 	if limit > 0 && len(out) > limit {
 		out = out[:limit]
 	}

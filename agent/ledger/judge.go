@@ -24,10 +24,10 @@ func Judge(e *Entry, behind []Behind) (Verdict, string) {
 		case Held:
 			held = append(held, text)
 		}
-		acted = acted || o.Tells()
+		acted = acted || o.EndsDeploy()
 	}
 	for _, b := range behind {
-		told := func(o Outcome) bool { return o.of(Outcome{Namespace: b.Namespace, Name: b.Name}) && o.Tells() }
+		told := func(o Outcome) bool { return o.of(Outcome{Namespace: b.Namespace, Name: b.Name}) && o.EndsDeploy() }
 		if !slices.ContainsFunc(e.Releases, told) {
 			held = append(held, b.Name+": "+b.Reason)
 		}
@@ -55,7 +55,7 @@ func Close(e *Entry, head *Entry) (Verdict, string) {
 	for key := range e.Wants {
 		namespace, name, _ := strings.Cut(key, "/")
 		o := e.Outcome(namespace, name)
-		complete = complete && o != nil && o.Tells()
+		complete = complete && o != nil && o.EndsDeploy()
 	}
 	if v == Failed || v == RolledBack || v == Applied && complete {
 		return v, why

@@ -135,13 +135,13 @@ func (l *Ledger) Arrive(commits []source.Commit, now time.Time) (superseded int)
 	by := fmt.Sprintf("superseded by %.7s", head.SHA)
 	for i := range l.Entries {
 		if e := &l.Entries[i]; !e.Verdict.Final() && (len(e.Wants) == 0 || e.Commit.Commit == head.SHA) {
-			e.Conclude(Superseded, by, now)
+			e.SetVerdict(Superseded, by, now)
 			superseded++
 		}
 	}
 	for _, c := range commits[:len(commits)-1] {
 		e := Entry{Commit: commitOf(c), Started: now.UTC()}
-		e.Conclude(Superseded, by, now)
+		e.SetVerdict(Superseded, by, now)
 		l.Entries = append(l.Entries, e)
 		superseded++
 	}
@@ -157,9 +157,9 @@ func (l *Ledger) Again(trigger string, now time.Time) {
 	l.trim()
 }
 
-// Told returns the newest revision of a release that other entries of the same commit tell
+// ReportedRevision returns the newest revision of a release that other entries of the same commit tell
 // of: a commit that was tried again has its own outcome each time. It is 0 if none does.
-func (l *Ledger) Told(e *Entry, namespace, name string) int {
+func (l *Ledger) ReportedRevision(e *Entry, namespace, name string) int {
 	newest := 0
 	for i := range l.Entries {
 		other := &l.Entries[i]

@@ -56,7 +56,7 @@ func TestLedger(t *testing.T) {
 		"a new head is pending": {func(l *Ledger) { l.Arrive(commits("a"), noon) }, "a pending"},
 		"the same head again changes nothing": {func(l *Ledger) {
 			l.Arrive(commits("a"), noon)
-			l.Head().Conclude(Applied, "", noon)
+			l.Head().SetVerdict(Applied, "", noon)
 			l.Arrive(commits("a"), noon)
 		}, "a applied"},
 		"commits that came together are superseded by the last": {func(l *Ledger) {
@@ -64,17 +64,17 @@ func TestLedger(t *testing.T) {
 		}, "a superseded superseded by ccccccc\nb superseded superseded by ccccccc\nc pending"},
 		"a head that was under way is superseded": {func(l *Ledger) {
 			l.Arrive(commits("a"), noon)
-			l.Head().Conclude(Progressing, "", noon)
+			l.Head().SetVerdict(Progressing, "", noon)
 			l.Arrive(commits("b"), noon)
 		}, "a superseded superseded by bbbbbbb\nb pending"},
 		"a head that was held is superseded": {func(l *Ledger) {
 			l.Arrive(commits("a"), noon)
-			l.Head().Conclude(Held, "paused", noon)
+			l.Head().SetVerdict(Held, "paused", noon)
 			l.Arrive(commits("b"), noon)
 		}, "a superseded superseded by bbbbbbb\nb pending"},
 		"a verdict that was given stays when a newer head comes": {func(l *Ledger) {
 			l.Arrive(commits("a"), noon)
-			l.Head().Conclude(Failed, "why", noon)
+			l.Head().SetVerdict(Failed, "why", noon)
 			l.Arrive(commits("b"), noon)
 		}, "a failed why\nb pending"},
 	} {
@@ -147,12 +147,12 @@ func TestSecondsBehindCountFromTheOldestCommitThatIsNotLive(t *testing.T) {
 	l := &Ledger{}
 	for i, v := range []Verdict{Applied, Superseded, Failed} {
 		l.Arrive(commits(fmt.Sprint(i)), noon.Add(time.Duration(i)*time.Minute))
-		l.Head().Conclude(v, "", noon)
+		l.Head().SetVerdict(v, "", noon)
 	}
 	if s := l.SecondsBehind(noon.Add(10 * time.Minute)); s != 9*60 {
 		t.Errorf("%d seconds behind", s)
 	}
-	l.Head().Conclude(Applied, "", noon)
+	l.Head().SetVerdict(Applied, "", noon)
 	if s := l.SecondsBehind(noon.Add(10 * time.Minute)); s != 0 {
 		t.Errorf("%d seconds behind", s)
 	}
@@ -165,8 +165,8 @@ func TestALongReasonIsCutOff(t *testing.T) {
 	for i := range maxEntries {
 		l.Arrive([]source.Commit{{SHA: fmt.Sprintf("%040d", i)}}, noon)
 		l.Head().Merge(Outcome{Name: "web", Outcome: string(Failed), Reason: long})
-		l.Head().Conclude(Refused, long, noon)
-		l.Head().Conclude(Refused, long, noon.Add(time.Hour))
+		l.Head().SetVerdict(Refused, long, noon)
+		l.Head().SetVerdict(Refused, long, noon.Add(time.Hour))
 	}
 	text, err := l.Text()
 	if err != nil || len(text) > maxBytes {

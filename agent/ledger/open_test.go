@@ -13,7 +13,7 @@ func began(l *Ledger, releases ...string) {
 		name, digest, _ := strings.Cut(r, " ")
 		e.Begin("prod/"+name, digest)
 	}
-	e.Conclude(Progressing, "", noon)
+	e.SetVerdict(Progressing, "", noon)
 }
 
 func ended(e *Entry, name string, v Verdict, reason string) {
@@ -23,7 +23,7 @@ func ended(e *Entry, name string, v Verdict, reason string) {
 func closed(l *Ledger) string {
 	for _, e := range l.Open() {
 		v, why := Close(e, l.Head())
-		e.Conclude(v, why, noon)
+		e.SetVerdict(v, why, noon)
 	}
 	return lines(l)
 }
@@ -112,7 +112,7 @@ func TestTheNewestVerdictAlwaysFits(t *testing.T) {
 		}
 		l.Releases = append(l.Releases, r)
 	}
-	l.Head().Conclude(Failed, long, noon)
+	l.Head().SetVerdict(Failed, long, noon)
 	text, err := l.Text()
 	if err != nil || len(text) > maxBytes {
 		t.Fatalf("%d bytes: %v", len(text), err)

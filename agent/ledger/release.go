@@ -21,8 +21,8 @@ type Release struct {
 	Behind time.Time `json:"behind,omitzero"`
 	// Leaving are objects that its rollouts deleted and that are not gone yet.
 	Leaving []Object `json:"leaving,omitempty"`
-	// Seen is the newest revision of its records when Healthy was found.
-	Seen int `json:"seen,omitempty"`
+	// HealthRevision is the newest revision of its records when Healthy was found.
+	HealthRevision int `json:"seen,omitempty"`
 	// Decline is there while the release is not healthy after its rollout.
 	Decline *Decline `json:"decline,omitempty"`
 }

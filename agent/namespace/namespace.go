@@ -26,10 +26,10 @@ type Labels struct {
 // Clear has the labels compared by the next Keep, whatever was seen of them before.
 func (n *Labels) Clear() { n.labels.clear() }
 
-// Keep has the namespace labelled as a commit says. It compares the labels when a commit was
+// Ensure has the namespace labelled as a commit says. It compares the labels when a commit was
 // read, and when somebody changed them. An error is one to try again after; one of another kind
 // is reported, and keeps no release from anything.
-func (n *Labels) Keep(ctx context.Context, s *assess.Assessment) error {
+func (n *Labels) Ensure(ctx context.Context, s *assess.Assessment) error {
 	env := s.Commit.Env
 	if env == nil || s.Commit.Unread() != nil || s.Commit.Gone || len(s.Refusals) > 0 || n.Inbox.Control().Paused("", n.Now()) != nil {
 		return nil

@@ -169,7 +169,7 @@ func TestASinkThatForgetsIsToldAgain(t *testing.T) {
 	d.restart(c)
 	tell := func(l *ledger.Ledger, want int) {
 		t.Helper()
-		d.tell(t.Context(), l)
+		d.deliver(t.Context(), l)
 		if n := len(d.far.asked); n != want {
 			t.Fatalf("told %d times, want %d (failed: %v)", n, want, d.failed)
 		}

@@ -245,7 +245,7 @@ func drifted(r ledger.Release, now time.Time) (since time.Time, why string) {
 }
 
 func unhealthy(r ledger.Release) (since time.Time, why string) {
-	if d := r.Decline; d != nil && d.Told && d.Mended.IsZero() {
+	if d := r.Decline; d != nil && d.Notified && d.Mended.IsZero() {
 		return d.Since, r.Reason
 	}
 	return time.Time{}, ""

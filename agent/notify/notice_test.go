@@ -62,7 +62,7 @@ func TestWhatALedgerHasPeopleTold(t *testing.T) {
 		},
 		"a release is unhealthy when that has lasted, and behind git after a while": {
 			&ledger.Ledger{Environment: "prod", Releases: []ledger.Release{
-				{Name: "web", Reason: "pod web-1: CrashLoopBackOff", Decline: &ledger.Decline{Since: noon, Told: true}}, {Name: "api", Decline: &ledger.Decline{Since: noon}},
+				{Name: "web", Reason: "pod web-1: CrashLoopBackOff", Decline: &ledger.Decline{Since: noon, Notified: true}}, {Name: "api", Decline: &ledger.Decline{Since: noon}},
 				{Name: "app", Behind: noon.Add(-2 * time.Hour)}, {Name: "new", Behind: noon.Add(-time.Minute)},
 			}}, "", []string{"unhealthy open prod: unhealthy: web | web: pod web-1: CrashLoopBackOff", "behind open prod: behind git: app | app: since 2026-11-27T10:00:00Z"},
 		},

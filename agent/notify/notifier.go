@@ -88,14 +88,14 @@ func (n *Notifier) Run(ctx context.Context) {
 		}
 		next := lookAgain
 		if now != nil {
-			next = n.tell(ctx, now)
+			next = n.deliver(ctx, now)
 		}
 		timer.Reset(next)
 	}
 }
 
-// tell tells all sinks what a ledger says, and returns when to look again by itself.
-func (n *Notifier) tell(ctx context.Context, l *ledger.Ledger) time.Duration {
+// deliver tells all sinks what a ledger says, and returns when to look again by itself.
+func (n *Notifier) deliver(ctx context.Context, l *ledger.Ledger) time.Duration {
 	if err := n.ready(ctx); err != nil {
 		n.Failed("", err)
 		return firstPause
@@ -111,7 +111,7 @@ func (n *Notifier) tell(ctx context.Context, l *ledger.Ledger) time.Duration {
 			next = min(next, wait)
 			continue
 		}
-		err := n.tellOne(ctx, l, r)
+		err := n.deliverTo(ctx, l, r)
 		if ctx.Err() != nil {
 			return lookAgain
 		}
@@ -147,8 +147,8 @@ func (n *Notifier) ready(ctx context.Context) error {
 	return nil
 }
 
-// tellOne tells a sink what it was not told, or was told otherwise.
-func (n *Notifier) tellOne(ctx context.Context, l *ledger.Ledger, r *rule) error {
+// deliverTo tells a sink what it was not told, or was told otherwise.
+func (n *Notifier) deliverTo(ctx context.Context, l *ledger.Ledger, r *rule) error {
 	all := Notices(l, func(release string) bool { return matches(r.releases, release) }, n.Config.BehindFor, n.Now())
 	if n.memory.begin(r, all) {
 		if err := n.save(ctx); err != nil {

@@ -72,7 +72,7 @@ func (d *desk) told() (out []string) {
 
 func (d *desk) look(t *testing.T, l *ledger.Ledger, want ...string) time.Duration {
 	t.Helper()
-	next := d.tell(t.Context(), l)
+	next := d.deliver(t.Context(), l)
 	if have := d.told(); !slices.Equal(have, want) {
 		t.Fatalf("told %q, want %q (failed: %v)", have, want, d.failed)
 	}
@@ -97,7 +97,7 @@ func TestWhatGoesOnIsOneMatterUntilItIsOver(t *testing.T) {
 	sick := func(names ...string) *ledger.Ledger {
 		l := prod()
 		for i, name := range names {
-			l.Releases = append(l.Releases, ledger.Release{Name: name, Decline: &ledger.Decline{Since: noon.Add(-time.Duration(i) * time.Minute), Told: true}})
+			l.Releases = append(l.Releases, ledger.Release{Name: name, Decline: &ledger.Decline{Since: noon.Add(-time.Duration(i) * time.Minute), Notified: true}})
 		}
 		return l
 	}
@@ -172,7 +172,7 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 	var entries []ledger.Entry
 	for i := range 100 {
 		entries = append(entries, entry(string("abcdef"[i%6]), ledger.Applied, i))
-		d.tell(t.Context(), prod(entries...))
+		d.deliver(t.Context(), prod(entries...))
 	}
 	if n := len(d.memory.Sent); n > mostCommits {
 		t.Errorf("it remembers %d", n)

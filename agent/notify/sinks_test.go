@@ -143,7 +143,7 @@ func TestWhatTwoClustersSayStaysApart(t *testing.T) {
 		}
 		n := New(Notifier{Config: c, Store: &shelf{}, Leads: func() bool { return true }, Now: func() time.Time { return noon },
 			Failed: func(_ string, err error) { t.Error(err) }, Origin: func(context.Context) (string, error) { return of, nil }})
-		n.tell(t.Context(), prod(entry("a", ledger.Failed, 0)))
+		n.deliver(t.Context(), prod(entry("a", ledger.Failed, 0)))
 		if len(f.asked) != 2 {
 			t.Fatalf("asked %v", f.lines())
 		}
@@ -330,7 +330,7 @@ func TestAMemoryOfGarbage(t *testing.T) {
 	for _, text := range []string{"{", "null", "[]", `{"sent": null, "begun": [null]}`, `{"sent": [null, {}]}`, `{"sent": {"a": 1}}`, "\x00", `{"begun": ["hook"], "sent": [{"sink": "hook", "notice": {"id": "", "state": "open"}}]}`} {
 		d := newDesk(t, "")
 		d.shelf.text = text
-		d.tell(t.Context(), prod(entry("a", ledger.Failed, 0)))
+		d.deliver(t.Context(), prod(entry("a", ledger.Failed, 0)))
 		if told := d.told(); len(told) == 0 || !strings.Contains(fmt.Sprint(told), "deploy failed") || len(d.failed) > 0 {
 			t.Errorf("%s: told %v, failed %v", text, told, d.failed)
 		}

@@ -15,14 +15,14 @@ import (
 // Baseline is what a release's objects were when last surveyed, and so what drift is compared with.
 // It is not changed once it is there.
 type Baseline struct {
-	Revision int
-	IDs      []manifest.ID
-	Lasting  []manifest.ID // without what the cluster deletes by itself
-	Ceded    []manifest.ID // what it lists, and another release has
-	Drift    []ledger.Drift
-	Foreign  []ledger.Drift
-	Stale    bool  // it is to be surveyed anew
-	By       Terms // by which it was found
+	Revision     int
+	IDs          []manifest.ID
+	Lasting      []manifest.ID // without what the cluster deletes by itself
+	LeftToOthers []manifest.ID // what it lists, and another release has
+	Drift        []ledger.Drift
+	Foreign      []ledger.Drift
+	Stale        bool  // it is to be surveyed anew
+	By           Terms // by which it was found
 }
 
 // Terms say what is drift.
@@ -128,7 +128,7 @@ func (b *Baselines) Offer(id manifest.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for key, h := range b.of {
-		if slices.Contains(h.Ceded, id) {
+		if slices.Contains(h.LeftToOthers, id) {
 			b.of[key] = h.AsStale()
 		}
 	}

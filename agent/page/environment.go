@@ -71,7 +71,7 @@ func (p *Pages) environment(r *http.Request) (document, error) {
 		return nil, err
 	}
 	ctx := r.Context()
-	st, read, err := p.Reader.Soon(ctx, name)
+	st, read, err := p.Reader.LastKnown(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func (p *Pages) live(w http.ResponseWriter, r *http.Request) {
 			}
 		})
 	}()
-	p.tell(ctx, w, told, ended, func() bool {
+	p.stream(ctx, w, told, ended, func() bool {
 		_, err := p.followed(r)
 		return err == nil
 	})
@@ -73,7 +73,7 @@ func (p *Pages) visible(r *http.Request) ([]string, error) {
 		return nil, err
 	}
 	var out []string
-	for _, name := range p.Reader.Keeps() {
+	for _, name := range p.Reader.EnvironmentNames() {
 		if status, _ := p.Gate.Admits(r, name); status == http.StatusOK {
 			out = append(out, name)
 		}
@@ -84,9 +84,9 @@ func (p *Pages) visible(r *http.Request) ([]string, error) {
 	return out, err
 }
 
-// tell says that there is something new, as long as may says that the reader may look at it.
+// stream says that there is something new, as long as may says that the reader may look at it.
 // Who may not any more is told once, and so comes to sign in.
-func (p *Pages) tell(ctx context.Context, w http.ResponseWriter, told <-chan struct{}, ended <-chan error, may func() bool) {
+func (p *Pages) stream(ctx context.Context, w http.ResponseWriter, told <-chan struct{}, ended <-chan error, may func() bool) {
 	send := api.Stream(w)
 	if send == nil {
 		return

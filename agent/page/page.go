@@ -24,11 +24,11 @@ import (
 
 // Reader is what there is to show.
 type Reader interface {
-	// Keeps are the environments that are told of in full.
-	Keeps() []string
+	// EnvironmentNames are the environments that are told of in full.
+	EnvironmentNames() []string
 	Summaries(ctx context.Context) ([]status.Summary, error)
-	// Soon does not wait for what takes long: the time that it returns is zero then.
-	Soon(ctx context.Context, environment string) (*status.Status, time.Time, error)
+	// LastKnown does not wait for what takes long: the time that it returns is zero then.
+	LastKnown(ctx context.Context, environment string) (*status.Status, time.Time, error)
 	Story(ctx context.Context, environment string, since time.Time) ([]reads.Moment, error)
 	Delivered(ctx context.Context, environment string, since time.Time) (*reads.Delivery, error)
 	Compare(ctx context.Context, environment, release string, from, to int) (*reads.Difference, error)

@@ -49,7 +49,7 @@ func (c *changes) join(ctx context.Context, cluster *apply.Cluster, namespace st
 	if len(c.heard) == 0 {
 		watch, stop := context.WithCancel(context.WithoutCancel(ctx))
 		for _, d := range [...]kube.Document{ledger.Document(cluster.Environment, namespace), ledger.ControlDocument(cluster.Environment, namespace)} {
-			if err := cluster.WatchDocument(watch, d, func(string) { c.tell() }); err != nil {
+			if err := cluster.WatchDocument(watch, d, func(string) { c.broadcast() }); err != nil {
 				stop()
 				return nil, err
 			}
@@ -67,8 +67,8 @@ func (c *changes) join(ctx context.Context, cluster *apply.Cluster, namespace st
 	}, nil
 }
 
-// tell wakes all who look.
-func (c *changes) tell() {
+// broadcast wakes all who look.
+func (c *changes) broadcast() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for heard := range c.heard {

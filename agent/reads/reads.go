@@ -62,21 +62,21 @@ type readable struct {
 	read time.Time
 }
 
-// kept returns the status as it was last read, and when; nil if it never was.
-func (one *readable) kept() (*status.Status, time.Time) {
+// cached returns the status as it was last read, and when; nil if it never was.
+func (one *readable) cached() (*status.Status, time.Time) {
 	one.mu.Lock()
 	defer one.mu.Unlock()
 	return one.last, one.read
 }
 
-// keep takes a status that was read, and tells those who look if it is another one.
-func (one *readable) keep(st *status.Status, at time.Time) {
+// store takes a status that was read, and tells those who look if it is another one.
+func (one *readable) store(st *status.Status, at time.Time) {
 	one.mu.Lock()
 	news := one.last == nil || !alike(*one.last, *st)
 	one.last, one.read = st, at
 	one.mu.Unlock()
 	if news {
-		one.changes.tell()
+		one.changes.broadcast()
 	}
 }
 
@@ -191,7 +191,7 @@ func (r *Reads) statusOf(ctx context.Context, environment string) (*status.Statu
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if last, read := one.kept(); last != nil && r.now().Sub(read) < statusFor {
+	if last, read := one.cached(); last != nil && r.now().Sub(read) < statusFor {
 		return last, nil
 	}
 	st, err := status.Read(ctx, one.cluster, r.namespace, r.now())
@@ -201,7 +201,7 @@ func (r *Reads) statusOf(ctx context.Context, environment string) (*status.Statu
 	if len(st.HealthRules) > 0 && !r.leads(environment) {
 		st.RulesUnread = "the environment's own rules on health are not asked: this replica of the agent does not lead it"
 	}
-	one.keep(st, r.now())
+	one.store(st, r.now())
 	return st, nil
 }
 

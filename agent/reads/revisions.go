@@ -59,7 +59,7 @@ func readDifference(ctx context.Context, c *apply.Cluster, l *ledger.Ledger, sys
 	read := func(revision int) (*manifest.Release, error) {
 		n := slices.IndexFunc(history, func(r *record.Record) bool { return r.Revision == revision })
 		if n < 0 {
-			return nil, api.Missing(fmt.Errorf("release %s has no record of revision %d: %s", release, revision, kept(history)))
+			return nil, api.Missing(fmt.Errorf("release %s has no record of revision %d: %s", release, revision, listRevisions(history)))
 		}
 		open = open && history[n].Plain && history[n].Ours()
 		return history[n].Manifest(c.Namespaced)
@@ -80,7 +80,7 @@ func readDifference(ctx context.Context, c *apply.Cluster, l *ledger.Ledger, sys
 		}
 		return mask.Hidden
 	}
-	for _, c := range plan.Between(before, after).Changes {
+	for _, c := range plan.CompareReleases(before, after).Changes {
 		o := ObjectDifference{Object: c.ID.String(), Action: string(c.Action), Why: c.Why, Fields: []FieldDifference{}}
 		for _, f := range c.Drift {
 			o.Fields = append(o.Fields, FieldDifference{f.Path, shown(f.Have), shown(f.Want)})
@@ -116,8 +116,8 @@ func secretsOf(r *manifest.Release) []string {
 	return out
 }
 
-// kept says which revisions there are.
-func kept(history record.History) string {
+// listRevisions says which revisions there are.
+func listRevisions(history record.History) string {
 	if len(history) == 0 {
 		return "there is none"
 	}

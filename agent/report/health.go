@@ -34,34 +34,34 @@ func (r *Reporter) Health(l *ledger.Ledger, turns []Turn) {
 			r.log.Info("healthy again", "release", t.Release, "after", t.lasted())
 		}
 	}
-	r.tellTurns(l, sick, "Warning", "Unhealthy", "are not healthy any more", func(t Turn) string {
+	r.enqueueTurns(l, sick, "Warning", "Unhealthy", "are not healthy any more", func(t Turn) string {
 		return fmt.Sprintf("release %s has not been healthy since %s: %s", t.Release, t.Since.UTC().Format(time.RFC3339), t.Reason)
 	})
-	r.tellTurns(l, well, "Normal", "Recovered", "are healthy again", func(t Turn) string {
+	r.enqueueTurns(l, well, "Normal", "Recovered", "are healthy again", func(t Turn) string {
 		return fmt.Sprintf("release %s is healthy again, after %s", t.Release, t.lasted())
 	})
 }
 
 func (t Turn) lasted() string { return t.Recovered.Sub(t.Since).Round(time.Second).String() }
 
-// tellTurns tells turns of one kind, each by itself if they are few.
-func (r *Reporter) tellTurns(l *ledger.Ledger, turns []Turn, kind, reason, do string, text func(Turn) string) {
+// enqueueTurns tells turns of one kind, each by itself if they are few.
+func (r *Reporter) enqueueTurns(l *ledger.Ledger, turns []Turn, kind, reason, do string, text func(Turn) string) {
 	if len(turns) > mostTurns {
 		facts, names := []string{reason}, make([]string, 0, len(turns))
 		for _, t := range turns {
 			facts, names = append(facts, t.Namespace, t.Release, t.Since.String()), append(names, t.Release)
 		}
-		enter(l, ledger.Message{ID: identity(facts...), Kind: kind, Reason: reason,
+		enqueue(l, ledger.Message{ID: identity(facts...), Kind: kind, Reason: reason,
 			Text: ledger.Shorten(fmt.Sprintf("%d releases %s: %s; tether status %s says why", len(turns), do, strings.Join(names, ", "), r.environment))})
 		return
 	}
 	for _, t := range turns {
-		enter(l, ledger.Message{ID: identity(reason, t.Namespace, t.Release, t.Since.String()), Kind: kind, Reason: reason, Text: ledger.Shorten(text(t))})
+		enqueue(l, ledger.Message{ID: identity(reason, t.Namespace, t.Release, t.Since.String()), Kind: kind, Reason: reason, Text: ledger.Shorten(text(t))})
 	}
 }
 
-// enter has a message told by Deliver.
-func enter(l *ledger.Ledger, m ledger.Message) {
+// enqueue has a message told by Deliver.
+func enqueue(l *ledger.Ledger, m ledger.Message) {
 	l.Untold = append(l.Untold, m)
 	if n := len(l.Untold) - mostUntold; n > 0 {
 		l.Untold = l.Untold[n:]

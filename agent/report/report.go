@@ -71,7 +71,7 @@ func (r *Reporter) Verdict(l *ledger.Ledger, e *ledger.Entry, now time.Time) {
 	if e.Verdict == ledger.Applied && e.Trigger == "" {
 		m.LeadSeconds = now.Sub(e.Time).Seconds()
 	}
-	enter(l, m)
+	enqueue(l, m)
 }
 
 // Delivered has the delivery figures computed from an environment's entries.

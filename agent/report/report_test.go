@@ -66,7 +66,7 @@ func counted(t *testing.T, r *prometheus.Registry, line string) {
 
 func verdict(l *ledger.Ledger, v ledger.Verdict) *ledger.Entry {
 	l.Arrive([]source.Commit{{SHA: strings.Repeat("a", 40), Subject: "Bump web", Time: noon}}, noon)
-	l.Head().Conclude(v, "", noon)
+	l.Head().SetVerdict(v, "", noon)
 	return l.Head()
 }
 

@@ -30,7 +30,7 @@ func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 	var leftover *leftoverError
 	stuck := errors.As(err, &leftover)
 	if stuck {
-		j.outcome.Left = x.cluster.Doomed(j.Plan)
+		j.outcome.Left = x.cluster.PendingDeletions(j.Plan)
 	}
 	err = j.Veil().Hide(x.cluster.WithHolders(ctx, err))
 	took := x.Now().Sub(started)
@@ -53,7 +53,7 @@ func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 		return err // the record stays pending: it is resumed, or passed over
 	}
 	log.Error("rollout failed", "error", err, "took", took.Round(100*time.Millisecond).String())
-	if cerr := x.conclude(ctx, j, rec, record.Failed, release.StatusFailed, x.Veil.Text(fmt.Sprintf("%s failed: %v", title(rec.Action), err)), j.reached()...); cerr != nil {
+	if cerr := x.finish(ctx, j, rec, record.Failed, release.StatusFailed, x.Veil.Text(fmt.Sprintf("%s failed: %v", title(rec.Action), err)), j.reached()...); cerr != nil {
 		j.outcome.Reason = cerr.Error()
 		return cerr
 	}

@@ -23,7 +23,7 @@ func (x *recorder) bounds(j *run, rec *record.Record) wait.Bounds {
 	}
 	b.Graces = j.Spec.Graces
 	if j.Spec.WaitWhileHeld {
-		b.KeepHold = x.keepHold(j, rec)
+		b.SaveHold = x.saveHold(j, rec)
 	}
 	if rec != nil && j.Spec.WaitWhileHeld {
 		b.HeldSince = rec.HeldSince
@@ -31,9 +31,9 @@ func (x *recorder) bounds(j *run, rec *record.Record) wait.Bounds {
 	return b
 }
 
-// keepHold returns what keeps, with the record of a rollout, that its deadline waits for
+// saveHold returns what keeps, with the record of a rollout, that its deadline waits for
 // what is held. What has no record begins anew after a restart.
-func (x *recorder) keepHold(j *run, rec *record.Record) func(ctx context.Context, deadline, since time.Time) error {
+func (x *recorder) saveHold(j *run, rec *record.Record) func(ctx context.Context, deadline, since time.Time) error {
 	return func(ctx context.Context, deadline, since time.Time) error {
 		if rec == nil {
 			return nil

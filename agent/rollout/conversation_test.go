@@ -263,14 +263,14 @@ func (w *world) Describe(_ context.Context, r *assess.Release) error {
 }
 
 // Survey implements Surveyor.
-func (w *world) Survey(_ context.Context, r *assess.Release, _ plan.Coming) error {
+func (w *world) Survey(_ context.Context, r *assess.Release, _ plan.Provisions) error {
 	w.plan(r)
 	return w.step("survey", "")
 }
 
 // SurveyRollout implements Surveyor.
-func (w *world) SurveyRollout(ctx context.Context, r *assess.Release, coming plan.Coming) error {
-	return w.Survey(ctx, r, coming)
+func (w *world) SurveyRollout(ctx context.Context, r *assess.Release, provisions plan.Provisions) error {
+	return w.Survey(ctx, r, provisions)
 }
 
 // Reload implements Surveyor.
@@ -319,8 +319,8 @@ func (w *world) Prune(context.Context, plan.Plan, wait.Bounds, func([]judge.Heal
 	return w.step("prune", "")
 }
 
-// Doomed implements Cluster.
-func (w *world) Doomed(plan.Plan) []manifest.ID { return nil }
+// PendingDeletions implements Cluster.
+func (w *world) PendingDeletions(plan.Plan) []manifest.ID { return nil }
 
 // InPlace implements Cluster.
 func (w *world) InPlace(plan.Plan) bool { return true }
@@ -347,8 +347,8 @@ func (w *world) Create(_ context.Context, r *record.Record) error {
 	return w.step("create", fmt.Sprintf("record %d: %s to %s by %s", r.Revision, r.Action, r.Digest, r.Deadline.Format(time.TimeOnly)))
 }
 
-// Conclude implements Records.
-func (w *world) Conclude(_ context.Context, r *record.Record, o record.Outcome, status release.Status, description string, changes ...record.Change) error {
+// Finish implements Records.
+func (w *world) Finish(_ context.Context, r *record.Record, o record.Outcome, status release.Status, description string, changes ...record.Change) error {
 	if err := w.step("conclude", fmt.Sprintf("record %d as %s, %s: %s", r.Revision, o, status, description)); err != nil {
 		return err
 	}

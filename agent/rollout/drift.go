@@ -50,9 +50,9 @@ func rivalOf(j *run, c plan.Change) string {
 	return "somebody"
 }
 
-// tellChanges says what of a rollout's objects somebody changed, and returns what each
+// reportDrifts says what of a rollout's objects somebody changed, and returns what each
 // of them is like.
-func (x *Executor) tellChanges(ctx context.Context, j *run) map[manifest.ID]string {
+func (x *Executor) reportDrifts(ctx context.Context, j *run) map[manifest.ID]string {
 	out, doing := map[manifest.ID]string{}, "leaving it"
 	if j.State.Correct {
 		doing = "putting it back"

@@ -27,7 +27,7 @@ type Cluster interface {
 	Verify(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, checks []manifest.Check, bounds wait.Bounds, progress func([]judge.Health)) error
 	Prune(ctx context.Context, p plan.Plan, bounds wait.Bounds, progress func([]judge.Health)) error
 
-	Doomed(p plan.Plan) []manifest.ID
+	PendingDeletions(p plan.Plan) []manifest.ID
 	InPlace(p plan.Plan) bool
 	Left(objects []manifest.ID) []byte
 	AnyThere(ctx context.Context, objects []manifest.Object) (bool, error)
@@ -40,7 +40,7 @@ type Cluster interface {
 type Records interface {
 	History(ctx context.Context, namespace, name string) ([]*record.Record, error)
 	Create(ctx context.Context, r *record.Record) error
-	Conclude(ctx context.Context, r *record.Record, o record.Outcome, status release.Status, description string, changes ...record.Change) error
+	Finish(ctx context.Context, r *record.Record, o record.Outcome, status release.Status, description string, changes ...record.Change) error
 	Supersede(ctx context.Context, r *record.Record) error
 	HookRan(ctx context.Context, r *record.Record, event string, n int, h manifest.Hook, started, ended time.Time, failed bool) error
 	Hold(ctx context.Context, r *record.Record, deadline, since time.Time) error
@@ -52,8 +52,8 @@ type Records interface {
 // assess.Surveyor implements it, and says what each does.
 type Surveyor interface {
 	Describe(ctx context.Context, r *assess.Release) error
-	Survey(ctx context.Context, r *assess.Release, coming plan.Coming) error
-	SurveyRollout(ctx context.Context, r *assess.Release, coming plan.Coming) error
+	Survey(ctx context.Context, r *assess.Release, provisions plan.Provisions) error
+	SurveyRollout(ctx context.Context, r *assess.Release, provisions plan.Provisions) error
 	Reload(r *assess.Release) error
 	Moves(ctx context.Context, releases []*assess.Release) plan.Moves
 	ManifestOf(ctx context.Context, r *record.Record, scope manifest.Scope) (*manifest.Release, error)

@@ -22,7 +22,7 @@ func (x *Executor) execute(ctx, waits context.Context, j *run, rec *record.Recor
 		}
 	}
 	j.applied = true
-	if err := x.settleIn(ctx, waits, j, rec); err != nil {
+	if err := x.applyAndWait(ctx, waits, j, rec); err != nil {
 		return err
 	}
 	if err := x.runHooks(ctx, waits, j, j.Manifest.Hooks, rec, post); err != nil {
@@ -59,8 +59,8 @@ func (j *run) reached() []record.Change {
 // may do it each time.
 const againPause = time.Second
 
-// settleIn applies a plan and waits until its objects are healthy.
-func (x *Executor) settleIn(ctx, waits context.Context, j *run, rec *record.Record) error {
+// applyAndWait applies a plan and waits until its objects are healthy.
+func (x *Executor) applyAndWait(ctx, waits context.Context, j *run, rec *record.Record) error {
 	if err := x.apply(ctx, waits, j, x.bounds(j, rec)); err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (x *Executor) stay(ctx, waits context.Context, j *run, rec *record.Record) 
 	var left map[manifest.ID]string
 	for {
 		bounds := x.bounds(j, rec)
-		err := x.cluster.Wait(waits, wait.Awaited{Objects: j.NotCeded(j.IDs), Bounds: bounds, Strict: j.Owner.Strict, Left: left, Progress: x.waiting(j)})
+		err := x.cluster.Wait(waits, wait.Awaited{Objects: j.NotLeftToOthers(j.IDs), Bounds: bounds, Strict: j.Owner.Strict, Left: left, Progress: x.waiting(j)})
 		if !errors.Is(err, wait.ErrMissing) && !errors.Is(err, wait.ErrChanged) {
 			return err
 		}
@@ -99,7 +99,7 @@ func (x *Executor) stay(ctx, waits context.Context, j *run, rec *record.Record) 
 		if err := j.Refused(); err != nil {
 			return err
 		}
-		if left = x.tellChanges(ctx, j); !j.State.Correct {
+		if left = x.reportDrifts(ctx, j); !j.State.Correct {
 			continue
 		}
 		if err := x.apply(ctx, waits, j, x.bounds(j, rec)); err != nil {

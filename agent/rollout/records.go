@@ -30,7 +30,7 @@ func (x *recorder) intend(ctx context.Context, j *run) (*record.Record, error) {
 	}
 	if p := j.State.History.Pending(); p != nil {
 		why := fmt.Sprintf("given up for commit %s before it was healthy", abbreviated(x.Commit.SHA))
-		if err := x.conclude(ctx, j, p, record.Abandoned, release.StatusFailed, why); err != nil {
+		if err := x.finish(ctx, j, p, record.Abandoned, release.StatusFailed, why); err != nil {
 			return nil, err
 		}
 	}
@@ -59,9 +59,9 @@ func (x *recorder) remember(j *run, h record.History) {
 	x.Observed.Histories.Set(j.Key, record.Copy(h))
 }
 
-// conclude stores what became of a record of the release, and enters it.
-func (x *recorder) conclude(ctx context.Context, j *run, rec *record.Record, o record.Outcome, status release.Status, text string, changes ...record.Change) error {
-	err := x.records.Conclude(ctx, rec, o, status, text, changes...)
+// finish stores what became of a record of the release, and enters it.
+func (x *recorder) finish(ctx context.Context, j *run, rec *record.Record, o record.Outcome, status release.Status, text string, changes ...record.Change) error {
+	err := x.records.Finish(ctx, rec, o, status, text, changes...)
 	x.remember(j, j.State.History)
 	return err
 }
@@ -85,7 +85,7 @@ func (x *recorder) recordGood(ctx context.Context, j *run, rec *record.Record, c
 	}
 	n := len(j.Manifest.CRDs) // a record does not keep CRDs: they come last
 	left := record.WithLeft(x.cluster.Left(slices.Concat(j.IDs[n:], j.IDs[:n])))
-	if err := x.conclude(ctx, j, rec, record.Good, release.StatusDeployed, x.Veil.Text(x.describeGood(j, rec, commit)), left); err != nil {
+	if err := x.finish(ctx, j, rec, record.Good, release.StatusDeployed, x.Veil.Text(x.describeGood(j, rec, commit)), left); err != nil {
 		return err
 	}
 	rec.Forget()
@@ -111,7 +111,7 @@ func (x *recorder) recordGood(ctx context.Context, j *run, rec *record.Record, c
 func (x *recorder) holdNew(j *run, revision int) {
 	x.Observed.Touched.Clean(j.IDs)
 	if x.cluster.InPlace(j.Plan) {
-		x.Observed.Baselines.Set(j.Key, &observed.Baseline{Revision: revision, IDs: j.NotCeded(j.IDs), Lasting: j.NotCeded(j.Lasting), Ceded: j.Plan.Ceded(), Stale: len(j.Plan.Ceded()) > 0, Foreign: assess.ForeignOf(j.Release), By: observed.TermsOf(j.Owner)})
+		x.Observed.Baselines.Set(j.Key, &observed.Baseline{Revision: revision, IDs: j.NotLeftToOthers(j.IDs), Lasting: j.NotLeftToOthers(j.Lasting), LeftToOthers: j.Plan.LeftToOthers(), Stale: len(j.Plan.LeftToOthers()) > 0, Foreign: assess.ForeignOf(j.Release), By: observed.TermsOf(j.Owner)})
 	} else {
 		x.Observed.Baselines.Set(j.Key, nil)
 	}
@@ -145,7 +145,7 @@ func (x *recorder) recordGone(ctx context.Context, j *run, last *record.Record) 
 			}
 		}
 	}
-	if err := x.conclude(ctx, j, last, last.Outcome, release.StatusUninstalled, "Uninstallation complete"); err != nil {
+	if err := x.finish(ctx, j, last, last.Outcome, release.StatusUninstalled, "Uninstallation complete"); err != nil {
 		return err
 	}
 	x.Observed.Baselines.Set(j.Key, nil)

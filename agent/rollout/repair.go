@@ -49,7 +49,7 @@ func (x *Executor) repair(ctx, waits context.Context, j *run) error {
 		x.freeStuck(ctx, j, drifted)
 		return nil
 	}
-	return x.cluster.Wait(waits, wait.Awaited{Objects: j.NotCeded(j.Lasting), Bounds: x.bounds(j, nil), Progress: x.waiting(j)})
+	return x.cluster.Wait(waits, wait.Awaited{Objects: j.NotLeftToOthers(j.Lasting), Bounds: x.bounds(j, nil), Progress: x.waiting(j)})
 }
 
 // freeStuck waits for StatefulSets that were put back, beside all else: the pods that

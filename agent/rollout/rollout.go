@@ -87,7 +87,7 @@ func (x *Executor) rollout(ctx, waits context.Context, j *run) error {
 		}
 	}
 	if err == nil {
-		j.tellBack(was)
+		j.reportRollback(was)
 	}
 	return err
 }
@@ -104,9 +104,9 @@ func (x *Executor) decideAgain(j *run) bool {
 	return j.Changes()
 }
 
-// tellBack says of a job that went back after a failure that the commit did not become
+// reportRollback says of a job that went back after a failure that the commit did not become
 // live, where another process, or an earlier pass, saw the failure.
-func (j *run) tellBack(was decide.Decision) {
+func (j *run) reportRollback(was decide.Decision) {
 	switch {
 	case j.State.Aborted != "":
 		j.outcome.Outcome.Outcome, j.outcome.Reason = string(ledger.RolledBack), j.State.Aborted
@@ -150,7 +150,7 @@ func (x *Executor) goOn(ctx, waits context.Context, j *run) error {
 	if err := x.surveyor.Describe(ctx, j.Release); err != nil {
 		return err
 	}
-	if err := x.surveyor.SurveyRollout(ctx, j.Release, plan.Coming{Moves: x.surveyor.Moves(ctx, nil)}); err != nil {
+	if err := x.surveyor.SurveyRollout(ctx, j.Release, plan.Provisions{Moves: x.surveyor.Moves(ctx, nil)}); err != nil {
 		return err
 	}
 	if err := j.Refused(); err != nil {

@@ -36,7 +36,7 @@ func (r rooms) Prune(ctx context.Context, p plan.Plan, bounds wait.Bounds, progr
 	return r.Executor.Prune(ctx, p, bounds, progress)
 }
 
-func (r rooms) Doomed(p plan.Plan) []manifest.ID { return r.Inspector.PendingDeletions(p) }
+func (r rooms) PendingDeletions(p plan.Plan) []manifest.ID { return r.Inspector.PendingDeletions(p) }
 
 func (r rooms) InPlace(p plan.Plan) bool { return r.Inspector.InPlace(p) }
 

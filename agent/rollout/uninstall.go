@@ -28,7 +28,7 @@ func (x *Executor) uninstall(ctx, waits context.Context, j *run) error {
 	begun := last.Status == release.StatusUninstalling
 	var changes []record.Change
 	if !begun {
-		changes = append(changes, record.Anew)
+		changes = append(changes, record.ForgetHooks)
 	}
 	if j.State.Retry {
 		changes = append(changes, record.OnRequest(x.Request)) // an uninstall has no record of its own that would tell
@@ -39,7 +39,7 @@ func (x *Executor) uninstall(ctx, waits context.Context, j *run) error {
 		if outcome == record.Stuck {
 			outcome = record.Abandoned // an interruption does not end it
 		}
-		if err := x.conclude(ctx, j, last, outcome, release.StatusUninstalling, "Deletion in progress", changes...); err != nil {
+		if err := x.finish(ctx, j, last, outcome, release.StatusUninstalling, "Deletion in progress", changes...); err != nil {
 			return err
 		}
 	}
@@ -62,7 +62,7 @@ func (x *Executor) uninstall(ctx, waits context.Context, j *run) error {
 	}
 	log.Error("uninstall failed", "error", err)
 	j.outcome.Outcome.Outcome, j.outcome.Reason = string(ledger.Failed), err.Error()
-	if cerr := x.conclude(ctx, j, last, record.Stuck, release.StatusUninstalling, x.Veil.Text(fmt.Sprintf("Uninstall failed: %v", err))); cerr != nil {
+	if cerr := x.finish(ctx, j, last, record.Stuck, release.StatusUninstalling, x.Veil.Text(fmt.Sprintf("Uninstall failed: %v", err))); cerr != nil {
 		return cerr
 	}
 	return err

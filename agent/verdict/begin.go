@@ -28,7 +28,7 @@ func (w *Writer) Begin(l *assess.Commit, jobs []*deploy.Job) bool {
 	if head.Verdict.Stands() || !slices.ContainsFunc(jobs, (*deploy.Job).Changes) {
 		return false
 	}
-	head.Conclude(ledger.Progressing, "", w.Now())
+	head.SetVerdict(ledger.Progressing, "", w.Now())
 	if l.Env != nil && l.Unread() == nil {
 		w.Ledger.Follow(l.Env.Environment)
 	}

@@ -33,7 +33,7 @@ func (s *Releases) observe(key observed.Key, b *observed.Baseline) (bool, string
 	} else {
 		r.Decline = nil
 	}
-	r.Seen, r.Healthy = last.Revision, how == ledger.Well
+	r.HealthRevision, r.Healthy = last.Revision, how == ledger.Well
 	return r.Healthy, why
 }
 
@@ -41,11 +41,11 @@ func (s *Releases) observe(key observed.Key, b *observed.Baseline) (bool, string
 // rollout ended. A rollout that failed was reported by its verdict.
 func declines(r *ledger.Release, last *record.Record) bool {
 	switch {
-	case last.Outcome != record.Failed, r.Healthy && r.Seen == last.Revision:
+	case last.Outcome != record.Failed, r.Healthy && r.HealthRevision == last.Revision:
 		return true
 	}
 	d := r.Decline
-	return d != nil && (d.Told || d.Since.After(last.Updated()) && r.Seen == last.Revision)
+	return d != nil && (d.Notified || d.Since.After(last.Updated()) && r.HealthRevision == last.Revision)
 }
 
 // reportTurns enters the turns of health that observe noted into the ledger, to be reported.
@@ -103,7 +103,7 @@ func (s *Releases) SaveProgress(ctx context.Context, d *deploy.Deploy, rollouts 
 	news := len(ended) > 0
 	for _, entry := range append(s.Ledger.Open(), s.Ledger.Head()) {
 		if text := rollouts.Progress(entry); entry.Verdict == ledger.Progressing && entry.Reason != text {
-			entry.Conclude(ledger.Progressing, text, now)
+			entry.SetVerdict(ledger.Progressing, text, now)
 			news = true
 		}
 	}

@@ -14,13 +14,13 @@ import (
 	"github.com/xetys/tether/apply/graph"
 )
 
-// Draw enters what became of a deploy, and draws the verdicts from it. It returns the error for
+// RecordOutcomes enters what became of a deploy, and draws the verdicts from it. It returns the error for
 // which to reconcile again, if any. It asks neither git nor the cluster: goingBack does, where it
 // has to be known whether a failure has just made other releases of an atomic environment go
 // back.
-func (w *Writer) Draw(d *deploy.Deploy, goingBack func() bool) error {
+func (w *Writer) RecordOutcomes(d *deploy.Deploy, goingBack func() bool) error {
 	l, jobs := d.Commit, d.Jobs
-	again := w.settle(jobs, d.Results)
+	again := w.recordJobs(jobs, d.Results)
 	unsurveyed := again == nil && d.Trouble != nil
 	if unsurveyed {
 		again = d.Trouble
@@ -69,11 +69,11 @@ func (w *Writer) closeOlder(jobs []*deploy.Job) {
 		open := func(j *deploy.Job) bool {
 			if p := w.Observed.Histories.History(j.Key).Pending(); p != nil && p.Commit == entry.Commit.Commit && !j.PassesOver() {
 				if j.Decision.Act == decide.Hold {
-					entry.Conclude(ledger.Held, w.Veil.Text(j.Spec.Name+": "+j.Decision.Reason), w.Now())
+					entry.SetVerdict(ledger.Held, w.Veil.Text(j.Spec.Name+": "+j.Decision.Reason), w.Now())
 				}
 				return true
 			}
-			return j.Changes() && j.Commit == entry.Commit.Commit && !j.Outcome.Tells() && j.Err == nil
+			return j.Changes() && j.Commit == entry.Commit.Commit && !j.Outcome.EndsDeploy() && j.Err == nil
 		}
 		if slices.ContainsFunc(jobs, open) {
 			continue
@@ -83,10 +83,10 @@ func (w *Writer) closeOlder(jobs []*deploy.Job) {
 	}
 }
 
-// settle enters what became of each job, and returns the error for which to reconcile again, if
+// recordJobs enters what became of each job, and returns the error for which to reconcile again, if
 // any. An error about a release that stays as it is has a time of its own to be tried again, and
 // keeps no commit from its verdict.
-func (w *Writer) settle(jobs []*deploy.Job, results map[string]graph.Result) error {
+func (w *Writer) recordJobs(jobs []*deploy.Job, results map[string]graph.Result) error {
 	var again error
 	for _, j := range jobs {
 		r, ran := results[j.Key.String()]

@@ -26,7 +26,7 @@ func TestARetryThatMayNotBeMadeIsForgotten(t *testing.T) {
 		w.Retries.Postpone(key, errors.New("no record"), time.Now())
 		r := &assess.Release{Key: key}
 		r.Waits = c.waits
-		if err := w.settle([]*deploy.Job{{Release: r}}, nil); err != nil || w.Retries.Any() != c.left {
+		if err := w.recordJobs([]*deploy.Job{{Release: r}}, nil); err != nil || w.Retries.Any() != c.left {
 			t.Errorf("%s: %v, %v", sentence, err, w.Retries.Any())
 		}
 	}

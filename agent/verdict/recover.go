@@ -17,11 +17,11 @@ func (w *Writer) recoverOutcomes(jobs []*deploy.Job) {
 	for _, entry := range append(w.Ledger.Open(), w.Ledger.Head()) {
 		for _, j := range jobs {
 			want, begun := entry.Wants[j.Key.String()]
-			if known := entry.Outcome(j.Key.Namespace, j.Key.Name); !begun || known != nil && known.Tells() {
+			if known := entry.Outcome(j.Key.Namespace, j.Key.Name); !begun || known != nil && known.EndsDeploy() {
 				continue
 			}
-			o := concluded(w.Observed.Histories.History(j.Key), entry.Commit.Commit, want)
-			if o == nil || o.Revision <= w.Ledger.Told(entry, j.Key.Namespace, j.Key.Name) {
+			o := recordedOutcome(w.Observed.Histories.History(j.Key), entry.Commit.Commit, want)
+			if o == nil || o.Revision <= w.Ledger.ReportedRevision(entry, j.Key.Namespace, j.Key.Name) {
 				continue
 			}
 			o.Name, o.Namespace = j.Key.Name, j.Key.Namespace
@@ -31,10 +31,10 @@ func (w *Writer) recoverOutcomes(jobs []*deploy.Job) {
 	}
 }
 
-// concluded returns what a release's records tell of what a commit asked for: an input
+// recordedOutcome returns what a release's records tell of what a commit asked for: an input
 // digest, as an entry keeps it, or the release's removal if that is empty. It returns nil
 // if there was no such rollout, or it has not ended.
-func concluded(h record.History, commit, want string) *ledger.Outcome {
+func recordedOutcome(h record.History, commit, want string) *ledger.Outcome {
 	if want == "" {
 		return uninstalled(h.Last())
 	}

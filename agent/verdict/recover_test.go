@@ -32,7 +32,7 @@ func TestWhatRecordsTellOfACommit(t *testing.T) {
 		"one whose records are deleted is no news": {nil, "", ""},
 	} {
 		got := ""
-		if o := concluded(c.history, "new", c.want); o != nil {
+		if o := recordedOutcome(c.history, "new", c.want); o != nil {
 			got = o.Action + " " + string(rune('0'+o.Revision)) + " " + o.Outcome
 		}
 		if got != c.outcome {

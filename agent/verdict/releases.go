@@ -52,7 +52,7 @@ func (s *Releases) describe(ctx context.Context, j *deploy.Job) ledger.Release {
 		r.Healthy, r.Reason = s.observe(j.Key, b)
 	}
 	if before := s.Ledger.Release(j.Key.Namespace, j.Key.Name); before != nil {
-		r.Decline, r.Seen = before.Decline, before.Seen
+		r.Decline, r.HealthRevision = before.Decline, before.HealthRevision
 	}
 	if j.Decision.Behind || len(j.Blocked) > 0 || current == nil {
 		r.Behind = s.behindSince(j)

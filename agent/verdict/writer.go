@@ -103,9 +103,9 @@ func (w *Writer) follow(ctx context.Context) string {
 // mostBetween bounds how many commits that came at once are entered.
 const mostBetween = 200
 
-// Enter enters the head, and the commits between it and the last one, and reports whether it is
+// RecordHead enters the head, and the commits between it and the last one, and reports whether it is
 // new. between lists at most so many commits from one to another, with the latter.
-func (w *Writer) Enter(head source.Commit, between func(from, to string, most int) ([]source.Commit, error)) bool {
+func (w *Writer) RecordHead(head source.Commit, between func(from, to string, most int) ([]source.Commit, error)) bool {
 	trigger := w.trigger
 	w.trigger = ""
 	last := w.Ledger.Head()
@@ -198,7 +198,7 @@ func (w *Writer) SetAway(ctx context.Context, away *ledger.Away) error {
 // Give gives an entry a verdict, and has it reported if it is another than before.
 func (w *Writer) Give(entry *ledger.Entry, v ledger.Verdict, why string) {
 	before, reason, now := entry.Verdict, entry.Reason, w.Now()
-	entry.Conclude(v, w.Veil.Text(why), now)
+	entry.SetVerdict(v, w.Veil.Text(why), now)
 	if entry.Verdict.Live() {
 		c := entry.Commit
 		w.Ledger.Applied = &c
@@ -215,7 +215,7 @@ func (w *Writer) Undecided(ctx context.Context, err error) {
 	if head.Verdict.Final() || ctx.Err() != nil {
 		return
 	}
-	head.Conclude(ledger.Pending, w.Veil.Text(err.Error()), w.Now())
+	head.SetVerdict(ledger.Pending, w.Veil.Text(err.Error()), w.Now())
 	w.TryStore(ctx)
 }
 

@@ -12,11 +12,11 @@ import (
 )
 
 // applyDeferred plans an object anew, now that what it waited for is there.
-func (x *Executor) applyDeferred(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, coming plan.Coming) error {
-	if ch.Valid && x.createValid(ctx, ch, coming) == nil {
+func (x *Executor) applyDeferred(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, provisions plan.Provisions) error {
+	if ch.Valid && x.createValid(ctx, ch, provisions) == nil {
 		return nil
 	}
-	again, seen, err := x.replan(ctx, w, rel, ch, coming)
+	again, observations, err := x.replan(ctx, w, rel, ch, provisions)
 	if err != nil {
 		return err
 	}
@@ -25,13 +25,13 @@ func (x *Executor) applyDeferred(ctx context.Context, w *waiting, rel plan.Owner
 	}
 	switch again.Action {
 	case plan.Refused:
-		return &RefusedError{ID: ch.ID, Why: again.Why, err: seen.Err}
+		return &RefusedError{ID: ch.ID, Why: again.Why, err: observations.Err}
 	case plan.Unchanged:
 		return nil
 	case plan.Deferred:
-		return fmt.Errorf("apply %s: %s: %w", ch.ID, again.Why, errComing)
+		return fmt.Errorf("apply %s: %s: %w", ch.ID, again.Why, errPrerequisite)
 	case plan.Recreate:
-		return x.recreate(ctx, w, again, coming)
+		return x.recreate(ctx, w, again, provisions)
 	default:
 		return x.writeAgain(ctx, rel, again)
 	}
@@ -39,8 +39,8 @@ func (x *Executor) applyDeferred(ctx context.Context, w *waiting, rel plan.Owner
 
 // createValid writes an object that only waited for its namespace, if nothing of
 // its name is there: its content needs no second dry-run.
-func (x *Executor) createValid(ctx context.Context, ch plan.Change, coming plan.Coming) error {
-	there, err := x.surveyor.Exists(ctx, ch.Object, coming)
+func (x *Executor) createValid(ctx context.Context, ch plan.Change, provisions plan.Provisions) error {
+	there, err := x.surveyor.Exists(ctx, ch.Object, provisions)
 	if err != nil {
 		return err
 	}
@@ -65,27 +65,27 @@ const (
 
 // replan surveys an object until nothing keeps it from being judged, or that takes
 // longer than it should. What a program brings takes as long as the rollout may.
-func (x *Executor) replan(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, coming plan.Coming) (plan.Change, plan.Seen, error) {
-	program, brought := coming.ProgramOf(ch.Object.GroupVersionKind())
+func (x *Executor) replan(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, provisions plan.Provisions) (plan.Change, plan.Observation, error) {
+	program, brought := provisions.ProgramOf(ch.Object.GroupVersionKind())
 	deadline := time.Now().Add(definitionGrace)
 	for pause := definitionPause; ; pause = min(2*pause, longestDelay) {
-		seen, err := x.surveyor.One(ctx, ch.Object, coming)
+		observations, err := x.surveyor.One(ctx, ch.Object, provisions)
 		if err != nil {
-			return plan.Change{}, seen, err
+			return plan.Change{}, observations, err
 		}
-		again := plan.ChangeOf(rel, manifest.Object{Unstructured: ch.Object}, seen, coming)
-		comes := again.Action == plan.Deferred || again.Action == plan.Refused && len(coming.Kinds[ch.GroupKind()]) > 0
+		again := plan.ChangeOf(rel, manifest.Object{Unstructured: ch.Object}, observations, provisions)
+		comes := again.Action == plan.Deferred || again.Action == plan.Refused && len(provisions.Kinds[ch.GroupKind()]) > 0
 		patient := brought && again.Action == plan.Deferred
 		if !comes || !patient && time.Now().After(deadline) {
-			return again, seen, nil
+			return again, observations, nil
 		}
 		reason := again.Why
 		if patient {
 			reason = fmt.Sprintf("%s has not brought its kind yet", program)
-			w.tell(ch.ID, reason)
+			w.report(ch.ID, reason)
 		}
 		if err := w.sleep(pause); err != nil {
-			return plan.Change{}, seen, w.ended(err, ch.ID, reason)
+			return plan.Change{}, observations, w.timeoutError(err, ch.ID, reason)
 		}
 		x.rediscover()
 	}

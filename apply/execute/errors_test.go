@@ -17,7 +17,7 @@ func TestWhichOfItsOwnErrorsAreTrouble(t *testing.T) {
 		err  error
 		want bool
 	}{
-		"what waits for another release is trouble":                {fmt.Errorf("apply: %w", errComing), true},
+		"what waits for another release is trouble":                {fmt.Errorf("apply: %w", errPrerequisite), true},
 		"what did not become healthy is final":                     {fmt.Errorf("hook: %w", &wait.UnhealthyError{TimedOut: true, Timeout: time.Second}), false},
 		"what is refused on its turn is as final as what it wraps": {&RefusedError{Why: "x", err: apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "a", nil)}, false},
 		"a collision, which is nobody's answer, is final":          {&RefusedError{Why: "x"}, false},

@@ -41,7 +41,7 @@ func (x *Executor) rediscover() {
 
 // errComing says that an object waits for what another release of the same
 // commit brings, and has not brought yet.
-const errComing = apierror.Pending("it is not there yet")
+const errPrerequisite = apierror.Pending("it is not there yet")
 
 // Apply writes what a plan changes, stage by stage, deletions left out: those
 // are Prune's. Objects that were deferred are surveyed on their turn. It returns
@@ -58,7 +58,7 @@ func (x *Executor) Apply(ctx, waits context.Context, rel plan.Owner, p plan.Plan
 		if len(changes) == 0 {
 			continue
 		}
-		if err := x.applyStage(ctx, waits, rel, changes, p.Coming, progress); err != nil {
+		if err := x.applyStage(ctx, waits, rel, changes, p.Provisions, progress); err != nil {
 			return err
 		}
 		if stage == plan.StageDefinitions {
@@ -70,7 +70,7 @@ func (x *Executor) Apply(ctx, waits context.Context, rel plan.Owner, p plan.Plan
 	return nil
 }
 
-func (x *Executor) applyStage(ctx, waits context.Context, rel plan.Owner, changes []plan.Change, coming plan.Coming, progress func([]judge.Health)) error {
+func (x *Executor) applyStage(ctx, waits context.Context, rel plan.Owner, changes []plan.Change, provisions plan.Provisions, progress func([]judge.Health)) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(changes))
 	for i, ch := range changes {
@@ -84,19 +84,19 @@ func (x *Executor) applyStage(ctx, waits context.Context, rel plan.Owner, change
 			defer turn.end()
 			w, done := waitingFor(ctx, waits, turn, progress)
 			defer done()
-			errs[i] = x.applyOne(ctx, w, rel, ch, coming)
+			errs[i] = x.applyOne(ctx, w, rel, ch, provisions)
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-func (x *Executor) applyOne(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, coming plan.Coming) error {
+func (x *Executor) applyOne(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, provisions plan.Provisions) error {
 	switch ch.Action {
 	case plan.Deferred:
-		return x.applyDeferred(ctx, w, rel, ch, coming)
+		return x.applyDeferred(ctx, w, rel, ch, provisions)
 	case plan.Recreate:
-		return x.recreate(ctx, w, ch, coming)
+		return x.recreate(ctx, w, ch, provisions)
 	case plan.Update:
 		if ch.Differs() {
 			if err := x.writeAgain(ctx, rel, ch); err != nil {

@@ -33,8 +33,8 @@ type HookRun struct {
 	Revision int
 	// Request tells runs of one revision apart that were asked for one after the other.
 	Request string
-	// Coming is what comes with the commit: what a release that goes leaves may be replaced.
-	Coming plan.Coming
+	// Provisions is what comes with the commit: what a release that goes leaves may be replaced.
+	Provisions plan.Provisions
 	// Skip is how many hooks of the event have succeeded already, before an
 	// interruption; they don't run again.
 	Skip int
@@ -142,7 +142,7 @@ func (r HookRun) started(live *unstructured.Unstructured) bool {
 }
 
 func (x *Hooks) runHook(ctx context.Context, rel plan.Owner, h manifest.Hook, run HookRun) error {
-	if why := rel.Beyond(h.Object); why != "" { // of a record: what is rendered is refused before
+	if why := rel.OutsideRealm(h.Object); why != "" { // of a record: what is rendered is refused before
 		return &RefusedError{ID: h.ID(), Why: why}
 	}
 	u := run.mark(rel, h)
@@ -153,7 +153,7 @@ func (x *Hooks) runHook(ctx context.Context, rel plan.Owner, h manifest.Hook, ru
 	if err != nil {
 		return err
 	}
-	if live != nil && !rel.OwnsHook(h, live) && !run.Coming.GivesHook(rel, live) {
+	if live != nil && !rel.OwnsHook(h, live) && !run.Provisions.TransfersHook(rel, live) {
 		return &RefusedError{ID: h.ID(), Why: rel.HookCollision(live)}
 	}
 	if live != nil && h.ID().RunsToEnd() && run.started(live) {

@@ -25,7 +25,7 @@ func (x *Executor) Prune(ctx context.Context, p plan.Plan, bounds wait.Bounds, p
 		defer cancel()
 	}
 	var denied []error
-	for doomed := p.Doomed(); len(doomed) > 0; {
+	for doomed := p.Deletions(); len(doomed) > 0; {
 		n := slices.IndexFunc(doomed, func(ch plan.Change) bool { return ch.Stage != doomed[0].Stage })
 		if n < 0 {
 			n = len(doomed)

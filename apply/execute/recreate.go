@@ -11,18 +11,18 @@ import (
 
 // recreate deletes an object and creates it again once it is gone, if the API server
 // would have a new one now: what it says may have changed since the plan was made.
-func (x *Executor) recreate(ctx context.Context, w *waiting, ch plan.Change, coming plan.Coming) error {
-	refusal, err := x.surveyor.Replacement(ctx, ch.Object, ch.Live, coming)
-	switch why := coming.Deferral(ch.Object, refusal); {
+func (x *Executor) recreate(ctx context.Context, w *waiting, ch plan.Change, provisions plan.Provisions) error {
+	refusal, err := x.surveyor.Replacement(ctx, ch.Object, ch.Live, provisions)
+	switch why := provisions.Deferral(ch.Object, refusal); {
 	case err != nil:
 		return fmt.Errorf("create %s anew: %w", ch.ID, err)
 	case why != "":
-		return fmt.Errorf("create %s anew: %s: %w", ch.ID, why, errComing)
+		return fmt.Errorf("create %s anew: %s: %w", ch.ID, why, errPrerequisite)
 	case refusal != nil:
 		return &RefusedError{ID: ch.ID, Why: fmt.Sprintf("it can't be changed in place, and is not deleted, since a new one would be refused: %v", refusal), err: refusal}
 	}
 	if w.Err() != nil { // it would be gone, and nothing in its place
-		return w.ended(context.Cause(w), ch.ID, "it has to be deleted, to be created anew, and there is no time left")
+		return w.timeoutError(context.Cause(w), ch.ID, "it has to be deleted, to be created anew, and there is no time left")
 	}
 	if ch.Live.GetDeletionTimestamp() == nil {
 		if err := apierror.Retry(ctx, func() error { return x.remove(ctx, ch.Live) }); err != nil {
@@ -46,7 +46,7 @@ func (x *Executor) createAgain(ctx context.Context, w *waiting, ch plan.Change) 
 			return err
 		}
 		if ended := w.sleep(pause); ended != nil {
-			return w.ended(ended, ch.ID, err.Error())
+			return w.timeoutError(ended, ch.ID, err.Error())
 		}
 	}
 }
@@ -62,11 +62,11 @@ func (x *Executor) awaitDeleted(w *waiting, ch plan.Change) error {
 		if f := object.GetFinalizers(); len(f) > 0 && object.GetDeletionTimestamp() != nil {
 			reason = fmt.Sprintf("it is being deleted, to be created anew, and finalizers %v hold it", f)
 		}
-		w.tell(ch.ID, reason)
+		w.report(ch.ID, reason)
 		return false, nil
 	})
 	if err == nil {
 		return nil
 	}
-	return w.ended(err, ch.ID, reason)
+	return w.timeoutError(err, ch.ID, reason)
 }

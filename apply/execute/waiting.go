@@ -45,7 +45,7 @@ func waitingFor(ctx, waits context.Context, t *turn, told func([]judge.Health)) 
 	}
 }
 
-func (w *waiting) tell(id manifest.ID, reason string) {
+func (w *waiting) report(id manifest.ID, reason string) {
 	if w.told != nil {
 		w.told([]judge.Health{{ID: id, State: health.Progressing, Reason: reason}})
 	}
@@ -78,8 +78,8 @@ func (w *waiting) sleep(pause time.Duration) error {
 	})
 }
 
-// ended says how a wait ended for an object: the rollout fails if its time is up.
-func (w *waiting) ended(err error, id manifest.ID, reason string) error {
+// timeoutError says how a wait timeoutError for an object: the rollout fails if its time is up.
+func (w *waiting) timeoutError(err error, id manifest.ID, reason string) error {
 	if !errors.Is(err, context.DeadlineExceeded) || w.ctx.Err() != nil {
 		return fmt.Errorf("wait for %s: %w", id, err)
 	}

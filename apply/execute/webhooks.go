@@ -12,7 +12,7 @@ import (
 func (x *Executor) pruneWebhooks(ctx, waits context.Context, p plan.Plan) error {
 	blocked, gone := false, plan.Plan{}
 	for _, ch := range p.Changes {
-		blocked = blocked || ch.Guarded
+		blocked = blocked || ch.AwaitsWebhook
 		if ch.Action == plan.Delete && ch.Stage == plan.StageWebhooks {
 			gone.Changes = append(gone.Changes, ch)
 		}

@@ -60,7 +60,7 @@ func variables(live *unstructured.Unstructured) map[string]any {
 		}
 		vars[f] = m
 	}
-	if status := fresh(object, generation(live)); status != nil {
+	if status := withoutStaleConditions(object, generation(live)); status != nil {
 		vars["status"], object = status, maps.Clone(object)
 		object["status"] = status
 	}
@@ -68,9 +68,9 @@ func variables(live *unstructured.Unstructured) map[string]any {
 	return vars
 }
 
-// fresh is a status whose conditions of older generations are Unknown; nil if it has
+// withoutStaleConditions is a status whose conditions of older generations are Unknown; nil if it has
 // none of those.
-func fresh(object map[string]any, generation int64) map[string]any {
+func withoutStaleConditions(object map[string]any, generation int64) map[string]any {
 	status, _ := object["status"].(map[string]any)
 	list, _ := status["conditions"].([]any)
 	var out []any

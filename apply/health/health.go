@@ -34,7 +34,7 @@ func Of(live *unstructured.Unstructured, o Options) Verdict {
 		v = byKind(live, o, &errs)
 	}
 	if v.State == Healthy && ownKinds[live.GroupVersionKind().GroupKind()] == nil {
-		v = settled(v, live, o)
+		v = doubtStale(v, live, o)
 	}
 	for _, e := range errs {
 		v.Reason = joined(v.Reason, e)

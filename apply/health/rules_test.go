@@ -177,11 +177,11 @@ func TestAnOldWordCountsForNothing(t *testing.T) {
 	}{
 		"the word is older":                 {at("2026-01-01T00:00:09Z", ready), time.Second, Progressing},
 		"the word is newer":                 {at("2026-01-01T00:00:11Z", ready), time.Second, Healthy},
-		"the controller was given its time": {at("2026-01-01T00:00:09Z", ready), Settle, Healthy},
+		"the controller was given its time": {at("2026-01-01T00:00:09Z", ready), StatusGrace, Healthy},
 		"it says which generation it means": {at("2026-01-01T00:00:09Z", `{observedGeneration: 1, phase: Running}`), time.Second, Healthy},
 	} {
 		v := Of(c.object, Options{Manager: "tether", Now: applied.Add(c.after)})
-		if v.State != c.want || v.State == Progressing && !v.Again.Equal(applied.Add(Settle)) {
+		if v.State != c.want || v.State == Progressing && !v.Again.Equal(applied.Add(StatusGrace)) {
 			t.Errorf("%s: %+v", sentence, v)
 		}
 	}

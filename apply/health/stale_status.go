@@ -8,19 +8,19 @@ import (
 
 // Settle is how long a controller that does not say which generation it has seen may
 // take to look at what was applied: until then its old word counts for nothing.
-const Settle = 5 * time.Second
+const StatusGrace = 5 * time.Second
 
-// settled doubts a good word that is older than what was applied.
-func settled(v Verdict, live *unstructured.Unstructured, o Options) Verdict {
+// doubtStale doubts a good word that is older than what was applied.
+func doubtStale(v Verdict, live *unstructured.Unstructured, o Options) Verdict {
 	status, _ := live.Object["status"].(map[string]any)
 	if o.Now.IsZero() || o.Manager == "" || len(status) == 0 || saysGeneration(status) {
 		return v
 	}
 	applied, spoke := lastWritten(live, o.Manager)
-	if applied.IsZero() || spoke.IsZero() || spoke.After(applied) || !o.Now.Before(applied.Add(Settle)) {
+	if applied.IsZero() || spoke.IsZero() || spoke.After(applied) || !o.Now.Before(applied.Add(StatusGrace)) {
 		return v
 	}
-	return Verdict{State: Progressing, Rule: "settling", Field: "status", Again: applied.Add(Settle),
+	return Verdict{State: Progressing, Rule: "settling", Field: "status", Again: applied.Add(StatusGrace),
 		Reason: "it was changed just now, and its controller has not said anything since"}
 }
 

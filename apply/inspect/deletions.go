@@ -15,7 +15,7 @@ import (
 // PendingDeletions returns what a plan deletes and is not gone yet.
 func (in *Inspector) PendingDeletions(p plan.Plan) []manifest.ID {
 	var out []manifest.ID
-	for _, ch := range p.Doomed() {
+	for _, ch := range p.Deletions() {
 		if live, ok := in.live.Get(ch.ID); ok && live.GetUID() == ch.Live.GetUID() {
 			out = append(out, ch.ID)
 		}

@@ -12,7 +12,7 @@ import (
 // HookDeletions returns the deletions of what hooks made that a release does not have any more,
 // as far as it is there and the release's. What Helm made with them bears no name of a
 // release, and stays, as with Helm.
-func (in *Inspector) HookDeletions(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, coming plan.Coming) ([]plan.Change, error) {
+func (in *Inspector) HookDeletions(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, provisions plan.Provisions) ([]plan.Change, error) {
 	objects := make([]*unstructured.Unstructured, len(hooks))
 	for i, h := range hooks {
 		objects[i] = in.client.Served(h.Unstructured)
@@ -29,7 +29,7 @@ func (in *Inspector) HookDeletions(ctx context.Context, rel plan.Owner, hooks []
 		if live == nil {
 			continue
 		}
-		if ch := plan.Pruned(rel, manifest.IDOf(u), live, coming); ch.Action == plan.Delete {
+		if ch := plan.Pruned(rel, manifest.IDOf(u), live, provisions); ch.Action == plan.Delete {
 			out = append(out, ch)
 		}
 	}

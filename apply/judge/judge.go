@@ -46,11 +46,11 @@ func (h Health) Due(now time.Time) bool { return !h.Again.IsZero() && !now.Befor
 // Of judges an object by its own status, as package health does, without a cluster's rules.
 // It is pure but for the time.
 func Of(id manifest.ID, object *unstructured.Unstructured) Health {
-	return judgedBy(id, object, health.Options{})
+	return healthByRules(id, object, health.Options{})
 }
 
-// judgedBy is Of with what more is known.
-func judgedBy(id manifest.ID, object *unstructured.Unstructured, o health.Options) Health {
+// healthByRules is Of with what more is known.
+func healthByRules(id manifest.ID, object *unstructured.Unstructured, o health.Options) Health {
 	o.Manager, o.Now = ownership.FieldManager, time.Now()
 	v := health.Of(object, o)
 	return Health{ID: id, State: v.State, Reason: v.Reason, Rule: v.Rule, Field: v.Field,
@@ -65,19 +65,19 @@ type Judge struct {
 	environment string
 
 	mu    sync.Mutex
-	rules *health.Rules          // they go before the built-in ones
-	known map[manifest.ID]judged // what was last found
+	rules *health.Rules                // they go before the built-in ones
+	known map[manifest.ID]cachedHealth // what was last found
 }
 
-// judged is an object's health, and the resource version that it was found of.
-type judged struct {
+// cachedHealth is an object's health, and the resource version that it was found of.
+type cachedHealth struct {
 	version string
 	health  Health
 }
 
 // New returns the Judge of an environment, without rules of its own.
 func New(client *kube.Client, cache *live.Cache, environment string) *Judge {
-	return &Judge{client: client, live: cache, environment: environment, known: map[manifest.ID]judged{}}
+	return &Judge{client: client, live: cache, environment: environment, known: map[manifest.ID]cachedHealth{}}
 }
 
 // SetRules sets the rules that go before the built-in ones. What was judged by others is
@@ -86,7 +86,7 @@ func (j *Judge) SetRules(rules *health.Rules) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if !rules.Equal(j.rules) {
-		j.rules, j.known = rules, map[manifest.ID]judged{}
+		j.rules, j.known = rules, map[manifest.ID]cachedHealth{}
 	}
 }
 
@@ -130,7 +130,7 @@ func (j *Judge) Cached(id manifest.ID) Health {
 	if object == nil {
 		delete(j.known, id)
 	} else {
-		j.known[id] = judged{object.GetResourceVersion(), h}
+		j.known[id] = cachedHealth{object.GetResourceVersion(), h}
 	}
 	return h
 }
@@ -140,7 +140,7 @@ func (j *Judge) object(id manifest.ID, object *unstructured.Unstructured) Health
 	j.mu.Lock()
 	rules := j.rules
 	j.mu.Unlock()
-	return judgedBy(id, object, health.Options{Rules: rules, Status: j.hasStatus})
+	return healthByRules(id, object, health.Options{Rules: rules, Status: j.hasStatus})
 }
 
 // hasStatus says whether a kind has a status subresource.
@@ -167,7 +167,7 @@ func (j *Judge) Now(ctx context.Context, objects []manifest.Object) ([]Health, e
 			return err
 		}
 		h := j.object(o.ID(), found)
-		if found == nil && plan.Fleeting(o.Unstructured) {
+		if found == nil && plan.ExpiresWhenFinished(o.Unstructured) {
 			h = Health{ID: o.ID(), State: health.Healthy}
 		}
 		out[index[o.ID()]] = h

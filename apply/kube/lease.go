@@ -48,12 +48,12 @@ type Lease struct {
 
 // Lasts reports whether somebody holds the Lease at now.
 func (l *Lease) Lasts(now time.Time) bool {
-	return l != nil && l.Holder != "" && !now.After(l.Until) && !l.ToCome(now)
+	return l != nil && l.Holder != "" && !now.After(l.Until) && !l.InFuture(now)
 }
 
-// ToCome reports whether a Lease says that it was renewed at a time that is still to come:
+// InFuture reports whether a Lease says that it was renewed at a time that is still to come:
 // by somebody who wants to keep it, or whose clock is wrong.
-func (l *Lease) ToCome(now time.Time) bool {
+func (l *Lease) InFuture(now time.Time) bool {
 	return l != nil && l.Renewed.After(now.Add(LeaseDuration))
 }
 

@@ -110,7 +110,7 @@ func (r *References) watch(ref manifest.Reference) (*watchedReference, error) {
 		return nil, fmt.Errorf("%s is neither a ConfigMap nor a Secret", ref)
 	}
 	heard := sync.OnceFunc(func() { close(w.news) })
-	look := func(any) { r.look(ref, w) }
+	look := func(any) { r.checkChanged(ref, w) }
 	if err := w.informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
 		w.mu.Lock()
 		w.err = err
@@ -137,8 +137,8 @@ func (r *References) watch(ref manifest.Reference) (*watchedReference, error) {
 	return w, nil
 }
 
-// look tells when what is there is not what was read.
-func (r *References) look(ref manifest.Reference, w *watchedReference) {
+// checkChanged tells when what is there is not what was read.
+func (r *References) checkChanged(ref manifest.Reference, w *watchedReference) {
 	if !w.informer.HasSynced() {
 		return
 	}

@@ -17,9 +17,9 @@ type absentKind struct {
 	vanished bool // it was watched; not watched again before the server says that it is back
 }
 
-// absentKinds are those that are asked for. The API server is asked for them until they have
+// missingKinds are those that are asked for. The API server is asked for them until they have
 // come. They are safe for concurrent use.
-type absentKinds struct {
+type missingKinds struct {
 	client *kube.Client
 	came   func(...manifest.ID) // is told of the objects of kinds that have come
 
@@ -29,8 +29,8 @@ type absentKinds struct {
 	sought  chan struct{} // has a token when one more is
 }
 
-func newAbsentKinds(client *kube.Client, came func(...manifest.ID)) *absentKinds {
-	return &absentKinds{client: client, came: came, all: map[watchKey]*absentKind{}, sought: make(chan struct{}, 1)}
+func newAbsentKinds(client *kube.Client, came func(...manifest.ID)) *missingKinds {
+	return &missingKinds{client: client, came: came, all: map[watchKey]*absentKind{}, sought: make(chan struct{}, 1)}
 }
 
 // How often the API server is asked whether a kind has come: soon after it was
@@ -43,7 +43,7 @@ const (
 
 // add takes note that objects are asked for whose kind is absent, or has vanished. From now
 // on the kind is asked for.
-func (a *absentKinds) add(key watchKey, ids []manifest.ID, vanished bool) {
+func (a *missingKinds) add(key watchKey, ids []manifest.ID, vanished bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	kind := a.all[key]
@@ -63,7 +63,7 @@ func (a *absentKinds) add(key watchKey, ids []manifest.ID, vanished bool) {
 }
 
 // vanished reports whether a kind was watched, and is not there any more.
-func (a *absentKinds) vanished(key watchKey) bool {
+func (a *missingKinds) vanished(key watchKey) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	kind := a.all[key]
@@ -71,7 +71,7 @@ func (a *absentKinds) vanished(key watchKey) bool {
 }
 
 // reconsider has kinds that vanished watched again at the next chance.
-func (a *absentKinds) reconsider() {
+func (a *missingKinds) reconsider() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, kind := range a.all {
@@ -81,7 +81,7 @@ func (a *absentKinds) reconsider() {
 
 // seek asks for absent kinds until none is left, and has the objects of those that
 // came looked at.
-func (a *absentKinds) seek() {
+func (a *missingKinds) seek() {
 	pause := seekFirst
 	for {
 		select {
@@ -104,7 +104,7 @@ func (a *absentKinds) seek() {
 
 // found returns the objects of kinds that have come, and whether none is absent any
 // more.
-func (a *absentKinds) found() (came []manifest.ID, done bool) {
+func (a *missingKinds) found() (came []manifest.ID, done bool) {
 	a.mu.Lock()
 	var keys []watchKey
 	for key := range a.all {

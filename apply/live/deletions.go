@@ -13,7 +13,7 @@ import (
 type deletion struct {
 	version string // the resource version
 	at      time.Time
-	last    *kept // what it was like, if it is of a kind that runs to an end
+	last    *cachedObject // what it was like, if it is of a kind that runs to an end
 }
 
 // deletions are those that are remembered.
@@ -43,7 +43,7 @@ func (d *deletions) sweep(now time.Time) []manifest.ID {
 }
 
 // deletionOf is the deletion of an object that was last seen as k.
-func deletionOf(k *kept) deletion {
+func deletionOf(k *cachedObject) deletion {
 	d := deletion{version: k.ResourceVersion, at: time.Now()}
 	if k.id().RunsToEnd() {
 		d.last = k

@@ -42,7 +42,7 @@ func (l *Cache) event(o any, deleted bool) {
 	if t, ok := o.(cache.DeletedFinalStateUnknown); ok {
 		o = t.Obj
 	}
-	k, ok := o.(*kept)
+	k, ok := o.(*cachedObject)
 	if !ok {
 		return
 	}
@@ -94,7 +94,7 @@ func (l *Cache) Wrote(u *unstructured.Unstructured) {
 // write of it. For a while after a CRD has changed, watches that were open before read
 // objects by its former schema: they have the version of the answer without the fields that
 // the schema did not know, and the answer is the truth.
-func catchesUp(k *kept, answer *unstructured.Unstructured) bool {
+func catchesUp(k *cachedObject, answer *unstructured.Unstructured) bool {
 	if k.ResourceVersion == answer.GetResourceVersion() {
 		return k.Marks == marksOf(answer)
 	}

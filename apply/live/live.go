@@ -38,7 +38,7 @@ type Cache struct {
 
 	mu      sync.Mutex
 	watches map[watchKey]*watch
-	absent  *absentKinds
+	absent  *missingKinds
 	version map[manifest.ID]string                     // of the API in which an object was last asked for
 	written map[manifest.ID]*unstructured.Unstructured // answers to our writes that no watch has caught up with
 	gone    deletions
@@ -141,7 +141,7 @@ func (l *Cache) start(key watchKey) (*watch, error) {
 	w := newWatch(key, l.client.Dynamic.Resource(mapping.Resource).Namespace(key.namespace), l.client.Dynamic, ownership.LabelEnvironment+"="+l.environment)
 	w.answered = func(err error) { l.answered(w, err) }
 	quiet := func(_ context.Context, _ *cache.Reflector, err error) { _ = w.broke(err) } // answered is told, and we don't log
-	if err := errors.Join(w.informer.SetWatchErrorHandlerWithContext(quiet), w.informer.SetTransform(l.fields.keep(key.GroupVersionKind, key.namespace))); err != nil {
+	if err := errors.Join(w.informer.SetWatchErrorHandlerWithContext(quiet), w.informer.SetTransform(l.fields.transform(key.GroupVersionKind, key.namespace))); err != nil {
 		return nil, err
 	}
 	if _, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
@@ -293,7 +293,7 @@ func (l *Cache) ResourceVersion(id manifest.ID) string {
 	return ""
 }
 
-func (l *Cache) find(id manifest.ID) (*unstructured.Unstructured, *kept) {
+func (l *Cache) find(id manifest.ID) (*unstructured.Unstructured, *cachedObject) {
 	l.mu.Lock()
 	written, w := l.written[id], l.watchOf(id)
 	l.mu.Unlock()
@@ -342,7 +342,7 @@ func Size(l *Cache) int {
 	n := 0
 	for _, w := range watches {
 		for _, o := range w.informer.GetStore().List() {
-			if k, ok := o.(*kept); ok {
+			if k, ok := o.(*cachedObject); ok {
 				n += len(k.text)
 			}
 		}

@@ -26,8 +26,8 @@ func TestWhatIsGoneIsForgotten(t *testing.T) {
 		}
 	}})
 	left := l.Placements
-	come := func(name string) *kept {
-		k := &kept{kind: (schema.GroupKind{Group: "batch", Kind: "Job"}).WithVersion("v1"), Marks: Marks{Ours: true}}
+	come := func(name string) *cachedObject {
+		k := &cachedObject{kind: (schema.GroupKind{Group: "batch", Kind: "Job"}).WithVersion("v1"), Marks: Marks{Ours: true}}
 		k.Name, k.Namespace, k.ResourceVersion = name, "prod", "7"
 		left.known[k.id()], judged[k.id()] = Placement{}, true
 		l.event(k, false)
@@ -74,7 +74,7 @@ func TestWhatEndedIsRememberedAfterItsDeletion(t *testing.T) {
 		{schema.GroupVersionKind{Version: "v1", Kind: "Pod"}, true},
 		{schema.GroupVersionKind{Version: "v1", Kind: "ConfigMap"}, false},
 	} {
-		k := &kept{kind: c.kind, text: []byte(`{"metadata":{"name":"x","deletionTimestamp":"2026-01-01T00:00:00Z"}}`)}
+		k := &cachedObject{kind: c.kind, text: []byte(`{"metadata":{"name":"x","deletionTimestamp":"2026-01-01T00:00:00Z"}}`)}
 		k.Name, k.Namespace, k.ResourceVersion = "x", "prod", "7"
 		l.event(k, false)
 		l.event(k, true)

@@ -19,11 +19,11 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// kept is an object as the live cache holds it: as text, which takes a fraction of
+// cachedObject is an object as the live cache holds it: as text, which takes a fraction of
 // what its maps take, with what is asked most often read out of it. The fields that
-// managers own are kept apart: the objects that a chart makes have the same ones in
+// managers own are cachedObject apart: the objects that a chart makes have the same ones in
 // every release, and they are more than half of an object.
-type kept struct {
+type cachedObject struct {
 	metav1.ObjectMeta // name, namespace, UID and resource version only
 	kind              schema.GroupVersionKind
 	text              []byte           // without the fields that managers own
@@ -43,12 +43,12 @@ func marksOf(u *unstructured.Unstructured) Marks {
 	return Marks{Ours: err == nil, Live: hash, Foreign: drift.ForeignHash(u, ownership.FieldManager, ownership.Tools)}
 }
 
-func (k *kept) id() manifest.ID {
+func (k *cachedObject) id() manifest.ID {
 	return manifest.ID{Group: k.kind.Group, Kind: k.kind.Kind, Namespace: k.Namespace, Name: k.Name}
 }
 
 // object reads the text. What managers own is shared and must not be modified.
-func (k *kept) object() (*unstructured.Unstructured, error) {
+func (k *cachedObject) object() (*unstructured.Unstructured, error) {
 	u := &unstructured.Unstructured{}
 	text, err := k.unpacked()
 	if err == nil {
@@ -70,7 +70,7 @@ func (k *kept) object() (*unstructured.Unstructured, error) {
 const largeText = 64 << 10
 
 // pack compresses the text if it is large, and that makes it smaller.
-func (k *kept) pack() {
+func (k *cachedObject) pack() {
 	if len(k.text) < largeText {
 		return
 	}
@@ -84,7 +84,7 @@ func (k *kept) pack() {
 	}
 }
 
-func (k *kept) unpacked() ([]byte, error) {
+func (k *cachedObject) unpacked() ([]byte, error) {
 	if !k.packed {
 		return k.text, nil
 	}
@@ -100,15 +100,15 @@ func managersOf(u *unstructured.Unstructured) []map[string]any {
 	return out
 }
 
-// keep is an informer's transform: it turns an object of a kind into what is kept
+// transform is an informer's transform: it turns an object of a kind into what is kept
 // of it.
-func (t *interned) keep(kind schema.GroupVersionKind, namespace string) func(any) (any, error) {
+func (t *interned) transform(kind schema.GroupVersionKind, namespace string) func(any) (any, error) {
 	return func(o any) (any, error) {
 		u, ok := o.(*unstructured.Unstructured)
 		if !ok {
 			return o, nil
 		}
-		k := &kept{kind: kind, Marks: marksOf(u)}
+		k := &cachedObject{kind: kind, Marks: marksOf(u)}
 		k.Name, k.Namespace, k.UID, k.ResourceVersion = u.GetName(), namespace, u.GetUID(), u.GetResourceVersion()
 		entries := managersOf(u)
 		k.fields = make([]map[string]any, len(entries))

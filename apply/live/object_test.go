@@ -29,11 +29,11 @@ func TestWhatIsHeldOfAnObject(t *testing.T) {
 		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap",
 			"metadata": map[string]any{"name": "x", "namespace": "alpha", "resourceVersion": "1"}, "data": map[string]any{"a": c.text}}}
 		want := u.DeepCopy()
-		out, err := (&interned{}).keep(kind, "alpha")(u)
+		out, err := (&interned{}).transform(kind, "alpha")(u)
 		if err != nil {
 			t.Fatal(err)
 		}
-		k := out.(*kept)
+		k := out.(*cachedObject)
 		have, err := k.object()
 		if err != nil || !reflect.DeepEqual(have, want) {
 			t.Errorf("%s: it is not what it was: %v", name, err)

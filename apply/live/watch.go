@@ -164,7 +164,7 @@ func (w *watch) trouble() error {
 	return w.err
 }
 
-func (w *watch) get(id manifest.ID) *kept {
+func (w *watch) get(id manifest.ID) *cachedObject {
 	key := id.Name
 	if id.Namespace != "" {
 		key = id.Namespace + "/" + id.Name
@@ -173,6 +173,6 @@ func (w *watch) get(id manifest.ID) *kept {
 	if err != nil || !ok {
 		return nil
 	}
-	k, _ := o.(*kept)
+	k, _ := o.(*cachedObject)
 	return k
 }

@@ -56,8 +56,8 @@ type Change struct {
 type Deferral struct {
 	// Valid says that the server takes its content.
 	Valid bool
-	// Guarded says that it is deferred because of a webhook that does not answer.
-	Guarded bool
+	// AwaitsWebhook says that it is deferred because of a webhook that does not answer.
+	AwaitsWebhook bool
 }
 
 // flags are what package plan alone knows of a change.

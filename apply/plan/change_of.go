@@ -13,8 +13,8 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Seen is what is known of one object before a plan is made.
-type Seen struct {
+// Observation is what is known of one object before a plan is made.
+type Observation struct {
 	// Live is the object as it is, nil if it does not exist.
 	Live *unstructured.Unstructured
 	// InPlace says that the object is known to be as wanted, with no dry-run.
@@ -25,8 +25,8 @@ type Seen struct {
 	Deferred string
 	// Valid says that the content of a deferred object was dry-run all the same.
 	Valid bool
-	// Guarded says that the object is deferred because of an admission webhook.
-	Guarded bool
+	// AwaitsWebhook says that the object is deferred because of an admission webhook.
+	AwaitsWebhook bool
 	// Err is the refusal of the dry-run.
 	Err error
 	// Replacement is what the server would say of a new object in the place of one that
@@ -37,14 +37,14 @@ type Seen struct {
 // NewPlan compares what a release wants with what it may have left in the
 // cluster. It is pure: all that is known of the cluster is in seen. Objects of
 // past that want still has are not pruned.
-func NewPlan(rel Owner, want, past []manifest.Object, seen map[manifest.ID]Seen, coming Coming) Plan {
-	p := Plan{Release: rel.Name, Namespace: rel.Namespace, Coming: coming}
+func NewPlan(rel Owner, want, past []manifest.Object, observations map[manifest.ID]Observation, provisions Provisions) Plan {
+	p := Plan{Release: rel.Name, Namespace: rel.Namespace, Provisions: provisions}
 	wanted := map[manifest.ID]bool{}
 	for _, o := range want {
 		id := o.ID()
 		wanted[id] = true
-		c := ChangeOf(rel, o, seen[id], coming)
-		if lost := lostVersions(c); len(lost) > 0 && !coming.Confirmed {
+		c := ChangeOf(rel, o, observations[id], provisions)
+		if lost := lostVersions(c); len(lost) > 0 && !provisions.Confirmed {
 			c.Action, c.Why = Refused, fmt.Sprintf("it would no longer serve version %s: whoever uses that fails; once nobody does, confirm it with tether sync --confirm",
 				strings.Join(lost, ", "))
 		}
@@ -57,8 +57,8 @@ func NewPlan(rel Owner, want, past []manifest.Object, seen map[manifest.ID]Seen,
 		}
 		wanted[id] = true // past may list an object more than once
 		// What is on its way out is there until it is gone.
-		if live := seen[id].Live; live != nil {
-			p.Changes = append(p.Changes, Pruned(rel, id, live, coming))
+		if live := observations[id].Live; live != nil {
+			p.Changes = append(p.Changes, Pruned(rel, id, live, provisions))
 		}
 	}
 	slices.SortStableFunc(p.Changes, func(a, b Change) int { return int(a.Stage) - int(b.Stage) })
@@ -66,20 +66,20 @@ func NewPlan(rel Owner, want, past []manifest.Object, seen map[manifest.ID]Seen,
 }
 
 // ChangeOf says what is to be done with one object that is wanted.
-func ChangeOf(rel Owner, o manifest.Object, s Seen, coming Coming) Change {
+func ChangeOf(rel Owner, o manifest.Object, s Observation, provisions Provisions) Change {
 	c := Change{ID: o.ID(), Stage: StageOf(o.ID().GroupKind()), Object: o.Unstructured, Live: s.Live, DryRun: s.DryRun, Deferral: Deferral{Valid: s.Valid}}
-	beyond := rel.Beyond(o)
+	beyond := rel.OutsideRealm(o)
 	switch {
 	case beyond != "":
 		c.Action, c.Why = Refused, beyond
 	case s.Deferred != "":
-		c.Action, c.Why, c.Guarded = Deferred, s.Deferred, s.Guarded
-		if s.Guarded {
+		c.Action, c.Why, c.AwaitsWebhook = Deferred, s.Deferred, s.AwaitsWebhook
+		if s.AwaitsWebhook {
 			c.Stage = StageWebhooks // what brings the webhook up goes first
 		}
-	case c.Stage != StageDefinitions && coming.Moves.keeper(rel, c.ID, s.Live) != "":
-		c.Action, c.Why = Keep, "it moved to release "+coming.Moves.keeper(rel, c.ID, s.Live)
-	case s.Live != nil && !rel.Owns(s.Live) && c.Stage != StageDefinitions && !coming.Moves.gives(rel, s.Live):
+	case c.Stage != StageDefinitions && provisions.Moves.newOwner(rel, c.ID, s.Live) != "":
+		c.Action, c.Why = Keep, "it moved to release "+provisions.Moves.newOwner(rel, c.ID, s.Live)
+	case s.Live != nil && !rel.Owns(s.Live) && c.Stage != StageDefinitions && !provisions.Moves.gives(rel, s.Live):
 		c.Action, c.Why = Refused, rel.collision(s.Live)
 	case s.Err != nil:
 		c.Action, c.Why = rel.Refusal(o.Unstructured, s)
@@ -110,7 +110,7 @@ func ChangeOf(rel Owner, o manifest.Object, s Seen, coming Coming) Change {
 
 // Refusal turns the API server's "no" into an action: what cannot be changed in
 // place is recreated where that is safe or asked for, and would succeed.
-func (o Owner) Refusal(u *unstructured.Unstructured, s Seen) (Action, string) {
+func (o Owner) Refusal(u *unstructured.Unstructured, s Observation) (Action, string) {
 	gk := manifest.IDOf(u).GroupKind()
 	if apierror.KindMissing(s.Err) {
 		return Refused, fmt.Sprintf("the API server does not serve %s, and nothing of this commit brings it: add its CustomResourceDefinition, or, if a program defines it once it runs, "+

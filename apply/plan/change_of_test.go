@@ -55,7 +55,7 @@ func TestWhoMayRecreate(t *testing.T) {
 			found := live(t, fmt.Sprintf(c.object, says(c.liveSays)))
 			owner := web
 			owner.Rollback = c.rollback
-			plan := NewPlan(owner, want, nil, map[manifest.ID]Seen{found.ID(): {Live: found.Unstructured, Err: c.err, Replacement: c.successor}}, Coming{})
+			plan := NewPlan(owner, want, nil, map[manifest.ID]Observation{found.ID(): {Live: found.Unstructured, Err: c.err, Replacement: c.successor}}, Provisions{})
 			if have := plan.Changes[0]; have.Action != c.want {
 				t.Errorf("%s: %s; want %s", have.Action, have.Why, c.want)
 			}

@@ -39,8 +39,6 @@ var concessions = []concession{
 	{GroupKind: serviceKind, at: []string{"spec", "ports", "*", "nodePort"}},
 }
 
-var ()
-
 // gathersRules reports whether a ClusterRole is filled in by its controller
 // (https://kubernetes.io/docs/reference/access-authn-authz/rbac/#aggregated-clusterroles).
 func gathersRules(u *unstructured.Unstructured) bool { return u.Object["aggregationRule"] != nil }

@@ -17,7 +17,7 @@ import (
 
 // Unserved says why an object can't be had in its version: the commit's own definitions
 // of its kind serve others. Empty if that is not so.
-func (c Coming) Unserved(gvk schema.GroupVersionKind) string {
+func (c Provisions) Unserved(gvk schema.GroupVersionKind) string {
 	var served []string
 	name := ""
 	for _, definition := range c.Kinds[gvk.GroupKind()] {
@@ -33,14 +33,14 @@ func (c Coming) Unserved(gvk schema.GroupVersionKind) string {
 
 // Deferral says why an object cannot be dry-run before other objects of the same
 // commit are there; empty if that is not what err says.
-func (c Coming) Deferral(u *unstructured.Unstructured, err error) string {
+func (c Provisions) Deferral(u *unstructured.Unstructured, err error) string {
 	switch {
 	case err == nil:
 		return ""
 	case apierror.KindMissing(err):
-		return c.KindComes(u.GroupVersionKind())
+		return c.PendingKind(u.GroupVersionKind())
 	case apierror.NamespaceMissing(err, u.GetNamespace()) && c.Namespaces[u.GetNamespace()]:
-		return NamespaceComes(u.GetNamespace())
+		return PendingNamespace(u.GetNamespace())
 	}
 	if q := quota.ExcessOf(err); q != nil {
 		raised := c.needs[manifest.ID{Kind: QuotaKind.Kind, Namespace: u.GetNamespace(), Name: q.Quota}]
@@ -55,8 +55,8 @@ func (c Coming) Deferral(u *unstructured.Unstructured, err error) string {
 	return ""
 }
 
-// KindComes says what of the commit brings a kind.
-func (c Coming) KindComes(gvk schema.GroupVersionKind) string {
+// PendingKind says what of the commit brings a kind.
+func (c Provisions) PendingKind(gvk schema.GroupVersionKind) string {
 	gk := gvk.GroupKind()
 	if len(c.Kinds[gk]) > 0 {
 		return fmt.Sprintf("its kind %s comes with this commit", gk)
@@ -68,7 +68,7 @@ func (c Coming) KindComes(gvk schema.GroupVersionKind) string {
 }
 
 // ProgramOf names the object whose program brings a kind once it runs.
-func (c Coming) ProgramOf(gvk schema.GroupVersionKind) (manifest.ID, bool) {
+func (c Provisions) ProgramOf(gvk schema.GroupVersionKind) (manifest.ID, bool) {
 	if by, ok := c.brought[gvk.GroupKind()]; ok {
 		return by, true
 	}
@@ -76,8 +76,8 @@ func (c Coming) ProgramOf(gvk schema.GroupVersionKind) (manifest.ID, bool) {
 	return by, ok
 }
 
-// NamespaceComes says that an object waits for its namespace.
-func NamespaceComes(namespace string) string {
+// PendingNamespace says that an object waits for its namespace.
+func PendingNamespace(namespace string) string {
 	return fmt.Sprintf("its namespace %s comes with this commit", namespace)
 }
 

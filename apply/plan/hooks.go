@@ -85,9 +85,9 @@ func (o Owner) OwnsHook(h manifest.Hook, live *unstructured.Unstructured) bool {
 	return a[ownership.AnnotRelease] == "" && a[ownership.AnnotHook] != "" && (instance == "" || instance == o.Name) && madeByHelm(live)
 }
 
-// GivesHook reports whether what another release of the environment left of its hooks may
+// TransfersHook reports whether what another release of the environment left of its hooks may
 // be replaced: that release is gone, or goes with this commit.
-func (c Coming) GivesHook(rel Owner, live *unstructured.Unstructured) bool {
+func (c Provisions) TransfersHook(rel Owner, live *unstructured.Unstructured) bool {
 	a := live.GetAnnotations()
 	from := a[ownership.AnnotReleaseSpace] + "/" + a[ownership.AnnotRelease]
 	goes := c.Moves.Changing[from]

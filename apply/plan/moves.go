@@ -40,9 +40,9 @@ func (m Moves) gives(rel Owner, live *unstructured.Unstructured) bool {
 	return m.Gone != nil && m.Gone(from) || m.Lists != nil && !m.Lists(from, manifest.IDOf(live))
 }
 
-// keeper returns the other release of the environment that has an object which rel lists
+// newOwner returns the other release of the environment that has an object which rel lists
 // only because it went back; empty if there is none. It was handed over since.
-func (m Moves) keeper(rel Owner, id manifest.ID, live *unstructured.Unstructured) string {
+func (m Moves) newOwner(rel Owner, id manifest.ID, live *unstructured.Unstructured) string {
 	if !rel.Back || live != nil && rel.Owns(live) {
 		return ""
 	}

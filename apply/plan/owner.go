@@ -45,8 +45,8 @@ func (o Owner) Scales(want, past []manifest.Object) Owner {
 	return o
 }
 
-// Beyond says why an object is not the release's to write or delete; empty if it may be.
-func (o Owner) Beyond(obj manifest.Object) string {
+// OutsideRealm says why an object is not the release's to write or delete; empty if it may be.
+func (o Owner) OutsideRealm(obj manifest.Object) string {
 	if why := manifest.Reserved(obj); why != "" {
 		return why
 	}

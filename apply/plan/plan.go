@@ -20,7 +20,7 @@ type Plan struct {
 	Release, Namespace string
 	Changes            []Change
 
-	Coming Coming // what deferred objects wait for
+	Provisions Provisions // what deferred objects wait for
 }
 
 // Pending reports whether the plan would write anything.
@@ -92,10 +92,10 @@ func (p Plan) Stage(s Stage) []Change {
 	return out
 }
 
-// Doomed lists what a plan deletes, dependents first. A ClusterRole that gathers the
+// Deletions lists what a plan deletes, dependents first. A ClusterRole that gathers the
 // rules of others goes before them: while they go, its controller writes it anew, and
 // that would bring it back.
-func (p Plan) Doomed() []Change {
+func (p Plan) Deletions() []Change {
 	doomed := p.Of(Delete)
 	slices.Reverse(doomed)
 	slices.SortStableFunc(doomed, func(a, b Change) int {
@@ -117,14 +117,14 @@ func gathers(c Change) bool {
 
 // Again returns what comes with the plan's commit, for a plan that is made anew while
 // the first one is carried out: what was not there yet may be there by now.
-func (p Plan) Again() Coming {
-	c := p.Coming
+func (p Plan) Again() Provisions {
+	c := p.Provisions
 	c.Absent, c.Names = nil, nil
 	return c
 }
 
-// Ceded returns what a plan leaves to another release, though its own lists it.
-func (p Plan) Ceded() []manifest.ID {
+// LeftToOthers returns what a plan leaves to another release, though its own lists it.
+func (p Plan) LeftToOthers() []manifest.ID {
 	var out []manifest.ID
 	for _, c := range p.Changes {
 		if c.Action == Keep && c.Object != nil {

@@ -113,26 +113,26 @@ metadata: {name: handed-over}
 	handed := live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: handed-over}}")
 	handed.SetAnnotations(theirs.GetAnnotations())
 	immutableField := apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "x", field.ErrorList{field.Invalid(field.NewPath("spec", "clusterIP"), "10.0.0.1", "field is immutable")})
-	seen := map[manifest.ID]Seen{}
-	see := func(o manifest.Object, s Seen) {
+	observations := map[manifest.ID]Observation{}
+	see := func(o manifest.Object, s Observation) {
 		s.Live = o.Unstructured
-		seen[o.ID()] = s
+		observations[o.ID()] = s
 	}
-	see(live(t, "{kind: Deployment, apiVersion: apps/v1, metadata: {name: same}}"), Seen{InPlace: true})
+	see(live(t, "{kind: Deployment, apiVersion: apps/v1, metadata: {name: same}}"), Observation{InPlace: true})
 	see(live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: differs}, data: {a: found}}"),
-		Seen{DryRun: live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: differs}, data: {a: wanted}}").Unstructured})
-	see(theirs, Seen{DryRun: theirs.Unstructured})
-	see(live(t, "{kind: Job, apiVersion: batch/v1, metadata: {name: job}}"), Seen{Err: immutableField})
-	see(live(t, "{kind: Service, apiVersion: v1, metadata: {name: stuck}}"), Seen{Err: immutableField})
-	see(live(t, "{kind: Service, apiVersion: v1, metadata: {name: recreated}}"), Seen{Err: immutableField})
-	see(live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: leaving}}"), Seen{})
-	see(live(t, "{kind: PersistentVolumeClaim, apiVersion: v1, metadata: {name: data}}"), Seen{})
-	see(kept, Seen{})
-	see(handed, Seen{})
-	seen[manifest.ID{Group: "example.com", Kind: "Widget", Namespace: "prod", Name: "later"}] = Seen{Deferred: "its kind Widget.example.com comes with this commit"}
-	seen[manifest.ID{Kind: "ConfigMap", Namespace: "prod", Name: "nonsense"}] = Seen{Err: errors.New("data: Invalid value: 1")}
+		Observation{DryRun: live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: differs}, data: {a: wanted}}").Unstructured})
+	see(theirs, Observation{DryRun: theirs.Unstructured})
+	see(live(t, "{kind: Job, apiVersion: batch/v1, metadata: {name: job}}"), Observation{Err: immutableField})
+	see(live(t, "{kind: Service, apiVersion: v1, metadata: {name: stuck}}"), Observation{Err: immutableField})
+	see(live(t, "{kind: Service, apiVersion: v1, metadata: {name: recreated}}"), Observation{Err: immutableField})
+	see(live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: leaving}}"), Observation{})
+	see(live(t, "{kind: PersistentVolumeClaim, apiVersion: v1, metadata: {name: data}}"), Observation{})
+	see(kept, Observation{})
+	see(handed, Observation{})
+	observations[manifest.ID{Group: "example.com", Kind: "Widget", Namespace: "prod", Name: "later"}] = Observation{Deferred: "its kind Widget.example.com comes with this commit"}
+	observations[manifest.ID{Kind: "ConfigMap", Namespace: "prod", Name: "nonsense"}] = Observation{Err: errors.New("data: Invalid value: 1")}
 
-	golden(t, "everything", NewPlan(web, want, past, seen, Coming{}).String())
+	golden(t, "everything", NewPlan(web, want, past, observations, Provisions{}).String())
 }
 
 func golden(t *testing.T, name, have string) {
@@ -172,7 +172,7 @@ func TestNoiseIsNoDrift(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			found := live(t, "{kind: Deployment, apiVersion: apps/v1, metadata: {name: web}, spec: {replicas: 2}}")
 			change(found)
-			plan := NewPlan(web, want, nil, map[manifest.ID]Seen{found.ID(): {Live: found.Unstructured, DryRun: judged.Unstructured}}, Coming{})
+			plan := NewPlan(web, want, nil, map[manifest.ID]Observation{found.ID(): {Live: found.Unstructured, DryRun: judged.Unstructured}}, Provisions{})
 			if plan.Pending() {
 				t.Errorf("the plan is not empty:\n%s", plan)
 			}
@@ -225,8 +225,8 @@ func TestWhatIsBeingDeletedIsWaitedFor(t *testing.T) {
 	going := live(t, "{kind: ConfigMap, apiVersion: v1, metadata: {name: going, finalizers: [example.com/x]}}")
 	now := metav1.Now()
 	going.SetDeletionTimestamp(&now)
-	plan := NewPlan(web, nil, []manifest.Object{going}, map[manifest.ID]Seen{going.ID(): {Live: going.Unstructured}}, Coming{})
-	if doomed := plan.Doomed(); len(doomed) != 1 || !plan.Pending() {
+	plan := NewPlan(web, nil, []manifest.Object{going}, map[manifest.ID]Observation{going.ID(): {Live: going.Unstructured}}, Provisions{})
+	if doomed := plan.Deletions(); len(doomed) != 1 || !plan.Pending() {
 		t.Errorf("it is not waited for:\n%s", plan)
 	}
 }
@@ -234,17 +234,17 @@ func TestWhatIsBeingDeletedIsWaitedFor(t *testing.T) {
 // What gathers others' rules would be written anew when they go.
 func TestWhatGathersIsDeletedBeforeWhatItGathers(t *testing.T) {
 	var past []manifest.Object
-	seen := map[manifest.ID]Seen{}
+	observations := map[manifest.ID]Observation{}
 	for _, o := range []manifest.Object{
 		live(t, "{kind: ClusterRole, apiVersion: rbac.authorization.k8s.io/v1, metadata: {name: all}, aggregationRule: {clusterRoleSelectors: [{matchLabels: {part: x}}]}}"),
 		live(t, "{kind: ClusterRole, apiVersion: rbac.authorization.k8s.io/v1, metadata: {name: part, labels: {part: x}}}"),
 		live(t, "{kind: Deployment, apiVersion: apps/v1, metadata: {name: first}}"),
 	} {
 		past = append(past, o)
-		seen[o.ID()] = Seen{Live: o.Unstructured}
+		observations[o.ID()] = Observation{Live: o.Unstructured}
 	}
 	var names []string
-	for _, c := range NewPlan(web, nil, past, seen, Coming{}).Doomed() {
+	for _, c := range NewPlan(web, nil, past, observations, Provisions{}).Deletions() {
 		names = append(names, c.Name)
 	}
 	if got := strings.Join(names, " "); got != "first all part" {

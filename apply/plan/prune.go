@@ -19,12 +19,12 @@ var neverPruned = map[schema.GroupKind]string{
 }
 
 // Pruned is what is done with a live object that a release does not want any more.
-func Pruned(rel Owner, id manifest.ID, live *unstructured.Unstructured, coming Coming) Change {
+func Pruned(rel Owner, id manifest.ID, live *unstructured.Unstructured, provisions Provisions) Change {
 	c := pruneChange(id, live, rel.Owns(live))
-	if why := rel.Beyond(manifest.Object{Unstructured: live}); why != "" && c.Action == Delete {
+	if why := rel.OutsideRealm(manifest.Object{Unstructured: live}); why != "" && c.Action == Delete {
 		c.Action, c.Why = Keep, why
 	}
-	if to := coming.Moves.takenFrom(rel, id); to != "" && c.Action == Delete {
+	if to := provisions.Moves.takenFrom(rel, id); to != "" && c.Action == Delete {
 		c.Action, c.Why = Keep, "it moves to release "+to
 	}
 	if since, ok := rel.Since[id]; ok && live.GetCreationTimestamp().Time.Before(since) && c.Action == Delete {

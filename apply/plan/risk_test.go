@@ -59,7 +59,7 @@ func TestWhatOfAChangeIsMoreThanFields(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			from, to := &manifest.Release{Objects: parse(t, c.from)}, &manifest.Release{Objects: parse(t, c.to)}
 			var have []string
-			for _, r := range Between(from, to).Risks() {
+			for _, r := range CompareReleases(from, to).Risks() {
 				have = append(have, strings.Join([]string{r.Kind, r.Object, r.Text}, " "))
 			}
 			text := strings.Join(have, "\n")
@@ -80,7 +80,7 @@ func TestHooksAreToldWhenTheyRun(t *testing.T) {
 	if len(risks) != 1 || risks[0] != (Risk{RiskHook, "Job.batch prod/migrate", "runs as pre-upgrade hook"}) {
 		t.Errorf("at an upgrade: %v", risks)
 	}
-	if risks := Between(&manifest.Release{Hooks: hooks}, nil).Risks(); len(risks) != 0 {
+	if risks := CompareReleases(&manifest.Release{Hooks: hooks}, nil).Risks(); len(risks) != 0 {
 		t.Errorf("a hook that leaves is not deleted: %v", risks)
 	}
 }

@@ -11,10 +11,10 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Guarded adds to what comes the admission webhooks of objects: one that does not
+// WithWebhooks adds to what comes the admission webhooks of objects: one that does not
 // answer must not keep its own release from being changed, which may be what has
 // it answer again.
-func (c Coming) Guarded(objects ...manifest.Object) Coming {
+func (c Provisions) WithWebhooks(objects ...manifest.Object) Provisions {
 	c.webhooks = maps.Clone(c.webhooks)
 	for _, o := range objects {
 		switch o.ID().GroupKind() {
@@ -26,7 +26,7 @@ func (c Coming) Guarded(objects ...manifest.Object) Coming {
 	return c
 }
 
-func (c *Coming) addWebhooks(configuration *unstructured.Unstructured) {
+func (c *Provisions) addWebhooks(configuration *unstructured.Unstructured) {
 	webhooks, _, _ := unstructured.NestedSlice(configuration.Object, "webhooks")
 	for _, w := range webhooks {
 		m, _ := w.(map[string]any)
@@ -39,9 +39,9 @@ func (c *Coming) addWebhooks(configuration *unstructured.Unstructured) {
 	}
 }
 
-// Guard says by which webhook of the same commit an object can't be judged yet;
+// PendingWebhook says by which webhook of the same commit an object can't be judged yet;
 // empty if that is not what err says.
-func (c Coming) Guard(err error) string {
+func (c Provisions) PendingWebhook(err error) string {
 	if name := apierror.WebhookOf(err); c.webhooks[name] {
 		return fmt.Sprintf("the webhook %s, which comes with this commit, does not answer yet: %v", name, err)
 	}

@@ -42,7 +42,7 @@ func TestRecordsAreToldByTheirSeal(t *testing.T) {
 			if err := written.Create(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
-			if err := written.Conclude(t.Context(), r, Good, release.StatusDeployed, "done"); err != nil {
+			if err := written.Finish(t.Context(), r, Good, release.StatusDeployed, "done"); err != nil {
 				t.Fatal(err)
 			}
 			secrets := client.CoreV1().Secrets(r.Namespace)

@@ -66,7 +66,7 @@ func (p *place) good(h History) *Record {
 	p.Helper()
 	r := p.record(h)
 	p.check(p.store.Create(p.Context(), r))
-	p.check(p.store.Conclude(p.Context(), r, Good, release.StatusDeployed, "done"))
+	p.check(p.store.Finish(p.Context(), r, Good, release.StatusDeployed, "done"))
 	return r
 }
 
@@ -158,12 +158,12 @@ func TestAWriteAfterSomebodyElses(t *testing.T) {
 	r := p.record(nil)
 	p.check(p.store.Create(t.Context(), r))
 	p.label(r, "team", "shop")
-	p.check(p.store.Conclude(t.Context(), r, Good, release.StatusDeployed, "done"))
+	p.check(p.store.Finish(t.Context(), r, Good, release.StatusDeployed, "done"))
 	if h := p.list(); h[0].labels["team"] != "shop" || h[0].Status != release.StatusDeployed {
 		t.Errorf("a label that somebody gave it is gone: %+v", h[0])
 	}
 	p.label(r, "status", "uninstalled")
-	err := p.store.Conclude(t.Context(), r, Failed, release.StatusFailed, "no")
+	err := p.store.Finish(t.Context(), r, Failed, release.StatusFailed, "no")
 	if !errors.Is(err, ErrChanged) || !apierrors.IsConflict(err) {
 		t.Errorf("have %v", err)
 	}
@@ -228,7 +228,7 @@ func TestARecordThatTheServerDoesNotTake(t *testing.T) {
 	p.until("the permission", func() bool { return p.store.Check(context.Background(), p.record(nil), true) == nil })
 	r := p.record(nil)
 	p.check(p.store.Create(t.Context(), r))
-	err = p.store.Conclude(t.Context(), r, Good, release.StatusDeployed, "done")
+	err = p.store.Finish(t.Context(), r, Good, release.StatusDeployed, "done")
 	var denied *DeniedError
 	if !errors.As(err, &denied) || !strings.Contains(err.Error(), `cannot update resource "secrets"`) || r.Status != release.StatusPendingUpgrade {
 		t.Errorf("have %v, %s", err, r.Status)

@@ -43,14 +43,14 @@ func TestARecordIsReadAsItWasWritten(t *testing.T) {
 	if err := s.Create(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Conclude(t.Context(), r, Good, release.StatusDeployed, "Install complete", WithLeft([]byte("left"))); err != nil {
+	if err := s.Finish(t.Context(), r, Good, release.StatusDeployed, "Install complete", WithLeft([]byte("left"))); err != nil {
 		t.Fatal(err)
 	}
 	next := New(web("d2"), History{r}, Upgrade, "production", "c2", now.Add(time.Hour))
 	if err := s.Create(t.Context(), next); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Conclude(t.Context(), next, Good, release.StatusDeployed, "Upgrade complete"); err != nil {
+	if err := s.Finish(t.Context(), next, Good, release.StatusDeployed, "Upgrade complete"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Supersede(t.Context(), r); err != nil {
@@ -218,7 +218,7 @@ func TestAWriteThatFailsChangesNothing(t *testing.T) {
 	trouble := apierrors.NewInternalError(errors.New("etcdserver: leader changed"))
 	writes := map[string]func(*Store, *Record) error{
 		"conclude": func(s *Store, r *Record) error {
-			return s.Conclude(t.Context(), r, Good, release.StatusDeployed, "done", WithLeft([]byte("left")), Anew, OnRequest("7"))
+			return s.Finish(t.Context(), r, Good, release.StatusDeployed, "done", WithLeft([]byte("left")), ForgetHooks, OnRequest("7"))
 		},
 		"supersede": func(s *Store, r *Record) error { return s.Supersede(t.Context(), r) },
 		"hook": func(s *Store, r *Record) error {
@@ -273,10 +273,10 @@ func TestAWriteOfARecordThatIsGone(t *testing.T) {
 		want  release.Status // of the record that is there then, nothing if there is none
 	}{
 		"a rollout that ended is recorded": {func(s *Store, r *Record) error {
-			return s.Conclude(t.Context(), r, Good, release.StatusDeployed, "done")
+			return s.Finish(t.Context(), r, Good, release.StatusDeployed, "done")
 		}, release.StatusDeployed},
 		"so is one that failed": {func(s *Store, r *Record) error {
-			return s.Conclude(t.Context(), r, Failed, release.StatusFailed, "no")
+			return s.Finish(t.Context(), r, Failed, release.StatusFailed, "no")
 		}, release.StatusFailed},
 		"so is a hook that ran": {func(s *Store, r *Record) error {
 			return s.HookRan(t.Context(), r, "pre-upgrade", 1, web("d").Hooks[0], time.Now(), time.Now(), false)
@@ -286,7 +286,7 @@ func TestAWriteOfARecordThatIsGone(t *testing.T) {
 		}, release.StatusPendingUpgrade},
 		"a former one stays away": {func(s *Store, r *Record) error { return s.Supersede(t.Context(), r) }, ""},
 		"so does one that is uninstalled": {func(s *Store, r *Record) error {
-			return s.Conclude(t.Context(), r, Good, release.StatusUninstalled, "gone")
+			return s.Finish(t.Context(), r, Good, release.StatusUninstalled, "gone")
 		}, ""},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -353,7 +353,7 @@ func TestARecordThatIsTooLarge(t *testing.T) {
 				return
 			}
 			left := WithLeft([]byte(noise(corev1.MaxSecretSize / 2)))
-			if err := s.Conclude(t.Context(), r, Good, release.StatusDeployed, strings.Repeat(noise(100), 1_000), left); err != nil {
+			if err := s.Finish(t.Context(), r, Good, release.StatusDeployed, strings.Repeat(noise(100), 1_000), left); err != nil {
 				t.Fatal(err)
 			}
 			stored, err := client.CoreV1().Secrets("prod").Get(t.Context(), r.key(), metav1.GetOptions{})

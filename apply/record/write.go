@@ -106,8 +106,8 @@ type Change func(*Record)
 // WithLeft has a record keep how its objects were left.
 func WithLeft(left []byte) Change { return func(r *Record) { r.Left = left } }
 
-// Anew forgets which hooks ran.
-func Anew(r *Record) { r.HookEvent, r.HooksDone = "", 0 }
+// ForgetHooks forgets which hooks ran.
+func ForgetHooks(r *Record) { r.HookEvent, r.HooksDone = "", 0 }
 
 // OnRequest names the request for which the record is written.
 func OnRequest(id string) Change { return func(r *Record) { r.Request = id } }
@@ -118,11 +118,11 @@ func BeforeObjects(r *Record) { r.Untouched = true }
 // longestDescription bounds what helm history shows: an error may quote anything.
 const longestDescription = 4 << 10
 
-// Conclude stores what became of a record: its outcome, Helm's status and the
+// Finish stores what became of a record: its outcome, Helm's status and the
 // description that helm history shows. The record is what it was until that is stored.
 // One that somebody deleted meanwhile is stored anew: what is in the cluster has to be
 // known. That it is uninstalled needs no record.
-func (s *Store) Conclude(ctx context.Context, r *Record, o Outcome, status release.Status, description string, changes ...Change) error {
+func (s *Store) Finish(ctx context.Context, r *Record, o Outcome, status release.Status, description string, changes ...Change) error {
 	if err := s.Load(ctx, r); err != nil {
 		return err
 	}

@@ -12,18 +12,18 @@ import (
 )
 
 // Exists reports whether there is an object of the same kind and name.
-func (v *Surveyor) Exists(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming) (bool, error) {
-	if !coming.Absent[u.GetNamespace()] {
+func (v *Surveyor) Exists(ctx context.Context, u *unstructured.Unstructured, provisions plan.Provisions) (bool, error) {
+	if !provisions.Absent[u.GetNamespace()] {
 		live, err := v.client.Read(ctx, u)
 		return live != nil, err
 	}
-	return v.listed(ctx, u, coming)
+	return v.listed(ctx, u, provisions)
 }
 
 // listed reports whether an object's name is among those of its kind, which are listed
 // once for all objects that come.
-func (v *Surveyor) listed(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming) (bool, error) {
-	all, err := coming.Names.Of(u.GroupVersionKind(), u.GetNamespace(), func() (map[string]bool, error) { return v.namesOf(ctx, u) })
+func (v *Surveyor) listed(ctx context.Context, u *unstructured.Unstructured, provisions plan.Provisions) (bool, error) {
+	all, err := provisions.Names.Of(u.GroupVersionKind(), u.GetNamespace(), func() (map[string]bool, error) { return v.namesOf(ctx, u) })
 	return all[u.GetName()], err
 }
 

@@ -15,7 +15,7 @@ import (
 // those that are refused: by the API server, or because they would replace what is not
 // the release's. It writes nothing. What a hook waits for may come with the commit, or
 // with another hook.
-func (v *Surveyor) Hooks(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, events []string, coming plan.Coming) ([]plan.Change, error) {
+func (v *Surveyor) Hooks(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, events []string, provisions plan.Provisions) ([]plan.Change, error) {
 	due := map[manifest.ID]manifest.Hook{}
 	var objects []manifest.Object
 	for _, h := range hooks {
@@ -27,15 +27,15 @@ func (v *Surveyor) Hooks(ctx context.Context, rel plan.Owner, hooks []manifest.H
 	if len(due) == 0 {
 		return nil, nil
 	}
-	coming = coming.With(objects)
+	provisions = provisions.With(objects)
 	var mu sync.Mutex
 	var refused []plan.Change
 	err := v.client.Each(ctx, rel.Mark(objects), func(ctx context.Context, o manifest.Object) error {
-		s, err := v.surveyHook(ctx, rel, due[o.ID()], o, coming)
+		s, err := v.surveyHook(ctx, rel, due[o.ID()], o, provisions)
 		if err != nil || s.Err == nil {
 			return err
 		}
-		action, why := rel.Refusal(o.Unstructured, plan.Seen{Err: s.Err})
+		action, why := rel.Refusal(o.Unstructured, plan.Observation{Err: s.Err})
 		ch := plan.Change{ID: o.ID(), Action: action, Stage: plan.StageOf(o.ID().GroupKind()), Object: o.Unstructured, Why: plan.InSource(fmt.Sprintf("%s hook: %s", due[o.ID()].Events[0], why), o)}
 		mu.Lock()
 		defer mu.Unlock()
@@ -48,32 +48,32 @@ func (v *Surveyor) Hooks(ctx context.Context, rel plan.Owner, hooks []manifest.H
 
 // surveyHook judges the object of a hook as it will be: anew, if what is in its way is
 // deleted first. Err says why it is refused.
-func (v *Surveyor) surveyHook(ctx context.Context, rel plan.Owner, h manifest.Hook, o manifest.Object, coming plan.Coming) (plan.Seen, error) {
+func (v *Surveyor) surveyHook(ctx context.Context, rel plan.Owner, h manifest.Hook, o manifest.Object, provisions plan.Provisions) (plan.Observation, error) {
 	if err := reservedMetadata(o); err != nil {
-		return plan.Seen{Err: err}, nil
+		return plan.Observation{Err: err}, nil
 	}
-	if why := rel.Beyond(o); why != "" {
-		return plan.Seen{Err: errors.New(why)}, nil
+	if why := rel.OutsideRealm(o); why != "" {
+		return plan.Observation{Err: errors.New(why)}, nil
 	}
-	if coming.Absent[o.GetNamespace()] {
-		return v.probe(ctx, o.Unstructured, coming, plan.NamespaceComes(o.GetNamespace()))
+	if provisions.Absent[o.GetNamespace()] {
+		return v.probe(ctx, o.Unstructured, provisions, plan.PendingNamespace(o.GetNamespace()))
 	}
-	if why := coming.Unserved(o.GroupVersionKind()); why != "" {
-		return plan.Seen{Err: errors.New(why)}, nil
+	if why := provisions.Unserved(o.GroupVersionKind()); why != "" {
+		return plan.Observation{Err: errors.New(why)}, nil
 	}
 	live, err := v.client.Read(ctx, o.Unstructured)
 	if err != nil {
-		return plan.Seen{}, err
+		return plan.Observation{}, err
 	}
-	if live != nil && !rel.OwnsHook(h, live) && !coming.GivesHook(rel, live) {
-		return plan.Seen{Err: errors.New(rel.HookCollision(live))}, nil
+	if live != nil && !rel.OwnsHook(h, live) && !provisions.TransfersHook(rel, live) {
+		return plan.Observation{Err: errors.New(rel.HookCollision(live))}, nil
 	}
 	if live != nil && plan.GoesFirst(h) {
-		refusal, err := v.Replacement(ctx, o.Unstructured, live, coming)
-		return plan.Seen{Err: refusal}, err
+		refusal, err := v.Replacement(ctx, o.Unstructured, live, provisions)
+		return plan.Observation{Err: refusal}, err
 	}
 	if _, err = v.dryRun(ctx, o.Unstructured); err == nil {
-		return plan.Seen{}, nil
+		return plan.Observation{}, nil
 	}
-	return v.refusedBy(ctx, o.Unstructured, nil, err, coming)
+	return v.refusedBy(ctx, o.Unstructured, nil, err, provisions)
 }

@@ -24,44 +24,44 @@ const probeSpace = "default"
 // apply, the verb that will write it, in namespace "default". All refusals that are not
 // about its content (a quota, a policy, a permission) are about that namespace and say
 // nothing.
-func (v *Surveyor) probe(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming, why string) (plan.Seen, error) {
-	if unserved := coming.Unserved(u.GroupVersionKind()); unserved != "" {
-		return plan.Seen{Err: errors.New(unserved)}, nil
+func (v *Surveyor) probe(ctx context.Context, u *unstructured.Unstructured, provisions plan.Provisions, why string) (plan.Observation, error) {
+	if unserved := provisions.Unserved(u.GroupVersionKind()); unserved != "" {
+		return plan.Observation{Err: errors.New(unserved)}, nil
 	}
 	probe := u.DeepCopy()
 	probe.SetNamespace(probeSpace)
-	if v.nameTaken(ctx, probe, coming) {
+	if v.nameTaken(ctx, probe, provisions) {
 		probe.SetName(otherName(u.GetName()))
 	}
 	err := asIf(v.tryNew(ctx, probe), probe, u)
 	switch {
 	case err == nil:
-		return plan.Seen{Deferred: why, Valid: true}, nil
+		return plan.Observation{Deferred: why, Valid: true}, nil
 	case apierror.KindMissing(err):
-		if comes := coming.KindComes(u.GroupVersionKind()); comes != "" {
-			return plan.Seen{Deferred: comes}, nil
+		if comes := provisions.PendingKind(u.GroupVersionKind()); comes != "" {
+			return plan.Observation{Deferred: comes}, nil
 		}
-		return plan.Seen{Err: err}, nil
+		return plan.Observation{Err: err}, nil
 	case apierror.AboutContent(err):
-		changes, err2 := v.redefined(ctx, u, coming)
+		changes, err2 := v.redefined(ctx, u, provisions)
 		if changes || err2 != nil {
-			return plan.Seen{Deferred: redefinedText}, err2
+			return plan.Observation{Deferred: redefinedText}, err2
 		}
-		return plan.Seen{Err: err}, nil
+		return plan.Observation{Err: err}, nil
 	case apierror.Transient(err) && !apierror.WebhookDown(err):
-		return plan.Seen{}, err
+		return plan.Observation{}, err
 	}
-	return plan.Seen{Deferred: why}, nil
+	return plan.Observation{Deferred: why}, nil
 }
 
 // nameTaken reports whether an object of the probe's name is in the probe's namespace: a
 // dry-run would be of a change of that. Who may not look takes it that there is none.
-func (v *Surveyor) nameTaken(ctx context.Context, probe *unstructured.Unstructured, coming plan.Coming) bool {
-	if coming.Names == nil {
+func (v *Surveyor) nameTaken(ctx context.Context, probe *unstructured.Unstructured, provisions plan.Provisions) bool {
+	if provisions.Names == nil {
 		live, err := v.client.Read(ctx, probe)
 		return err == nil && live != nil
 	}
-	taken, err := v.listed(ctx, probe, coming)
+	taken, err := v.listed(ctx, probe, provisions)
 	return err == nil && taken
 }
 
@@ -86,7 +86,7 @@ func (v *Surveyor) tryNew(ctx context.Context, u *unstructured.Unstructured) err
 // gone: nothing is deleted for what validation, admission or a quota would refuse. It is
 // asked under another name, beside the live one, with what that one holds alone left
 // out. refusal is the API server's answer, nil if it would take it; err is trouble.
-func (v *Surveyor) Replacement(ctx context.Context, u, live *unstructured.Unstructured, coming plan.Coming) (refusal, err error) {
+func (v *Surveyor) Replacement(ctx context.Context, u, live *unstructured.Unstructured, provisions plan.Provisions) (refusal, err error) {
 	probe := u.DeepCopy()
 	probe.SetName(otherName(u.GetName()))
 	withoutUnique(probe, live)
@@ -97,7 +97,7 @@ func (v *Surveyor) Replacement(ctx context.Context, u, live *unstructured.Unstru
 		answer = asIf(v.tryNew(ctx, probe), probe, u)
 	}
 	switch {
-	case answer == nil, coming.Deferral(u, answer) != "":
+	case answer == nil, provisions.Deferral(u, answer) != "":
 		return nil, nil
 	case apierror.Transient(answer):
 		return nil, answer

@@ -38,7 +38,7 @@ func New(client *kube.Client, cache *live.Cache, applier *ssa.Applier) *Surveyor
 // known to be in place, what the API server would make of it. It sends dry-runs
 // only and writes nothing. An error means that the server could not be asked;
 // what it refuses is in Seen.
-func (v *Surveyor) Survey(ctx context.Context, want, past []manifest.Object, coming plan.Coming) (map[manifest.ID]plan.Seen, error) {
+func (v *Surveyor) Survey(ctx context.Context, want, past []manifest.Object, provisions plan.Provisions) (map[manifest.ID]plan.Observation, error) {
 	var watched []*unstructured.Unstructured
 	for i, o := range past {
 		past[i].Unstructured = v.client.Served(o.Unstructured)
@@ -50,34 +50,34 @@ func (v *Surveyor) Survey(ctx context.Context, want, past []manifest.Object, com
 	if err := v.live.Watch(ctx, watched); err != nil {
 		return nil, err
 	}
-	seen := make(map[manifest.ID]plan.Seen, len(want)+len(past))
+	observations := make(map[manifest.ID]plan.Observation, len(want)+len(past))
 	for _, o := range past {
 		live, err := v.live.GetOrRead(ctx, o.Unstructured)
 		if err != nil {
 			return nil, err
 		}
-		seen[o.ID()] = plan.Seen{Live: live}
+		observations[o.ID()] = plan.Observation{Live: live}
 	}
 	var mu sync.Mutex
 	err := v.client.Each(ctx, want, func(ctx context.Context, o manifest.Object) error {
-		s, err := v.surveyWanted(ctx, o, coming)
+		s, err := v.surveyWanted(ctx, o, provisions)
 		mu.Lock()
 		defer mu.Unlock()
-		seen[o.ID()] = s
+		observations[o.ID()] = s
 		return err
 	})
-	return seen, err
+	return observations, err
 }
 
-func (v *Surveyor) surveyWanted(ctx context.Context, o manifest.Object, coming plan.Coming) (plan.Seen, error) {
+func (v *Surveyor) surveyWanted(ctx context.Context, o manifest.Object, provisions plan.Provisions) (plan.Observation, error) {
 	if err := reservedMetadata(o); err != nil {
 		live, _ := v.live.Get(o.ID())
-		return plan.Seen{Live: live, Err: err}, nil
+		return plan.Observation{Live: live, Err: err}, nil
 	}
-	if coming.Absent[o.GetNamespace()] {
-		return v.probe(ctx, o.Unstructured, coming, plan.NamespaceComes(o.GetNamespace()))
+	if provisions.Absent[o.GetNamespace()] {
+		return v.probe(ctx, o.Unstructured, provisions, plan.PendingNamespace(o.GetNamespace()))
 	}
-	return v.One(ctx, o.Unstructured, coming)
+	return v.One(ctx, o.Unstructured, provisions)
 }
 
 // serverFields are the fields of an object's metadata with which an apply can't succeed,
@@ -98,16 +98,16 @@ func reservedMetadata(o manifest.Object) error {
 
 // FindAbsent asks which of the coming namespaces do not exist yet: what goes there
 // need not be dry-run to know it.
-func (v *Surveyor) FindAbsent(ctx context.Context, coming *plan.Coming) error {
-	coming.Absent, coming.Names = map[string]bool{}, &plan.Names{}
-	for ns := range coming.Namespaces {
+func (v *Surveyor) FindAbsent(ctx context.Context, provisions *plan.Provisions) error {
+	provisions.Absent, provisions.Names = map[string]bool{}, &plan.Names{}
+	for ns := range provisions.Namespaces {
 		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace"}}
 		u.SetName(ns)
 		live, err := v.client.Read(ctx, u)
 		if err != nil {
 			return err
 		}
-		coming.Absent[ns] = live == nil
+		provisions.Absent[ns] = live == nil
 	}
 	return nil
 }
@@ -116,35 +116,35 @@ func (v *Surveyor) FindAbsent(ctx context.Context, coming *plan.Coming) error {
 const mostAttempts = 5
 
 // One surveys a single object that is wanted.
-func (v *Surveyor) One(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming) (plan.Seen, error) {
+func (v *Surveyor) One(ctx context.Context, u *unstructured.Unstructured, provisions plan.Provisions) (plan.Observation, error) {
 	id := manifest.IDOf(u)
 	live, _ := v.live.Get(id)
-	if why := coming.Unserved(u.GroupVersionKind()); why != "" {
-		return plan.Seen{Live: live, Err: errors.New(why)}, nil
+	if why := provisions.Unserved(u.GroupVersionKind()); why != "" {
+		return plan.Observation{Live: live, Err: errors.New(why)}, nil
 	}
 	if live != nil && v.live.KnownInPlace(u) {
-		return plan.Seen{Live: live, InPlace: true}, nil
+		return plan.Observation{Live: live, InPlace: true}, nil
 	}
 	for range mostAttempts {
 		judged, err := v.dryRun(ctx, u)
 		if err != nil {
-			return v.refusedBy(ctx, u, live, err, coming)
+			return v.refusedBy(ctx, u, live, err, provisions)
 		}
 		if !sameVersion(live, judged) {
 			// The watch is behind what was dry-run, or the object exists without our
 			// label: a comparison would call others' writes our drift.
 			if live, err = v.client.Read(ctx, u); err != nil {
-				return plan.Seen{}, err
+				return plan.Observation{}, err
 			}
 		}
 		if sameVersion(live, judged) {
 			if live != nil && plan.Settled(live, judged, drift.Compare(live, judged)) {
 				v.live.Placements.Leave(id, u, live)
 			}
-			return plan.Seen{Live: live, DryRun: judged}, nil
+			return plan.Observation{Live: live, DryRun: judged}, nil
 		}
 	}
-	return plan.Seen{}, fmt.Errorf("dry-run %s: %w", id, errUnstable)
+	return plan.Observation{}, fmt.Errorf("dry-run %s: %w", id, errUnstable)
 }
 
 // errUnstable says that an object changes faster than it can be compared.
@@ -155,38 +155,38 @@ const redefinedText = "its kind's definition changes with this commit"
 // refusedBy looks into what the API server says against an object: whether it will say
 // so when all that comes with the commit is there, and whether a new object of the name
 // could be had instead.
-func (v *Surveyor) refusedBy(ctx context.Context, u, live *unstructured.Unstructured, refusal error, coming plan.Coming) (plan.Seen, error) {
-	if why := coming.Deferral(u, refusal); why != "" {
+func (v *Surveyor) refusedBy(ctx context.Context, u, live *unstructured.Unstructured, refusal error, provisions plan.Provisions) (plan.Observation, error) {
+	if why := provisions.Deferral(u, refusal); why != "" {
 		if apierror.NamespaceMissing(refusal, u.GetNamespace()) {
-			return v.probe(ctx, u, coming, why)
+			return v.probe(ctx, u, provisions, why)
 		}
-		return plan.Seen{Live: live, Deferred: why}, nil
+		return plan.Observation{Live: live, Deferred: why}, nil
 	}
-	if why := coming.Guard(refusal); why != "" {
-		return plan.Seen{Live: live, Deferred: why, Guarded: true}, nil
+	if why := provisions.PendingWebhook(refusal); why != "" {
+		return plan.Observation{Live: live, Deferred: why, AwaitsWebhook: true}, nil
 	}
 	if apierror.Transient(refusal) {
-		return plan.Seen{}, fmt.Errorf("dry-run %s: %w", manifest.IDOf(u), refusal)
+		return plan.Observation{}, fmt.Errorf("dry-run %s: %w", manifest.IDOf(u), refusal)
 	}
-	changes, err := v.redefined(ctx, u, coming)
+	changes, err := v.redefined(ctx, u, provisions)
 	if changes || err != nil {
-		return plan.Seen{Deferred: redefinedText}, err
+		return plan.Observation{Deferred: redefinedText}, err
 	}
-	s := plan.Seen{Err: refusal}
+	s := plan.Observation{Err: refusal}
 	if s.Live, err = v.client.Read(ctx, u); err != nil || s.Live == nil { // the refusal may be about what exists without our label
 		return s, err
 	}
 	if apierror.Immutable(refusal) && manifest.IDOf(u).GroupKind() != plan.DefinitionKind {
-		s.Replacement, err = v.Replacement(ctx, u, s.Live, coming)
+		s.Replacement, err = v.Replacement(ctx, u, s.Live, provisions)
 	}
 	return s, err
 }
 
 // redefined reports whether the same commit changes the definition of an object's
 // kind, so that what the server says of the object now may not hold then.
-func (v *Surveyor) redefined(ctx context.Context, u *unstructured.Unstructured, coming plan.Coming) (bool, error) {
-	for _, definition := range coming.Kinds[u.GroupVersionKind().GroupKind()] {
-		s, err := v.One(ctx, definition, plan.Coming{})
+func (v *Surveyor) redefined(ctx context.Context, u *unstructured.Unstructured, provisions plan.Provisions) (bool, error) {
+	for _, definition := range provisions.Kinds[u.GroupVersionKind().GroupKind()] {
+		s, err := v.One(ctx, definition, plan.Provisions{})
 		changes := !s.InPlace && s.DryRun != nil && (s.Live == nil || len(drift.Compare(s.Live, s.DryRun)) > 0)
 		if changes || err != nil {
 			return changes, err

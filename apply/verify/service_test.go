@@ -90,7 +90,7 @@ func TestWhereAServicesPathLeads(t *testing.T) {
 			}
 		})
 	}
-	if told := other.Told(); len(told) > 0 {
+	if told := other.Requests(); len(told) > 0 {
 		t.Errorf("the other server was told %q", told)
 	}
 	if len(beyond) > 0 {

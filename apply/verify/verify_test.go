@@ -63,7 +63,7 @@ func TestWhereAChecksAddressLeads(t *testing.T) {
 			}
 		})
 	}
-	if told := other.Told(); len(told) > 0 {
+	if told := other.Requests(); len(told) > 0 {
 		t.Errorf("the other server was told %q", told)
 	}
 }

@@ -18,10 +18,10 @@ type Bounds struct {
 	Timeout time.Duration
 	// Graces are how long pods may be in trouble.
 	Graces manifest.Graces
-	// KeepHold, if it is there, has the deadline wait while all that is not healthy is
+	// SaveHold, if it is there, has the deadline wait while all that is not healthy is
 	// held, and keeps over restarts what the deadline is, and since when it waits; the
 	// latter is zero while it does not.
-	KeepHold func(ctx context.Context, deadline, since time.Time) error
+	SaveHold func(ctx context.Context, deadline, since time.Time) error
 	// HeldSince is since when the deadline waits; zero while it does not.
 	HeldSince time.Time
 }
@@ -49,7 +49,7 @@ func (b Bounds) Over(now time.Time) bool { return b.Left(now) == 0 }
 // that is news. What is found to be held after the deadline, because nobody looked
 // before, has the whole time once it goes on.
 func (b *Bounds) holding(open []judge.Health, now time.Time) bool {
-	held := b.KeepHold != nil && len(open) > 0 && !slices.ContainsFunc(open, func(h judge.Health) bool { return !h.Held })
+	held := b.SaveHold != nil && len(open) > 0 && !slices.ContainsFunc(open, func(h judge.Health) bool { return !h.Held })
 	if held == !b.HeldSince.IsZero() {
 		return false
 	}
@@ -78,7 +78,7 @@ func (d *deadline) hold(ctx context.Context, open []judge.Health, now time.Time)
 	if !d.holding(open, now) && !d.unkept {
 		return
 	}
-	d.unkept = d.KeepHold(ctx, d.Deadline, d.HeldSince) != nil
+	d.unkept = d.SaveHold(ctx, d.Deadline, d.HeldSince) != nil
 }
 
 // most is how long a wait that looked at some time may sleep.

@@ -35,7 +35,7 @@ func TestTheDeadlineWaitsForWhatIsHeld(t *testing.T) {
 		t.Run(sentence, func(t *testing.T) {
 			b := Within(5*time.Minute, start)
 			if c.may {
-				b.KeepHold = func(context.Context, time.Time, time.Time) error { return nil }
+				b.SaveHold = func(context.Context, time.Time, time.Time) error { return nil }
 			}
 			for i, s := range c.steps {
 				now := start.Add(s.after)
@@ -54,7 +54,7 @@ func TestAHoldIsKeptOncePerChange(t *testing.T) {
 	var kept []time.Time
 	trouble := errors.New("etcdserver: leader changed")
 	d := deadline{Bounds: Within(time.Minute, start)}
-	d.KeepHold = func(_ context.Context, _, since time.Time) error {
+	d.SaveHold = func(_ context.Context, _, since time.Time) error {
 		kept = append(kept, since)
 		err := trouble
 		trouble = nil

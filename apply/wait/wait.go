@@ -108,7 +108,7 @@ func (s *session) run(ctx context.Context) error {
 	defer end()
 	for {
 		s.looked = time.Now()
-		seen := s.look(ctx, s.looked)
+		seen := s.judgeAll(ctx, s.looked)
 		s.deadline.hold(ctx, seen.open, s.looked)
 		over := s.deadline.Over(s.looked)
 		switch {
@@ -134,8 +134,8 @@ type findings struct {
 	next        time.Duration  // until a reason that is seen now becomes final
 }
 
-// look judges every object.
-func (s *session) look(ctx context.Context, now time.Time) findings {
+// judgeAll judges every object.
+func (s *session) judgeAll(ctx context.Context, now time.Time) findings {
 	f := findings{next: time.Hour}
 	for _, id := range s.objects {
 		h := s.judge(id)

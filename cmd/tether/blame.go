@@ -62,11 +62,11 @@ manager and when, and those that the cluster made.`,
 
 // blamed is what tether blame prints as JSON.
 type blamed struct {
-	Environment string         `json:"environment"`
-	Commit      string         `json:"commit"`
-	Releases    []blamedOne    `json:"releases"`
-	Live        []blame.Living `json:"live,omitempty"`
-	Notes       []string       `json:"notes,omitempty"`
+	Environment string            `json:"environment"`
+	Commit      string            `json:"commit"`
+	Releases    []blamedOne       `json:"releases"`
+	Live        []blame.LiveField `json:"live,omitempty"`
+	Notes       []string          `json:"notes,omitempty"`
 }
 
 // blamedOne is a release, and what became of the commits that it names.
@@ -77,7 +77,7 @@ type blamedOne struct {
 
 // becameOf is a commit, and when it went live.
 type becameOf struct {
-	blame.Told
+	blame.CommitInfo
 	// Verdict is the commit's, or that of the one which took its place; By is that one.
 	Verdict ledger.Verdict `json:"verdict,omitempty"`
 	By      string         `json:"by,omitempty"`
@@ -108,7 +108,7 @@ func (f *blameFlags) run(ctx context.Context, w io.Writer, args []string) error 
 		out.Notes = append(out.Notes, why)
 	}
 	for _, a := range asked {
-		rel, err := b.Release(ctx, head, args[0], a.release, a.Asked)
+		rel, err := b.Release(ctx, head, args[0], a.release, a.Query)
 		if err != nil {
 			return err
 		}
@@ -133,7 +133,7 @@ func (f *blameFlags) run(ctx context.Context, w io.Writer, args []string) error 
 // askedOf is what is asked for of one release.
 type askedOf struct {
 	release string
-	blame.Asked
+	blame.Query
 }
 
 // asked finds the releases that have what the arguments name.

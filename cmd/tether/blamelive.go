@@ -24,7 +24,7 @@ func fates(rel *blame.Release, l *ledger.Ledger) []becameOf {
 	}
 	out := []becameOf{}
 	for _, told := range rel.Commits {
-		one := becameOf{Told: told}
+		one := becameOf{CommitInfo: told}
 		of := told.Commit
 		if merge, ok := merges[of]; ok {
 			of = merge

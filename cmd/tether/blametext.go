@@ -53,7 +53,7 @@ func textOfBlame(w io.Writer, out *blamed, detailed bool) error {
 }
 
 // livingText says of a live field what it is, and by whom.
-func livingText(l blame.Living) string {
+func livingText(l blame.LiveField) string {
 	at := strings.TrimSpace(l.Object + " " + l.Path)
 	by := ""
 	if l.Manager != "" {

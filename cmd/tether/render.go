@@ -35,7 +35,7 @@ charts that come from there, but for what is pinned by digest and was fetched be
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: s.completeEnvironments,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := f.settle(cmd.Context(), cmd.ErrOrStderr(), args[0]); err != nil {
+			if err := f.resolveRevision(cmd.Context(), cmd.ErrOrStderr(), args[0]); err != nil {
 				return err
 			}
 			return f.run(cmd.Context(), cmd.OutOrStdout(), args[0])
@@ -53,8 +53,8 @@ charts that come from there, but for what is pinned by digest and was fetched be
 	return cmd
 }
 
-// settle has --at name the revision.
-func (f *renderFlags) settle(ctx context.Context, errs io.Writer, environment string) error {
+// resolveRevision has --at name the revision.
+func (f *renderFlags) resolveRevision(ctx context.Context, errs io.Writer, environment string) error {
 	if f.when == "" {
 		return nil
 	}

@@ -22,19 +22,19 @@ type whyPage struct {
 	Environment string `json:"environment"`
 	Object      string `json:"object"`
 	// Owner says whose it is, if it is not rendered.
-	Owner    string         `json:"owner,omitempty"`
-	Release  string         `json:"release,omitempty"`
-	Chart    string         `json:"chart,omitempty"`
-	Template *render.Place  `json:"template,omitempty"`
-	Values   []render.Place `json:"values"`
-	Last     *becameOf      `json:"lastChange,omitempty"`
-	Changed  []string       `json:"changed,omitempty"` // the fields that the last change set
-	Health   *healthNow     `json:"health,omitempty"`
-	Drift    []blame.Living `json:"drift"`
-	NeededBy []string       `json:"neededBy"`
-	Events   []kube.Event   `json:"events"`
-	Undo     string         `json:"undo,omitempty"`
-	Notes    []string       `json:"notes,omitempty"`
+	Owner    string            `json:"owner,omitempty"`
+	Release  string            `json:"release,omitempty"`
+	Chart    string            `json:"chart,omitempty"`
+	Template *render.Place     `json:"template,omitempty"`
+	Values   []render.Place    `json:"values"`
+	Last     *becameOf         `json:"lastChange,omitempty"`
+	Changed  []string          `json:"changed,omitempty"` // the fields that the last change set
+	Health   *healthNow        `json:"health,omitempty"`
+	Drift    []blame.LiveField `json:"drift"`
+	NeededBy []string          `json:"neededBy"`
+	Events   []kube.Event      `json:"events"`
+	Undo     string            `json:"undo,omitempty"`
+	Notes    []string          `json:"notes,omitempty"`
 }
 
 // healthNow is an object's health, as tether health tells it.
@@ -81,7 +81,7 @@ func (f *blameFlags) why(ctx context.Context, w io.Writer, args []string, now ti
 		return err
 	}
 	defer b.Cache.Trim()
-	page := &whyPage{Environment: args[0], Object: args[1], Values: []render.Place{}, Drift: []blame.Living{}, NeededBy: []string{}, Events: []kube.Event{}}
+	page := &whyPage{Environment: args[0], Object: args[1], Values: []render.Place{}, Drift: []blame.LiveField{}, NeededBy: []string{}, Events: []kube.Event{}}
 	asked, err := f.asked(ctx, b, head, args)
 	switch {
 	case err == nil && len(asked) > 0:
@@ -101,7 +101,7 @@ func (f *blameFlags) ours(ctx context.Context, b *blame.Blamer, head *blame.Comm
 	if len(asked.Objects) > 1 {
 		return usageError{fmt.Errorf("%s is the name of several objects: say which, of %s", page.Object, strings.Join(asked.Objects, ", "))}
 	}
-	rel, err := b.Release(ctx, head, page.Environment, asked.release, asked.Asked)
+	rel, err := b.Release(ctx, head, page.Environment, asked.release, asked.Query)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (a *adoption) application(app *unstructured.Unstructured) {
 	}
 	r.argoIgnores(app)
 	r.HandOver = argoHandOver(app, r)
-	a.enter(r, Recorded{Version: version})
+	a.addRelease(r, Recorded{Version: version})
 }
 
 // argoSource is the source of an Application that renders a chart, and those that its

@@ -50,7 +50,7 @@ func (a *adoption) helmRelease(hr *unstructured.Unstructured) {
 		fmt.Sprintf(`kubectl patch helmrelease %s --namespace %s --type merge --patch '{"spec":{"suspend":true}}'`, hr.GetName(), hr.GetNamespace()),
 		fmt.Sprintf("kubectl delete helmrelease %s --namespace %s # once it is suspended: else Flux uninstalls the release", hr.GetName(), hr.GetNamespace()),
 	}
-	a.enter(r, rec)
+	a.addRelease(r, rec)
 }
 
 // fluxChart finds out where a HelmRelease's chart lies.
@@ -197,7 +197,7 @@ func (r *Release) patches(renderer map[string]any) error {
 		if str(p["patch"]) == "" {
 			return errors.New("spec.postRenderers: a patch is empty")
 		}
-		if looks(str(p["patch"])) {
+		if looksSecret(str(p["patch"])) {
 			return errors.New("spec.postRenderers: a patch holds what looks like a secret, and is not written: put it into values")
 		}
 		r.Settings.Patches = append(r.Settings.Patches, patch)

@@ -29,11 +29,11 @@ func (a *adoption) recorded(name string) {
 		return
 	}
 	r := &Release{Name: name, Namespace: a.found.Namespace, From: from, Chart: chart, Values: rec.Values}
-	a.enter(r, rec)
+	a.addRelease(r, rec)
 }
 
-// enter takes a release's secrets out of its values, and keeps it.
-func (a *adoption) enter(r *Release, rec Recorded) {
+// addRelease takes a release's secrets out of its values, and keeps it.
+func (a *adoption) addRelease(r *Release, rec Recorded) {
 	if version := a.versionOf(r.Chart.Location); version != "" && rec.Version != "" && version != rec.Version {
 		r.Notes = append(r.Notes, fmt.Sprintf("%s has version %s of the chart, and %s runs: what that changes is in the proof", r.Chart.Location, version, rec.Version))
 	}

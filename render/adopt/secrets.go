@@ -107,7 +107,7 @@ func (e *evidence) isSecret(key string, value any) bool {
 		_, _, at := e.split(v)
 		return len(at) > 0
 	case string:
-		return v != "" && (named(key) || looks(v) || e.stands(v))
+		return v != "" && (named(key) || looksSecret(v) || e.stands(v))
 	case nil, bool:
 		return false
 	default:
@@ -143,8 +143,8 @@ func named(key string) bool {
 	return secretName.MatchString(key) && (!nameOfOne.MatchString(key) || isAKey.MatchString(key) && !strings.HasPrefix(strings.ToLower(key), "existing"))
 }
 
-// looks reports whether a text looks like a secret, whatever it is called.
-func looks(text string) bool { return login.MatchString(text) || privates.MatchString(text) }
+// looksSecret reports whether a text looksSecret like a secret, whatever it is called.
+func looksSecret(text string) bool { return login.MatchString(text) || privates.MatchString(text) }
 
 // get returns what stands in a map under a path of keys.
 func get(values map[string]any, at []string) (any, bool) {

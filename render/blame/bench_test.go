@@ -29,7 +29,7 @@ func BenchmarkBlame(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		rel, err := bl.Release(context.Background(), head, "prod", "front", blame.Asked{})
+		rel, err := bl.Release(context.Background(), head, "prod", "front", blame.Query{})
 		if err != nil || len(rel.Objects) == 0 {
 			b.Fatal(rel, err)
 		}

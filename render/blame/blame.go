@@ -56,13 +56,13 @@ type Release struct {
 	Chart   string   `json:"chart"`
 	Objects []Object `json:"objects"`
 	// Commits are those that fields name.
-	Commits []Told `json:"commits"`
+	Commits []CommitInfo `json:"commits"`
 	// Notes say what could not be told, and why.
 	Notes []string `json:"notes,omitempty"`
 }
 
-// Told is what is said of a commit.
-type Told struct {
+// CommitInfo is what is said of a commit.
+type CommitInfo struct {
 	Commit  string    `json:"commit"`
 	Subject string    `json:"subject"`
 	Author  string    `json:"author"`
@@ -105,41 +105,41 @@ type Field struct {
 	Generated bool `json:"generated,omitempty"`
 }
 
-// Asked says what of a release is asked for; the zero value asks for all.
-type Asked struct {
+// Query says what of a release is asked for; the zero value asks for all.
+type Query struct {
 	// Objects are named as they are told.
 	Objects []string
 	// Path leads to the fields, and what is below it is meant too.
 	Path string
 }
 
-func (a Asked) all() bool { return len(a.Objects) == 0 && a.Path == "" }
+func (a Query) all() bool { return len(a.Objects) == 0 && a.Path == "" }
 
-func (a Asked) wants(object, path string) bool {
+func (a Query) wants(object, path string) bool {
 	return (len(a.Objects) == 0 || slices.Contains(a.Objects, object)) && Below(path, a.Path)
 }
 
 // Release blames a release of an environment at a commit. What of the history can't be
 // rendered is said in its notes; an error is returned when the commit itself can't be.
-func (b *Blamer) Release(ctx context.Context, head *Commit, environment, release string, asked Asked) (*Release, error) {
-	key := func(a Asked) string {
+func (b *Blamer) Release(ctx context.Context, head *Commit, environment, release string, asked Query) (*Release, error) {
+	key := func(a Query) string {
 		return strings.Join(append([]string{head.SHA, environment, release, a.Path}, a.Objects...), "\n")
 	}
 	out := &Release{}
-	if b.Cache.read("answer", key(Asked{}), out) {
+	if b.Cache.read("answer", key(Query{}), out) {
 		return out.only(asked), nil
 	}
 	if out = (&Release{}); !asked.all() && b.Cache.read("answer", key(asked), out) {
 		return out.only(asked), nil
 	}
 	out, err := b.release(ctx, head, environment, release, asked)
-	if err == nil && out.settled() {
+	if err == nil && out.complete() {
 		b.Cache.write("answer", key(asked), out)
 	}
 	return out, err
 }
 
-func (b *Blamer) release(ctx context.Context, head *Commit, environment, release string, asked Asked) (*Release, error) {
+func (b *Blamer) release(ctx context.Context, head *Commit, environment, release string, asked Query) (*Release, error) {
 	env, p, err := b.prepared(ctx, head, environment, release)
 	if err != nil {
 		return nil, err
@@ -152,13 +152,13 @@ func (b *Blamer) release(ctx context.Context, head *Commit, environment, release
 	if err != nil {
 		return nil, err
 	}
-	out := &Release{Name: release, Namespace: p.Spec().Namespace, Chart: chartOf(p), Objects: []Object{}, Commits: []Told{}}
+	out := &Release{Name: release, Namespace: p.Spec().Namespace, Chart: chartOf(p), Objects: []Object{}, Commits: []CommitInfo{}}
 	lines := out.lines(p, now, again, asked)
 	w := &walk{Blamer: b, ctx: ctx, told: map[string]*Commit{}, states: map[string]*state{}, environments: map[string]*render.Environment{}}
 	if err := w.run(head, where{environment, release}, lines, ""); err != nil {
 		return nil, err
 	}
-	w.tell(out)
+	w.describeCommits(out)
 	q := &prober{Blamer: b, ctx: ctx, env: env, p: p, release: now, lines: lines, narrow: len(lines) <= fewLines}
 	if err := q.run(out); err != nil {
 		return nil, err
@@ -244,7 +244,7 @@ func (b *Blamer) Paths(ctx context.Context, head *Commit, environment, release s
 }
 
 // only leaves what is asked for.
-func (r *Release) only(asked Asked) *Release {
+func (r *Release) only(asked Query) *Release {
 	used := map[string]bool{}
 	var objects []Object
 	for _, o := range r.Objects {
@@ -260,12 +260,12 @@ func (r *Release) only(asked Asked) *Release {
 		}
 	}
 	r.Objects = slices.Concat([]Object{}, objects)
-	r.Commits = slices.DeleteFunc(slices.Concat([]Told{}, r.Commits), func(t Told) bool { return !used[t.Commit] })
+	r.Commits = slices.DeleteFunc(slices.Concat([]CommitInfo{}, r.Commits), func(t CommitInfo) bool { return !used[t.Commit] })
 	return r
 }
 
-// settled reports whether an answer stays: what a clone does not have may come.
-func (r *Release) settled() bool {
+// complete reports whether an answer stays: what a clone does not have may come.
+func (r *Release) complete() bool {
 	return !slices.ContainsFunc(r.Objects, func(o Object) bool {
 		return slices.ContainsFunc(o.Fields, func(f Field) bool { return f.Older })
 	})
@@ -298,7 +298,7 @@ type line struct {
 }
 
 // lines lists the fields that are asked for. What two renders disagree on is generated.
-func (r *Release) lines(p render.Inside, now, again *manifest.Release, asked Asked) []*line {
+func (r *Release) lines(p render.Inside, now, again *manifest.Release, asked Query) []*line {
 	second := stateOf(again)
 	var out []*line
 	for _, o := range allOf(now) {

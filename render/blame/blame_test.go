@@ -141,7 +141,7 @@ func open(t testing.TB, dir string) (past, *blame.Blamer) {
 		Options: render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil)}}
 }
 
-func ask(t testing.TB, dir, rev, release string, asked blame.Asked) *blame.Release {
+func ask(t testing.TB, dir, rev, release string, asked blame.Query) *blame.Release {
 	t.Helper()
 	p, b := open(t, dir)
 	head, err := p.Commit(rev)
@@ -195,7 +195,7 @@ func placed(p render.Place) string {
 func TestEachLineHasItsCommitAndItsPlace(t *testing.T) {
 	dir := written(t, read(t, "history.txt"))
 	numbers := numbersOf(t, dir)
-	rel := ask(t, dir, "main", "front", blame.Asked{})
+	rel := ask(t, dir, "main", "front", blame.Query{})
 	got := map[string]blame.Field{}
 	for _, o := range rel.Objects {
 		for _, f := range o.Fields {
@@ -231,13 +231,13 @@ func TestEachLineHasItsCommitAndItsPlace(t *testing.T) {
 // What is asked of one field is the same as what is told of it among all.
 func TestOneFieldIsToldAsAmongAll(t *testing.T) {
 	dir := written(t, read(t, "history.txt"))
-	all := ask(t, dir, "main", "front", blame.Asked{})
+	all := ask(t, dir, "main", "front", blame.Query{})
 	for _, o := range all.Objects {
 		for _, f := range o.Fields {
 			if !strings.Contains(f.Path, "image") && !strings.Contains(f.Path, "limits") && !strings.Contains(f.Path, "color") {
 				continue
 			}
-			one := ask(t, dir, "main", "front", blame.Asked{Objects: []string{o.Object}, Path: f.Path})
+			one := ask(t, dir, "main", "front", blame.Query{Objects: []string{o.Object}, Path: f.Path})
 			if len(one.Objects) != 1 || len(one.Objects[0].Fields) != 1 {
 				t.Fatalf("%s: %+v", f.Path, one.Objects)
 			}
@@ -250,7 +250,7 @@ func TestOneFieldIsToldAsAmongAll(t *testing.T) {
 
 func TestSecretsAreToldByTheirPlaceAlone(t *testing.T) {
 	dir := written(t, read(t, "history.txt"))
-	rel := ask(t, dir, "main", "front", blame.Asked{Objects: []string{"Secret prod/front"}})
+	rel := ask(t, dir, "main", "front", blame.Query{Objects: []string{"Secret prod/front"}})
 	for _, f := range rel.Objects[0].Fields {
 		if strings.HasPrefix(f.Path, "stringData") && f.Value != "***" {
 			t.Errorf("%s is shown: %s", f.Path, f.Value)
@@ -263,7 +263,7 @@ func TestAShallowCloneSaysWhereItEnds(t *testing.T) {
 	dir := written(t, read(t, "history.txt"))
 	shallow := t.TempDir()
 	runGit(t, shallow, nil, "clone", "--quiet", "--bare", "--depth", "3", "file://"+dir, ".")
-	rel := ask(t, shallow, "main", "front", blame.Asked{Objects: []string{"Deployment.apps prod/front"}})
+	rel := ask(t, shallow, "main", "front", blame.Query{Objects: []string{"Deployment.apps prod/front"}})
 	numbers := numbersOf(t, dir)
 	for _, f := range rel.Objects[0].Fields {
 		commit, _ := told(f, numbers)
@@ -289,19 +289,19 @@ func TestAnAnswerIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := b.Release(context.Background(), head, "prod", "front", blame.Asked{})
+	first, err := b.Release(context.Background(), head, "prod", "front", blame.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.Renderer = nil // it would be a nil dereference
-	second, err := b.Release(context.Background(), head, "prod", "front", blame.Asked{})
+	second, err := b.Release(context.Background(), head, "prod", "front", blame.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if a, b := fmt.Sprintf("%+v", first.Objects[0]), fmt.Sprintf("%+v", second.Objects[0]); a != b && !strings.Contains(a, "0x") {
 		t.Errorf("the answer differs:\n%s\n%s", a, b)
 	}
-	one, err := b.Release(context.Background(), head, "prod", "front", blame.Asked{Path: "spec.replicas"})
+	one, err := b.Release(context.Background(), head, "prod", "front", blame.Query{Path: "spec.replicas"})
 	if err != nil || len(one.Objects) != 1 || len(one.Objects[0].Fields) != 1 || len(one.Commits) != 1 {
 		t.Errorf("one field of it: %+v, %v", one, err)
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Living is a field of a live object that is not as it is rendered.
-type Living struct {
+// LiveField is a field of a live object that is not as it is rendered.
+type LiveField struct {
 	Object string `json:"object"`
 	Path   string `json:"path"`
 	// Want and Have are JSON, shortened; (absent) is no value, *** is secret.
@@ -39,12 +39,12 @@ const absent = "(absent)"
 // Live compares objects of a release, all if none are named, as read returns them (nil for
 // one that is not there), with what they render to. What no manager owns is made by
 // the cluster.
-func (b *Blamer) Live(ctx context.Context, head *Commit, environment, release string, objects []string, read func(manifest.Object) (*unstructured.Unstructured, error)) ([]Living, error) {
+func (b *Blamer) Live(ctx context.Context, head *Commit, environment, release string, objects []string, read func(manifest.Object) (*unstructured.Unstructured, error)) ([]LiveField, error) {
 	p, rel, err := b.rendered(ctx, head, environment, release)
 	if err != nil {
 		return nil, err
 	}
-	var out []Living
+	var out []LiveField
 	for _, o := range rel.Objects {
 		name := o.ID().String()
 		if len(objects) > 0 && !slices.Contains(objects, name) {
@@ -55,7 +55,7 @@ func (b *Blamer) Live(ctx context.Context, head *Commit, environment, release st
 			return nil, p.Hide(err)
 		}
 		if live == nil {
-			out = append(out, Living{Object: name, Want: "(present)", Have: absent, How: Drifted})
+			out = append(out, LiveField{Object: name, Want: "(present)", Have: absent, How: Drifted})
 			continue
 		}
 		out = append(out, compare(p, name, o, live)...)
@@ -63,13 +63,13 @@ func (b *Blamer) Live(ctx context.Context, head *Commit, environment, release st
 	return out, nil
 }
 
-func compare(p render.Inside, name string, o manifest.Object, live *unstructured.Unstructured) []Living {
-	var out []Living
+func compare(p render.Inside, name string, o manifest.Object, live *unstructured.Unstructured) []LiveField {
+	var out []LiveField
 	for _, f := range drift.Compare(live, o.Unstructured) {
 		if f.Manager == ownership.FieldManager && f.Want == absent {
 			continue // the agent's own labels, and what it applied of another commit
 		}
-		one := Living{Object: name, Path: f.Path, Want: f.Want, Have: f.Have, How: Drifted, Manager: f.Manager, Since: f.Since.UTC()}
+		one := LiveField{Object: name, Path: f.Path, Want: f.Want, Have: f.Have, How: Drifted, Manager: f.Manager, Since: f.Since.UTC()}
 		switch {
 		case f.Want != absent:
 		case f.Manager == "":
@@ -85,7 +85,7 @@ func compare(p render.Inside, name string, o manifest.Object, live *unstructured
 
 // Differs is Live for one object that was read, with what hides secrets in any text about
 // the release.
-func (b *Blamer) Differs(ctx context.Context, head *Commit, environment, release, object string, live *unstructured.Unstructured) ([]Living, func(string) string, error) {
+func (b *Blamer) Differs(ctx context.Context, head *Commit, environment, release, object string, live *unstructured.Unstructured) ([]LiveField, func(string) string, error) {
 	p, rel, err := b.rendered(ctx, head, environment, release)
 	if err != nil {
 		return nil, nil, err

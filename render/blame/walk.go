@@ -240,12 +240,12 @@ func (w *walk) refuse(c *Commit, err error) {
 	}
 }
 
-// tell says of the commits what is known, newest first.
-func (w *walk) tell(out *Release) {
+// describeCommits says of the commits what is known, newest first.
+func (w *walk) describeCommits(out *Release) {
 	for _, c := range w.told {
-		out.Commits = append(out.Commits, Told{Commit: c.SHA, Subject: c.Subject, Author: c.Author, Time: c.Time})
+		out.Commits = append(out.Commits, CommitInfo{Commit: c.SHA, Subject: c.Subject, Author: c.Author, Time: c.Time})
 	}
-	slices.SortFunc(out.Commits, func(a, b Told) int {
+	slices.SortFunc(out.Commits, func(a, b CommitInfo) int {
 		if d := b.Time.Compare(a.Time); d != 0 {
 			return d
 		}

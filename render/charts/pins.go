@@ -24,10 +24,10 @@ type known struct {
 
 func pinKey(chart, version string) string { return chart + " " + version }
 
-// Keep has charts resolved as they were before; later pins win. What the same commit
+// Prefer has charts resolved as they were before; later pins win. What the same commit
 // was resolved to is kept to; another commit's counts only for a version, as nobody
 // should publish it again, and gives way if somebody did.
-func (p *Pins) Keep(pins []fetch.Pin, sameCommit bool) {
+func (p *Pins) Prefer(pins []fetch.Pin, sameCommit bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.known == nil {

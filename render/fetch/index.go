@@ -309,7 +309,7 @@ func (c *connection) readWhole(f *os.File, size int64, name string) (entries, er
 	}
 	list, err := parse(whole, name)
 	if err != nil {
-		return nil, fmt.Errorf("the index.yaml of %s can't be read: %w", c.host, told(err))
+		return nil, fmt.Errorf("the index.yaml of %s can't be read: %w", c.host, boundedError(err))
 	}
 	if len(list) == 0 {
 		return nil, errAbsent
@@ -320,7 +320,7 @@ func (c *connection) readWhole(f *os.File, size int64, name string) (entries, er
 // maxTold bounds what is told of an error that quotes what it read.
 const maxTold = 500
 
-func told(err error) error { return errors.New(printable.Line(err.Error(), maxTold)) }
+func boundedError(err error) error { return errors.New(printable.Line(err.Error(), maxTold)) }
 
 // spool writes an index to a file, and goes back to its beginning.
 func (c *connection) spool(f *os.File, body io.Reader) (int64, error) {

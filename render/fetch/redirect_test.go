@@ -27,11 +27,11 @@ func ann(host string) fetch.Logins {
 	}
 }
 
-// told holds a server to have been told no secret, and nothing at all if it is not to be
+// boundedError holds a server to have been boundedError no secret, and nothing at all if it is not to be
 // asked.
-func told(t *testing.T, thief *hosts.Eavesdropper, asked bool) {
+func boundedError(t *testing.T, thief *hosts.Eavesdropper, asked bool) {
 	t.Helper()
-	all := thief.Told()
+	all := thief.Requests()
 	if !asked && len(all) > 0 {
 		t.Errorf("another server was asked: %q", all)
 	}
@@ -88,7 +88,7 @@ func TestWhereAChartRepositoryLeads(t *testing.T) {
 			if c.why == "" && err != nil || c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why)) {
 				t.Errorf("%v; want %q", err, c.why)
 			}
-			told(t, thief, c.asked)
+			boundedError(t, thief, c.asked)
 		})
 	}
 }
@@ -173,7 +173,7 @@ func TestWhereARegistryLeads(t *testing.T) {
 			if c.why == "" && err != nil || c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why)) {
 				t.Errorf("%v; want %q", err, c.why)
 			}
-			told(t, thief, c.asked)
+			boundedError(t, thief, c.asked)
 		})
 	}
 }
@@ -201,7 +201,7 @@ func TestWhereARegistryWantsItsLogin(t *testing.T) {
 			if realm == elsewhere+"/token" && challenge[0] == 'B' && !strings.Contains(err.Error(), host+" wants its login to be sent to "+realm+", which is not in its own domain") {
 				t.Errorf("%s: %v", challenge, err)
 			}
-			told(t, thief, false)
+			boundedError(t, thief, false)
 		}
 	}
 	// Its own gets it, and nobody whom that leads to.
@@ -223,7 +223,7 @@ func TestWhereARegistryWantsItsLogin(t *testing.T) {
 		if err == nil || asked != 1 || !strings.Contains(err.Error(), "redirects to "+elsewhere+"/token, which is another server") {
 			t.Errorf("asked %d times: %v", asked, err)
 		}
-		told(t, thief, false)
+		boundedError(t, thief, false)
 	}
 }
 

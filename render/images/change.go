@@ -121,7 +121,7 @@ func (r *Repository) key(ctx context.Context, env *render.Environment, spec conf
 		}
 		return Key{}, fmt.Errorf("release %s: no key of its values was found that decides the tag of an image (its images: %s): name one with --key", spec.Name, strings.Join(images, ", "))
 	case len(keys) > 1:
-		return Key{}, fmt.Errorf("release %s: %d keys of its values decide images, name one with --key: %s", spec.Name, len(keys), told(keys))
+		return Key{}, fmt.Errorf("release %s: %d keys of its values decide images, name one with --key: %s", spec.Name, len(keys), describeKeys(keys))
 	}
 	return keys[0], nil
 }
@@ -139,7 +139,7 @@ func versioned(v *config.Versioning, keys []Key) []Key {
 	return own
 }
 
-func told(keys []Key) string {
+func describeKeys(keys []Key) string {
 	var out []string
 	for _, k := range keys {
 		out = append(out, fmt.Sprintf("%s (%s)", k, strings.Join(k.Images, ", ")))

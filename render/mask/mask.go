@@ -275,12 +275,12 @@ func (m *Mask) find(text string) []span {
 	if len(text) > twiceBelow {
 		depth = 1
 	}
-	s.look(viewOf(text), depth)
+	s.findIn(viewOf(text), depth)
 	return s.hits
 }
 
-// look searches a view, and what it unfolds to.
-func (s *search) look(v view, depth int) {
+// findIn searches a view, and what it unfolds to.
+func (s *search) findIn(v view, depth int) {
 	for _, u := range v.unescaped() {
 		s.match(u)
 		v = u
@@ -290,7 +290,7 @@ func (s *search) look(v view, depth int) {
 	}
 	for _, a := range alphabets {
 		for _, d := range v.decoded(a) {
-			s.look(d, depth-1)
+			s.findIn(d, depth-1)
 		}
 	}
 }

@@ -179,7 +179,7 @@ func TestAKeyServiceThatLeadsElsewhereIsNotFollowed(t *testing.T) {
 				if err == nil || sentence != "AWS" && !strings.Contains(err.Error(), " redirects to "+elsewhere.URL+"/x, which is another server") {
 					t.Errorf("%v", err)
 				}
-				if told := thief.Told(); len(told) > 0 {
+				if told := thief.Requests(); len(told) > 0 {
 					t.Errorf("the other server was told %q; %v", told, err)
 				}
 			})
@@ -205,7 +205,7 @@ func TestAzureThatLeadsElsewhereIsNotFollowed(t *testing.T) {
 		if err == nil {
 			resp.Body.Close()
 		}
-		if told := thief.Told(); err == nil || len(told) > 0 {
+		if told := thief.Requests(); err == nil || len(told) > 0 {
 			t.Errorf("%d: the other server was told %q; %v", status, told, err)
 		}
 	}

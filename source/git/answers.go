@@ -16,8 +16,8 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// told keeps what a server had a hand in from being endless, or more than text.
-func told(err error) error {
+// clientError keeps what a server had a hand in from being endless, or more than text.
+func clientError(err error) error {
 	if text := err.Error(); !printable.Is(text) || len(text) > maxTold {
 		return errors.New(printable.Line(text, maxTold))
 	}

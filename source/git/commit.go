@@ -98,8 +98,8 @@ func bounded(store storer.EncodedObjectStorer, kind plumbing.ObjectType, hash pl
 	return start, err
 }
 
-// whole returns an object's bytes, unless they are more than maxObject.
-func whole(store storer.EncodedObjectStorer, kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, error) {
+// readObject returns an object's bytes, unless they are more than maxObject.
+func readObject(store storer.EncodedObjectStorer, kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, error) {
 	o, err := store.EncodedObject(kind, hash)
 	if err != nil {
 		return nil, err

@@ -142,7 +142,7 @@ func (r *Repository) download(ctx context.Context, s transport.UploadPackSession
 	defer os.Remove(file.Name())
 	defer file.Close()
 	if _, err := io.Copy(file, demuxed(req.Capabilities, &watched{answer, watchOf(ctx)})); err != nil {
-		return fmt.Errorf("receive the commits: %w", told(err))
+		return fmt.Errorf("receive the commits: %w", clientError(err))
 	}
 	watchOf(ctx).rest()
 	stored, err := storePack(ctx, r.opts.Dir, file)

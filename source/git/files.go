@@ -29,9 +29,9 @@ type treeFS struct {
 	tree *object.Tree
 }
 
-// enter locks the file system, and has its tree read from where it is now. leave
+// lock locks the file system, and has its tree read from where it is now. leave
 // is to be called in any case.
-func (t *treeFS) enter() error {
+func (t *treeFS) lock() error {
 	t.own.Lock()
 	t.mu.RLock()
 	s := t.store()
@@ -45,7 +45,7 @@ func (t *treeFS) enter() error {
 	return err
 }
 
-func (t *treeFS) leave() {
+func (t *treeFS) unlock() {
 	t.mu.RUnlock()
 	t.own.Unlock()
 }
@@ -72,8 +72,8 @@ func (b boundedTrees) EncodedObject(kind plumbing.ObjectType, hash plumbing.Hash
 // Hash returns git's own hash of the tree or file at a path: equal hashes are
 // equal contents.
 func (t *treeFS) Hash(name string) (string, error) {
-	defer t.leave()
-	if err := t.enter(); err != nil {
+	defer t.unlock()
+	if err := t.lock(); err != nil {
 		return "", &fs.PathError{Op: "hash", Path: name, Err: err}
 	}
 	if name == "." {
@@ -104,8 +104,8 @@ func (t *treeFS) Stat(name string) (fs.FileInfo, error) {
 
 // large is a file that is no pointer and may be read; nil of all else.
 func (t *treeFS) large(name string) fs.FileInfo {
-	defer t.leave()
-	if err := t.enter(); err != nil || name == "." || !fs.ValidPath(name) {
+	defer t.unlock()
+	if err := t.lock(); err != nil || name == "." || !fs.ValidPath(name) {
 		return nil
 	}
 	e, err := t.tree.FindEntry(name)
@@ -124,8 +124,8 @@ func (t *treeFS) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	defer t.leave()
-	if err := t.enter(); err != nil {
+	defer t.unlock()
+	if err := t.lock(); err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	if name == "." {
@@ -136,7 +136,7 @@ func (t *treeFS) Open(name string) (fs.File, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: t.absent(name)}
+		return nil, &fs.PathError{Op: "open", Path: name, Err: t.missingError(name)}
 	}
 	switch e.Mode {
 	case filemode.Dir:
@@ -153,8 +153,8 @@ func (t *treeFS) Open(name string) (fs.File, error) {
 	return t.file(name)
 }
 
-// absent says why a path is not there: it may lie in a submodule, or behind a link.
-func (t *treeFS) absent(name string) error {
+// missingError says why a path is not there: it may lie in a submodule, or behind a link.
+func (t *treeFS) missingError(name string) error {
 	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 		e, err := t.tree.FindEntry(dir)
 		switch {
@@ -231,8 +231,8 @@ func (e *treeEntry) Info() (fs.FileInfo, error) {
 	if !e.info.mode.IsRegular() {
 		return e.info, nil
 	}
-	defer e.in.leave()
-	if err := e.in.enter(); err != nil {
+	defer e.in.unlock()
+	if err := e.in.lock(); err != nil {
 		return nil, &fs.PathError{Op: "stat", Path: e.info.name, Err: err}
 	}
 	size, err := e.in.at.EncodedObjectSize(e.hash)

@@ -249,12 +249,12 @@ func (x *indexer) made(i int, base *content) (*content, error) {
 		return nil, err
 	}
 	o.hash = hasher.Sum()
-	x.keep(i, c)
+	x.cache(i, c)
 	return c, start.store(x.dir, o.hash)
 }
 
-// keep keeps what an object holds for others that are made of it.
-func (x *indexer) keep(i int, c *content) {
+// cache keeps what an object holds for others that are made of it.
+func (x *indexer) cache(i int, c *content) {
 	if c.raw == nil || c.size == 0 {
 		return
 	}

@@ -69,7 +69,7 @@ func TestARedirectToAnotherServerIsRefused(t *testing.T) {
 					!strings.Contains(err.Error(), "/repo.git in place of the old address") || strings.Contains(err.Error(), "s3cret") {
 					t.Errorf("%s, %s, poll %d: %v", c.name, only, poll+1, err)
 				}
-				if told := thief.Told(); len(told) > 0 {
+				if told := thief.Requests(); len(told) > 0 {
 					t.Errorf("%s, %s, poll %d: the other server was told %q", c.name, only, poll+1, told)
 				}
 			}
@@ -100,7 +100,7 @@ func TestARedirectOnTheSameServerIsFollowedAndNotRemembered(t *testing.T) {
 	repo := with(t, git.Options{URL: server.URL + "/old.git", Refs: main, Auth: given(git.Auth{CA: certificate(server), Password: "s3cret"})})
 	for n := range 3 {
 		fetch(t, repo, head)
-		told := asked.Told()
+		told := asked.Requests()
 		if len(told) < 2 || !strings.Contains(told[0], "/old.git/info/refs") || !strings.Contains(told[1], "/repo.git/info/refs") {
 			t.Errorf("poll %d asked %q", n+1, told)
 		}
@@ -108,7 +108,7 @@ func TestARedirectOnTheSameServerIsFollowedAndNotRemembered(t *testing.T) {
 	}
 	moved = false
 	fetch(t, repo, head)
-	for _, text := range asked.Told() {
+	for _, text := range asked.Requests() {
 		if strings.Contains(text, "/repo.git") {
 			t.Errorf("where it was is remembered: %q", text)
 		}
@@ -128,7 +128,7 @@ func TestGitHubsAPIIsNotFollowedElsewhere(t *testing.T) {
 	private := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 	refuses(t, git.Options{URL: server.URL + "/repo.git", Refs: main, Auth: given(git.Auth{CA: append(certificate(server), certificate(other)...),
 		App: git.App{ID: "1", Installation: "2", Key: private, API: server.URL}})}, "redirects to "+other.URL+"/tokens, which is another server", "")
-	if told := thief.Told(); len(told) > 0 {
+	if told := thief.Requests(); len(told) > 0 {
 		t.Errorf("the other server was told %q", told)
 	}
 }
@@ -148,12 +148,12 @@ func TestAProxysCredentialsAreItsOwn(t *testing.T) {
 	url := strings.Replace(front.URL, "http://", "http://ann:pr0xy@", 1)
 	o := git.Options{URL: "https://example.com/repo.git", Refs: main, Proxy: url, Auth: given(git.Auth{CA: certificate(server), Password: "s3cret"})}
 	fetch(t, with(t, o), head)
-	for _, text := range proxy.Told() {
+	for _, text := range proxy.Requests() {
 		if strings.Contains(text, "\nAuthorization:") || !strings.Contains(text, "Proxy-Authorization: Basic YW5uOnByMHh5") {
 			t.Errorf("the proxy was told %q", text)
 		}
 	}
-	for _, text := range asked.Told() {
+	for _, text := range asked.Requests() {
 		if strings.Contains(text, "Proxy-Authorization") {
 			t.Errorf("the server was told %q", text)
 		}

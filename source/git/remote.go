@@ -170,7 +170,7 @@ func (m *remote) explain(err error) error {
 	case unexpected != nil:
 		return errors.New(answered(err))
 	}
-	return told(err)
+	return clientError(err)
 }
 
 // host is the server's name, and its port if it is not the usual one.

@@ -100,7 +100,7 @@ func (s *signers) judge(store storer.EncodedObjectStorer, name string, c *object
 			return fmt.Errorf("%s is not trusted: it is the signed tag %s under another name: sign a tag of that name", printable.Line(name, maxName), printable.Line(own, maxName))
 		}
 	}
-	raw, err := whole(store, plumbing.CommitObject, c.Hash)
+	raw, err := readObject(store, plumbing.CommitObject, c.Hash)
 	if err != nil {
 		return fmt.Errorf("commit %.7s can't be verified: %w", c.Hash, err)
 	}
@@ -121,7 +121,7 @@ func (s *signers) judge(store storer.EncodedObjectStorer, name string, c *object
 // name of a ref. The name is read from what was signed, in the one form that git
 // writes.
 func (s *signers) signedTag(store storer.EncodedObjectStorer, c *object.Commit, tag *object.Tag) (string, bool) {
-	raw, err := whole(store, plumbing.TagObject, tag.Hash)
+	raw, err := readObject(store, plumbing.TagObject, tag.Hash)
 	if err != nil {
 		return "", false
 	}

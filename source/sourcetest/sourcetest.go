@@ -51,7 +51,7 @@ func Run(t *testing.T, f Fixture) {
 		}
 	})
 	t.Run("each commit keeps its files", func(t *testing.T) { filesOf(t, f.Source, ids) })
-	t.Run("what lies between two commits", func(t *testing.T) { between(t, f.Source, ids) })
+	t.Run("what lies between two commits", func(t *testing.T) { testBetween(t, f.Source, ids) })
 	t.Run("the last head is known without a fetch", func(t *testing.T) {
 		if last, err := f.Reopen(t).Last(f.Ref); err != nil || last.SHA != ids[2] {
 			t.Errorf("%+v, %v", last, err)
@@ -88,7 +88,7 @@ func filesOf(t *testing.T, s source.Source, ids []string) {
 	}
 }
 
-func between(t *testing.T, s source.Source, ids []string) {
+func testBetween(t *testing.T, s source.Source, ids []string) {
 	for name, c := range map[string]struct {
 		from  string
 		limit int

@@ -72,16 +72,16 @@ func (w *world) plan(want []manifest.Object) (plan.Plan, error) {
 	w.t.Helper()
 	ctx := context.Background()
 	w.owner = w.owner.Scales(want, w.past)
-	want, err := w.cluster.Surveyor.Yield(ctx, w.owner, want, w.past)
+	want, err := w.cluster.Surveyor.Relinquish(ctx, w.owner, want, w.past)
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	coming := plan.Comes(want)
-	seen, err := w.cluster.Surveyor.Survey(ctx, want, w.past, coming)
+	provisions := plan.ProvisionsOf(want)
+	observations, err := w.cluster.Surveyor.Survey(ctx, want, w.past, provisions)
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return plan.NewPlan(w.owner, want, w.past, seen, coming), nil
+	return plan.NewPlan(w.owner, want, w.past, observations, provisions), nil
 }
 
 // try carries a manifest out; an error is the preflight's, or of the writes.

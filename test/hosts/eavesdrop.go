@@ -31,9 +31,9 @@ func (e *Eavesdropper) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	e.Answer.ServeHTTP(w, req)
 }
 
-// Told returns what it was asked since it was asked for that last: each request with
+// Requests returns what it was asked since it was asked for that last: each request with
 // all its headers.
-func (e *Eavesdropper) Told() []string {
+func (e *Eavesdropper) Requests() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	told := e.told

@@ -39,11 +39,11 @@ func TestAnObjectWhoseAPIIsGone(t *testing.T) {
 			owner := plan.Owner{Environment: w.space, Name: "web", Namespace: w.space}
 			p := func(want ...manifest.Object) plan.Plan {
 				past := []manifest.Object{{Unstructured: was.DeepCopy()}}
-				seen, err := w.cluster.Surveyor.Survey(t.Context(), want, past, plan.Coming{})
+				observations, err := w.cluster.Surveyor.Survey(t.Context(), want, past, plan.Provisions{})
 				if err != nil {
 					t.Fatal(err)
 				}
-				return plan.NewPlan(owner, want, past, seen, plan.Coming{})
+				return plan.NewPlan(owner, want, past, observations, plan.Provisions{})
 			}
 			kept := p(owner.Mark([]manifest.Object{{Unstructured: is}})...)
 			if len(kept.Changes) != 1 || kept.Changes[0].Action == plan.Delete {

@@ -232,7 +232,7 @@ func TestARoleAndItsBindingInOneCommit(t *testing.T) {
 	admin.person(limited)
 	w := admin.as(t, admin.connect(admin.space))
 	w.until("the permission is known", func() bool {
-		_, err := w.cluster.Surveyor.Survey(t.Context(), w.parse("{kind: ConfigMap, apiVersion: v1, metadata: {name: x}}"), nil, plan.Coming{})
+		_, err := w.cluster.Surveyor.Survey(t.Context(), w.parse("{kind: ConfigMap, apiVersion: v1, metadata: {name: x}}"), nil, plan.Provisions{})
 		return err == nil
 	})
 	w.refused(strings.ReplaceAll(roleAndBinding, "RESOURCE", "nodes"), "", "attempting to grant RBAC permissions not currently held")

@@ -29,9 +29,9 @@ func (w *world) hooks(text string, events ...string) []manifest.Hook {
 	return out
 }
 
-func (w *world) surveyHooks(hooks []manifest.Hook, coming plan.Coming, events ...string) string {
+func (w *world) surveyHooks(hooks []manifest.Hook, provisions plan.Provisions, events ...string) string {
 	w.t.Helper()
-	changes, err := w.cluster.Surveyor.Hooks(w.t.Context(), w.owner, hooks, events, coming)
+	changes, err := w.cluster.Surveyor.Hooks(w.t.Context(), w.owner, hooks, events, provisions)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -60,8 +60,8 @@ func TestHooksAreJudgedBeforeAnythingIsWritten(t *testing.T) {
 	w := newWorld(t, "")
 	w.person("{kind: Job, apiVersion: batch/v1, metadata: {name: there, labels: {tether.stytex.cloud/environment: $NS}, annotations: {meta.helm.sh/release-name: web}}, spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: 'example.com/a:1'}]}}}}")
 	const account = "{kind: Pod, apiVersion: v1, metadata: {name: p}, spec: {serviceAccountName: account, containers: [{name: a, image: example.com/a}]}}"
-	coming := plan.Comes(w.parse("{kind: ServiceAccount, apiVersion: v1, metadata: {name: account}}\n---\n{kind: Namespace, apiVersion: v1, metadata: {name: $NS-new}}\n---\n" + gadgets))
-	if err := w.cluster.Surveyor.FindAbsent(t.Context(), &coming); err != nil {
+	provisions := plan.ProvisionsOf(w.parse("{kind: ServiceAccount, apiVersion: v1, metadata: {name: account}}\n---\n{kind: Namespace, apiVersion: v1, metadata: {name: $NS-new}}\n---\n" + gadgets))
+	if err := w.cluster.Surveyor.FindAbsent(t.Context(), &provisions); err != nil {
 		t.Fatal(err)
 	}
 	for sentence, c := range map[string]struct{ object, event, reason string }{
@@ -82,7 +82,7 @@ func TestHooksAreJudgedBeforeAnythingIsWritten(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			w := w.as(t, w.cluster)
-			have := w.surveyHooks(w.hooks(c.object, c.event), coming, "pre-install", "post-install", "pre-upgrade", "test")
+			have := w.surveyHooks(w.hooks(c.object, c.event), provisions, "pre-install", "post-install", "pre-upgrade", "test")
 			if c.reason == "" && strings.Contains(have, "refused") || !strings.Contains(have, c.reason) {
 				t.Errorf("want %q:\n%s", c.reason, have)
 			}
@@ -112,7 +112,7 @@ func TestAHookReplacesWhatIsTheReleasesOnly(t *testing.T) {
 			}
 			before := w.uid("ConfigMap", "v1", name)
 			hooks := w.hooks("{kind: ConfigMap, apiVersion: v1, metadata: {name: "+name+"}, data: {a: made}}", "pre-install")
-			survey := w.surveyHooks(hooks, plan.Coming{}, "pre-install")
+			survey := w.surveyHooks(hooks, plan.Provisions{}, "pre-install")
 			err := w.run(t.Context(), hooks, execute.HookRun{Event: "pre-install", Revision: 1})
 			if c.reason == "" {
 				if err != nil || strings.Contains(survey, "refused") || w.uid("ConfigMap", "v1", name) == before {
@@ -262,7 +262,7 @@ func TestTroubleOfTheServerIsNobodysFailure(t *testing.T) {
 
 			// A hook is dry-run by its survey alone.
 			if sentence == "of a dry-run" {
-				if _, err := w.cluster.Surveyor.Hooks(t.Context(), w.owner, w.hooks(migration("Never"), "pre-upgrade"), []string{"pre-upgrade"}, plan.Coming{}); !apierror.Transient(err) {
+				if _, err := w.cluster.Surveyor.Hooks(t.Context(), w.owner, w.hooks(migration("Never"), "pre-upgrade"), []string{"pre-upgrade"}, plan.Provisions{}); !apierror.Transient(err) {
 					t.Errorf("trouble that stays: %v", err)
 				}
 				return

@@ -107,15 +107,15 @@ func (w *world) parse(text string) []manifest.Object {
 func (w *world) plan(text, past string, more ...string) plan.Plan {
 	w.t.Helper()
 	want, had := w.owner.Mark(w.parse(text)), w.parse(past)
-	coming := plan.Comes(append(w.parse(strings.Join(more, "\n---\n")), want...), w.space)
-	if err := w.cluster.Surveyor.FindAbsent(w.t.Context(), &coming); err != nil {
+	provisions := plan.ProvisionsOf(append(w.parse(strings.Join(more, "\n---\n")), want...), w.space)
+	if err := w.cluster.Surveyor.FindAbsent(w.t.Context(), &provisions); err != nil {
 		w.t.Fatal(err)
 	}
-	seen, err := w.cluster.Surveyor.Survey(w.t.Context(), want, had, coming)
+	observations, err := w.cluster.Surveyor.Survey(w.t.Context(), want, had, provisions)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return plan.NewPlan(w.owner, want, had, seen, coming)
+	return plan.NewPlan(w.owner, want, had, observations, provisions)
 }
 
 // refused holds a plan to be refused for a reason.

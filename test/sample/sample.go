@@ -23,9 +23,9 @@ var Now = time.Date(2026, 11, 27, 14, 32, 8, 0, time.UTC)
 // Reader answers with what it holds. Its methods may be called at once; its fields are
 // changed by Change.
 type Reader struct {
-	All    map[string]*status.Status
-	Told   map[string][]reads.Moment
-	Metric map[string]*reads.Delivery
+	All     map[string]*status.Status
+	Stories map[string][]reads.Moment
+	Metric  map[string]*reads.Delivery
 	// Differences are by release.
 	Differences map[string]*reads.Difference
 	// Unread says that no environment was read whole yet.
@@ -48,8 +48,8 @@ func (r *Reader) Change(f func()) {
 	}
 }
 
-// Keeps implements page.Reader, as do all that follow.
-func (r *Reader) Keeps() []string {
+// EnvironmentNames implements page.Reader, as do all that follow.
+func (r *Reader) EnvironmentNames() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []string
@@ -63,7 +63,7 @@ func (r *Reader) Keeps() []string {
 // Summaries are the sample's, by name.
 func (r *Reader) Summaries(context.Context) ([]status.Summary, error) {
 	var out []status.Summary
-	for _, name := range r.Keeps() {
+	for _, name := range r.EnvironmentNames() {
 		st, err := r.of(name)
 		if err != nil {
 			return nil, err
@@ -89,8 +89,8 @@ func (r *Reader) of(environment string) (*status.Status, error) {
 	return nil, api.Missing(fmt.Errorf("this agent does not keep an environment %s", environment))
 }
 
-// Soon is the sample's status.
-func (r *Reader) Soon(_ context.Context, environment string) (*status.Status, time.Time, error) {
+// LastKnown is the sample's status.
+func (r *Reader) LastKnown(_ context.Context, environment string) (*status.Status, time.Time, error) {
 	st, err := r.of(environment)
 	if r.Unread {
 		return st, time.Time{}, err
@@ -101,7 +101,7 @@ func (r *Reader) Soon(_ context.Context, environment string) (*status.Status, ti
 // Story is the sample's history.
 func (r *Reader) Story(_ context.Context, environment string, _ time.Time) ([]reads.Moment, error) {
 	_, err := r.of(environment)
-	return r.Told[environment], err
+	return r.Stories[environment], err
 }
 
 // Delivered are the sample's metrics.

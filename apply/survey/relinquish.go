@@ -15,15 +15,15 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Yield returns a release's objects as they are to be applied: without what is to
-// be ignored of them and somebody else holds now (see drift.Yield), without the
+// Relinquish returns a release's objects as they are to be applied: without what is to
+// be ignored of them and somebody else holds now (see drift.Relinquish), without the
 // certificates that others inject, without the replicas of workloads that an autoscaler
 // targets, and with claims as large as they are. As long as no autoscaler has set
 // replicas yet they stay what they are in the cluster, whether they are wanted or not: a
 // field that its only owner drops goes back to its default, one replica
 // (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#migrating-deployments-and-statefulsets-to-horizontal-autoscaling).
 // The owner has to know what scales, see plan.Owner.Scales. The given objects are not modified.
-func (v *Surveyor) Yield(ctx context.Context, rel plan.Owner, want, past []manifest.Object) ([]manifest.Object, error) {
+func (v *Surveyor) Relinquish(ctx context.Context, rel plan.Owner, want, past []manifest.Object) ([]manifest.Object, error) {
 	out := make([]manifest.Object, len(want))
 	for i, o := range want {
 		out[i] = o
@@ -58,7 +58,7 @@ func (v *Surveyor) Yield(ctx context.Context, rel plan.Owner, want, past []manif
 			out[i].Unstructured = leftTo(o.Unstructured, live, "spec", "replicas")
 		}
 		ignored = slices.Concat(ignored, drift.Controlled(o.Unstructured, live, ownership.FieldManager))
-		out[i].Unstructured = drift.Yield(out[i].Unstructured, live, before, ownership.FieldManager, ignored)
+		out[i].Unstructured = drift.Relinquish(out[i].Unstructured, live, before, ownership.FieldManager, ignored)
 	}
 	return out, nil
 }

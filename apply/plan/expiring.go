@@ -8,10 +8,10 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Fleeting reports whether the cluster deletes an object by itself once it has ended:
+// ExpiresWhenFinished reports whether the cluster deletes an object by itself once it has ended:
 // a Job with a ttlSecondsAfterFinished. It runs once in each rollout, as with Helm;
 // that it is not there afterwards is no drift.
-func Fleeting(u *unstructured.Unstructured) bool {
+func ExpiresWhenFinished(u *unstructured.Unstructured) bool {
 	if u == nil || manifest.IDOf(u).GroupKind() != JobKind {
 		return false
 	}
@@ -19,11 +19,11 @@ func Fleeting(u *unstructured.Unstructured) bool {
 	return set
 }
 
-// LeaveEnded returns the plan of a release that stays as it is without what has ended
+// WithoutExpired returns the plan of a release that stays as it is without what has ended
 // and was deleted by the cluster.
-func (p Plan) LeaveEnded() Plan {
+func (p Plan) WithoutExpired() Plan {
 	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool {
-		return c.Action == Create && Fleeting(c.Object)
+		return c.Action == Create && ExpiresWhenFinished(c.Object)
 	})
 	return p
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Between plans what leads from one rendered release to another, without a cluster:
+// CompareReleases plans what leads from one rendered release to another, without a cluster:
 // it does not know what is live, nor what the API server defaults or refuses. What
 // stays the same is left out. Either may be nil.
-func Between(from, to *manifest.Release) Plan {
+func CompareReleases(from, to *manifest.Release) Plan {
 	var p Plan
-	before, after := everything(from), everything(to)
+	before, after := contentsOf(from), contentsOf(to)
 	for _, r := range []*manifest.Release{from, to} {
 		if r != nil {
 			p.Release, p.Namespace = r.Name, r.Namespace
@@ -49,7 +49,7 @@ type contents struct {
 	why     map[manifest.ID]string
 }
 
-func everything(r *manifest.Release) contents {
+func contentsOf(r *manifest.Release) contents {
 	c := contents{why: map[manifest.ID]string{}}
 	if r == nil {
 		return c

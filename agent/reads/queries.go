@@ -11,8 +11,8 @@ import (
 	"github.com/xetys/tether/agent/status"
 )
 
-// Keeps returns the names of the environments that are told of in full, in order.
-func (r *Reads) Keeps() []string {
+// EnvironmentNames returns the names of the environments that are told of in full, in order.
+func (r *Reads) EnvironmentNames() []string {
 	out := make([]string, 0, len(r.clusters))
 	for name := range r.clusters {
 		out = append(out, name)
@@ -26,11 +26,11 @@ func (r *Reads) Summaries(ctx context.Context) ([]status.Summary, error) {
 	return status.ReadAll(ctx, r.all, r.namespace, r.now())
 }
 
-// Soon returns what runs in an environment, at once: as it was last read whole, and when,
+// LastKnown returns what runs in an environment, at once: as it was last read whole, and when,
 // while it is read anew; or, while it was never read, as the ledger knows it, at no time:
 // there are no images and no commits of releases in it then. Who wants to hear when it is
 // whole asks Changes.
-func (r *Reads) Soon(ctx context.Context, environment string) (st *status.Status, read time.Time, err error) {
+func (r *Reads) LastKnown(ctx context.Context, environment string) (st *status.Status, read time.Time, err error) {
 	one, err := r.of(environment)
 	if err != nil {
 		return nil, read, err
@@ -49,7 +49,7 @@ func (r *Reads) Soon(ctx context.Context, environment string) (st *status.Status
 	if err != nil {
 		return nil, read, err
 	}
-	if st, read = one.kept(); st != nil {
+	if st, read = one.cached(); st != nil {
 		return st, read, nil
 	}
 	st, err = status.Known(ctx, one.cluster, r.namespace, r.now())

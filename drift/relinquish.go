@@ -9,16 +9,16 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// Yield returns an object to be applied without what others hold of it at or below
+// Relinquish returns an object to be applied without what others hold of it at or below
 // some JSON pointers (RFC 6901): a field that another manager owns, and one that
 // was applied before (past) and that somebody removed since. What self alone owns
 // stays as it is wanted, and so does what is new. An element of a list is found
 // again in the cluster by its name. No given object is modified.
-func Yield(want, live, past *unstructured.Unstructured, self string, pointers []string) *unstructured.Unstructured {
+func Relinquish(want, live, past *unstructured.Unstructured, self string, pointers []string) *unstructured.Unstructured {
 	if live == nil || len(pointers) == 0 {
 		return want
 	}
-	y := yielder{others: othersOf(live, self)}
+	y := relinquisher{others: othersOf(live, self)}
 	out := want
 	for _, p := range pointers {
 		v, keep := y.at(parsePointer(p), nil, out.Object, presence(live.Object), presenceOf(past))
@@ -29,7 +29,7 @@ func Yield(want, live, past *unstructured.Unstructured, self string, pointers []
 	return out
 }
 
-type yielder struct{ others owners }
+type relinquisher struct{ others owners }
 
 func othersOf(live *unstructured.Unstructured, self string) owners {
 	return slices.DeleteFunc(allOwnersOf(live), func(o owner) bool { return o.manager == self })
@@ -75,9 +75,9 @@ func nameOf(e any) string {
 	return name
 }
 
-// at follows a pointer through what is wanted, and yields what it leads to; false
+// at follows a pointer through what is wanted, and relinquishes the fields below it; false
 // means that the value is to be left out.
-func (y yielder) at(pointer []string, path []step, want any, live, past there) (any, bool) {
+func (y relinquisher) at(pointer []string, path []step, want any, live, past there) (any, bool) {
 	if len(pointer) == 0 {
 		return y.value(path, want, live, past)
 	}
@@ -91,7 +91,7 @@ func (y yielder) at(pointer []string, path []step, want any, live, past there) (
 }
 
 // child replaces one child of a map or list by what do makes of it.
-func (y yielder) child(s step, path []step, want any, live, past there, do func([]step, any, there, there) (any, bool)) (any, bool) {
+func (y relinquisher) child(s step, path []step, want any, live, past there, do func([]step, any, there, there) (any, bool)) (any, bool) {
 	before := presence(want).under(s)
 	if !before.ok {
 		return want, true
@@ -106,7 +106,7 @@ func (y yielder) child(s step, path []step, want any, live, past there, do func(
 		return w, true
 	case []any:
 		if !keep {
-			return want, true // an element is known by its fields: they yield, not the element
+			return want, true // an element is known by its fields: they are relinquished, not the element
 		}
 		w = slices.Clone(w)
 		w[s.index] = v
@@ -115,9 +115,9 @@ func (y yielder) child(s step, path []step, want any, live, past there, do func(
 	return want, true
 }
 
-// value yields all that is wanted at a path. A list whose elements have no names
-// is yielded as a whole.
-func (y yielder) value(path []step, want any, live, past there) (any, bool) {
+// value relinquishes each field that is wanted at a path. A list whose elements have no names
+// is relinquished as a whole.
+func (y relinquisher) value(path []step, want any, live, past there) (any, bool) {
 	var steps []step
 	switch v := want.(type) {
 	case map[string]any:
@@ -142,7 +142,7 @@ func (y yielder) value(path []step, want any, live, past there) (any, bool) {
 	return want, true
 }
 
-func (y yielder) leaf(path []step, want any, live, past there) (any, bool) {
+func (y relinquisher) leaf(path []step, want any, live, past there) (any, bool) {
 	if !live.ok {
 		return want, !past.ok
 	}

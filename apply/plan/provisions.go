@@ -12,9 +12,9 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Coming is what the same commit brings about before its objects need it: what
+// Provisions is what the same commit brings about before its objects need it: what
 // waits for it is deferred instead of refused.
-type Coming struct {
+type Provisions struct {
 	Namespaces map[string]bool
 	// Kinds are the CustomResourceDefinitions of each kind: several releases may bring one.
 	Kinds map[schema.GroupKind][]*unstructured.Unstructured
@@ -34,11 +34,9 @@ type Coming struct {
 	webhooks map[string]bool                            // admission webhooks, by name
 }
 
-var ()
-
-// Comes collects what objects bring about, and the namespaces that are made for them.
-func Comes(objects []manifest.Object, namespaces ...string) Coming {
-	c := Coming{
+// ProvisionsOf collects what objects bring about, and the namespaces that are made for them.
+func ProvisionsOf(objects []manifest.Object, namespaces ...string) Provisions {
+	c := Provisions{
 		Namespaces: map[string]bool{}, Kinds: map[schema.GroupKind][]*unstructured.Unstructured{},
 		needs: map[manifest.ID]*unstructured.Unstructured{}, brought: map[schema.GroupKind]manifest.ID{}, apis: map[schema.GroupVersion]manifest.ID{},
 		webhooks: map[string]bool{},
@@ -47,12 +45,12 @@ func Comes(objects []manifest.Object, namespaces ...string) Coming {
 		c.Namespaces[ns] = true
 	}
 	c.add(objects)
-	return c.Guarded(objects...)
+	return c.WithWebhooks(objects...)
 }
 
 // With is what comes, and what some more objects bring about.
-func (c Coming) With(objects []manifest.Object) Coming {
-	all := Comes(objects)
+func (c Provisions) With(objects []manifest.Object) Provisions {
+	all := ProvisionsOf(objects)
 	maps.Copy(all.Namespaces, c.Namespaces)
 	maps.Copy(all.needs, c.needs)
 	maps.Copy(all.brought, c.brought)
@@ -65,7 +63,7 @@ func (c Coming) With(objects []manifest.Object) Coming {
 	return all
 }
 
-func (c *Coming) add(objects []manifest.Object) {
+func (c *Provisions) add(objects []manifest.Object) {
 	for _, o := range objects {
 		for _, gk := range kindsBrought(o) {
 			c.brought[gk] = o.ID()
@@ -95,5 +93,3 @@ func kindsBrought(o manifest.Object) []schema.GroupKind {
 	}
 	return out
 }
-
-var ()
