@@ -5,7 +5,7 @@ GO_FOLDERS := agent apply charts cmd drift render source test
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build controlplane tools test test-race cover lint bench fuzz walk disaster demo image clean browser kills
+.PHONY: help build controlplane tools test test-race cover lint bench fuzz walk disaster demo image clean browser kills release vuln
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,7 @@ lint: tools ## vet, staticcheck, actionlint, gofmt, tidy modules, import rules
 	bin/actionlint -shellcheck= -pyflakes= $(WORKFLOWS)
 	go mod tidy -diff
 	cd test/controlplane && go vet ./... && go mod tidy -diff
+	cd test/sbom && go mod tidy -diff
 	cd test/promql && go vet ./... && go mod tidy -diff
 	cd test/browser && go vet ./... && go mod tidy -diff
 	cd test/helm4 && go mod tidy -diff
@@ -106,5 +107,17 @@ demo: build controlplane ## watch the main job on a real control plane
 image: ## build the container image
 	docker build --build-arg VERSION=$(VERSION) --tag tether:$(VERSION) .
 
+bin/cyclonedx-gomod: test/sbom/go.mod
+	@echo "building bin/cyclonedx-gomod, which lists what a binary is built of"
+	cd test/sbom && go build -o ../../bin/ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+release: bin/helm bin/cyclonedx-gomod ## build what a release publishes into dist/, and check it; VERSION is a tag, v1.2.3
+	go run ./test/release -version "$(VERSION)"
+
+# The database comes as a Go module, which a machine reaches that reaches the module proxy only.
+vuln: ## look for known vulnerabilities in what the code calls (GOVULNDB names another database)
+	db=$${GOVULNDB:-file://$$(go mod download -json golang.org/x/vulndb@latest | sed -n 's/^\t"Dir": "\(.*\)",$$/\1/p')/data/osv}; \
+	  go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -db "$$db" ./...
+
 clean: ## remove what was built
-	rm -rf bin
+	rm -rf bin dist
