@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -29,57 +26,25 @@ import (
 	"github.com/xetys/tether/apply/record"
 	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/source"
+	"github.com/xetys/tether/test/conversation"
 )
-
-var update = flag.Bool("update", false, "write the conversations anew")
 
 // A conversation is what happens to an environment, and what it decides and concludes: a line
 // that begins with ">" is told to it, and those below are its answer. There is no cluster: a
 // rollout is healthy unless the conversation says that its digest fails, or is cut off.
 func TestConversations(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			raw, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			have := converse(t, string(raw))
-			if *update {
-				if err := os.WriteFile(file, []byte(have), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			} else if have != string(raw) {
-				t.Errorf("it answers\n%s", have)
-			}
-		})
-	}
-}
-
-// converse returns a conversation with the answers that are given now.
-func converse(t *testing.T, text string) string {
-	c := newConversation()
-	var out strings.Builder
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		switch {
-		case strings.HasPrefix(line, "#"), line == "":
-			fmt.Fprintln(&out, line)
-		case strings.HasPrefix(line, ">"):
-			fmt.Fprintln(&out, line)
-			c.say(t, strings.Fields(line)[1:])
-			out.WriteString(c.answer.String())
+	conversation.Run(t, func() conversation.Partner {
+		c := newLoop()
+		return func(t *testing.T, words []string) string {
 			c.answer.Reset()
+			c.say(t, words)
+			return c.answer.String()
 		}
-	}
-	return out.String()
+	}, false)
 }
 
-// conversation is an environment without a cluster, and what the world does to it.
-type conversation struct {
+// loop is an environment without a cluster, and what the world does to it.
+type loop struct {
 	e      *environment
 	now    time.Time
 	head   string
@@ -97,8 +62,8 @@ type conversation struct {
 	told map[string][]string // what rollouts did, by release
 }
 
-func newConversation() *conversation {
-	c := &conversation{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), want: map[string]string{}, needs: map[string][]string{},
+func newLoop() *loop {
+	c := &loop{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), want: map[string]string{}, needs: map[string][]string{},
 		fails: map[string]string{}, cut: map[string]bool{}, paused: map[string]string{}, drifts: map[string]bool{}}
 	silent, m := slog.New(slog.DiscardHandler), report.NewMetrics(prometheus.NewRegistry())
 	c.e = unconnected(&process{opts: Options{Now: func() time.Time { return c.now }}, log: silent, metrics: m}, "prod")
@@ -108,7 +73,7 @@ func newConversation() *conversation {
 }
 
 // say does what a line says, and looks.
-func (c *conversation) say(t *testing.T, words []string) {
+func (c *loop) say(t *testing.T, words []string) {
 	t.Helper()
 	verb, rest := words[0], words[1:]
 	switch verb {
@@ -159,7 +124,7 @@ func (c *conversation) say(t *testing.T, words []string) {
 }
 
 // look decides, carries out and concludes, as the loop does.
-func (c *conversation) look() {
+func (c *loop) look() {
 	ctx := context.Background()
 	releases := c.releases()
 	jobs := deploy.JobsOf(releases)
@@ -196,7 +161,7 @@ func (c *conversation) look() {
 }
 
 // releases are what is listed and what is recorded, decided on.
-func (c *conversation) releases() []*assess.Release {
+func (c *loop) releases() []*assess.Release {
 	names := slices.Collect(maps.Keys(c.want))
 	for _, key := range c.e.Observed.Histories.Owned("prod") {
 		if c.want[key.Name] == "" {
@@ -219,7 +184,7 @@ func (c *conversation) releases() []*assess.Release {
 }
 
 // rollOut does to a release's records what a rollout does, and decides again when it failed.
-func (c *conversation) rollOut(h deploy.HandedOut) rollout.Outcome {
+func (c *loop) rollOut(h deploy.HandedOut) rollout.Outcome {
 	r := h.Release
 	o := rollout.Outcome{Release: r}
 	tell := func(format string, args ...any) {
@@ -252,7 +217,7 @@ func (c *conversation) rollOut(h deploy.HandedOut) rollout.Outcome {
 }
 
 // attempt is one rollout; it reports whether that is all.
-func (c *conversation) attempt(r *assess.Release, commit string, o *rollout.Outcome, tell func(string, ...any)) bool {
+func (c *loop) attempt(r *assess.Release, commit string, o *rollout.Outcome, tell func(string, ...any)) bool {
 	rec := c.intend(r, commit)
 	failed := o.Outcome
 	o.Outcome = ledger.Outcome{Name: r.Key.Name, Action: string(rec.Action), Revision: rec.Revision, Outcome: string(ledger.Progressing)}
@@ -295,7 +260,7 @@ func (c *conversation) attempt(r *assess.Release, commit string, o *rollout.Outc
 }
 
 // intend returns the record that a rollout goes on with, or begins.
-func (c *conversation) intend(r *assess.Release, commit string) *record.Record {
+func (c *loop) intend(r *assess.Release, commit string) *record.Record {
 	h := r.State.History
 	if r.Decision.Act == decide.Resume {
 		return h.Pending()

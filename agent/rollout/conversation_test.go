@@ -3,11 +3,8 @@ package rollout
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,58 +29,22 @@ import (
 	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/config"
 	"github.com/xetys/tether/render/manifest"
+	"github.com/xetys/tether/test/conversation"
 )
-
-var update = flag.Bool("update", false, "write the conversations anew")
 
 // A conversation is one release and the faults that its rollout meets: a line that begins with
 // ">" is an instruction, and those below it say what the rollout asks of the cluster and of the
 // records, and what it comes to. There is no cluster: each step succeeds unless the conversation
 // has it fail.
 func TestConversations(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			raw, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			have := converse(t, string(raw))
-			if *update {
-				if err := os.WriteFile(file, []byte(have), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			} else if have != string(raw) {
-				t.Errorf("it answers\n%s", have)
-			}
-		})
-	}
-}
-
-// converse returns a conversation with the answers that are given now. An empty line begins
-// another release.
-func converse(t *testing.T, text string) string {
-	w := newWorld()
-	var out strings.Builder
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		switch {
-		case line == "":
-			w = newWorld()
-			fmt.Fprintln(&out)
-		case strings.HasPrefix(line, "#"):
-			fmt.Fprintln(&out, line)
-		case strings.HasPrefix(line, ">"):
-			fmt.Fprintln(&out, line)
-			w.say(t, strings.Fields(line)[1:])
-			out.WriteString(w.answer.String())
+	conversation.Run(t, func() conversation.Partner {
+		w := newWorld()
+		return func(t *testing.T, words []string) string {
 			w.answer.Reset()
+			w.say(t, words)
+			return w.answer.String()
 		}
-	}
-	return out.String()
+	}, true)
 }
 
 // world is a release, and a cluster, records and surveyor that do what the conversation says.

@@ -85,15 +85,7 @@ type becameOf struct {
 }
 
 func (f *blameFlags) run(ctx context.Context, w io.Writer, args []string) error {
-	history, err := f.openPast()
-	if err != nil {
-		return err
-	}
-	head, err := f.at(history)
-	if err != nil {
-		return err
-	}
-	b, err := f.blamer(args[0], history)
+	b, head, err := f.open(args[0])
 	if err != nil {
 		return err
 	}

@@ -70,3 +70,17 @@ func build() string {
 	}
 	return cmp.Or(version, "dev") + info.ModTime().String()
 }
+
+// open returns what blames an environment, and the commit to blame it at.
+func (f *blameFlags) open(environment string) (*blame.Blamer, *blame.Commit, error) {
+	history, err := f.openPast()
+	if err != nil {
+		return nil, nil, err
+	}
+	head, err := f.at(history)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := f.blamer(environment, history)
+	return b, head, err
+}

@@ -81,6 +81,7 @@ var rooms = map[string][]string{
 	"test/artifact":      {"source"},
 	"test/cluster":       {},
 	"test/faults":        {},
+	"test/conversation":  {},
 	"test/release":       {"render/manifest"},
 	"test/sample":        {"agent/api", "agent/ledger", "agent/reads", "agent/status"},
 	"test/pages":         {"agent/api", "agent/ledger", "agent/page", "test/sample"},
