@@ -85,5 +85,5 @@ func (r *Renderer) known(at string) keyed {
 func (r *Renderer) Deployed(p *Prepared) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.outputs.drop(p.Digest)
+	r.outputs.drop(p.source())
 }

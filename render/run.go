@@ -19,7 +19,7 @@ import (
 func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *worker.Capabilities) (*worker.Rendered, error) {
 	key := outputKey(opts, caps)
 	r.mu.Lock()
-	known := r.outputs.get(p.Digest, key)
+	known := r.outputs.get(p.source(), key)
 	r.mu.Unlock()
 	if known != nil && !opts.Aside {
 		return known, nil
@@ -35,7 +35,7 @@ func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *wor
 	}
 	if err == nil && !seen.any && !opts.Aside {
 		r.mu.Lock()
-		r.outputs.put(p.Digest, key, out)
+		r.outputs.put(p.source(), key, out)
 		r.mu.Unlock()
 	}
 	return out, err

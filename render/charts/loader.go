@@ -101,27 +101,27 @@ func (l *Loader) source(ctx context.Context, dir string, depth int) (*Chart, err
 }
 
 // local loads what is at a path of the repository.
-func (l *Loader) local(ctx context.Context, at string, load func(context.Context, string) (*Chart, error)) (*Chart, error) {
+func (l *Loader) local(ctx context.Context, at string, load func(ctx context.Context, at, key string) (*Chart, error)) (*Chart, error) {
 	key := ""
 	if h, ok := l.from.Files.(hasher); ok {
 		if hash, err := h.Hash(at); err == nil {
 			key = hash
 		}
 	}
-	if s := l.store.get(key); s != nil {
+	if s := l.store.get(ctx, key); s != nil {
 		return s, nil
 	}
-	s, err := load(ctx, at)
+	s, err := load(ctx, at, key)
 	if err != nil {
 		return nil, err
 	}
 	s.Key = key
-	l.store.put(s)
+	l.store.put(ctx, s)
 	return s, nil
 }
 
 // packedFile loads a packed chart of the repository.
-func (l *Loader) packedFile(ctx context.Context, name string) (*Chart, error) {
+func (l *Loader) packedFile(ctx context.Context, name, key string) (*Chart, error) {
 	raw, err := config.ReadFile(l.from.Files, name, fetch.MaxPacked)
 	if errors.Is(err, config.ErrTooLarge) {
 		return nil, fmt.Errorf("it has more than %d MiB packed: leave out what is no part of the chart, by .helmignore", fetch.MaxPacked>>20)
@@ -129,7 +129,7 @@ func (l *Loader) packedFile(ctx context.Context, name string) (*Chart, error) {
 	if err != nil {
 		return nil, config.Cause(err)
 	}
-	s, err := l.unpacked(ctx, raw)
+	s, err := l.unpacked(ctx, raw, key)
 	if err != nil {
 		return nil, err
 	}
@@ -137,11 +137,12 @@ func (l *Loader) packedFile(ctx context.Context, name string) (*Chart, error) {
 }
 
 // unpacked reads a packed chart.
-func (l *Loader) unpacked(ctx context.Context, raw []byte) (*Chart, error) {
+func (l *Loader) unpacked(ctx context.Context, raw []byte, key string) (*Chart, error) {
 	files, err := unpack(raw)
 	if err != nil {
 		return nil, err
 	}
+	l.store.share(key, files)
 	s := newChart(files)
 	s.chart, err = l.store.pool.Describe(ctx, s.Sent())
 	return s, err
@@ -149,7 +150,7 @@ func (l *Loader) unpacked(ctx context.Context, raw []byte) (*Chart, error) {
 
 // folder writes a chart's folder to disk and has Helm's loader read it there, so
 // that .helmignore means what it means to Helm. Only regular files are taken.
-func (l *Loader) folder(ctx context.Context, dir string) (*Chart, error) {
+func (l *Loader) folder(ctx context.Context, dir, key string) (*Chart, error) {
 	in, err := worker.Folder()
 	if err != nil {
 		return nil, onDisk(err)
@@ -175,6 +176,7 @@ func (l *Loader) folder(ctx context.Context, dir string) (*Chart, error) {
 		}
 		files = append(files, &loader.BufferedFile{Name: name, Data: bytes.TrimPrefix(raw, []byte("\uFEFF"))})
 	}
+	l.store.share(key, files)
 	s := newChart(files)
 	s.chart = loaded.Outline
 	return s, nil

@@ -18,7 +18,7 @@ func (l *Loader) remote(ctx context.Context, ref fetch.Reference, name string) (
 		return nil, errors.New("it lies elsewhere, and nothing is fetched here")
 	}
 	pin, firm := l.from.Pins.of(ref)
-	if s := l.inMemory(ref, pin); s != nil {
+	if s := l.inMemory(ctx, ref, pin); s != nil {
 		return s, checkIdentity(s, ref, name)
 	}
 	raw, got, err := fetcher.Get(ctx, ref, pin, l.from.Login)
@@ -28,7 +28,7 @@ func (l *Loader) remote(ctx context.Context, ref fetch.Reference, name string) (
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.unpacked(ctx, raw)
+	s, err := l.unpacked(ctx, raw, got.Digest)
 	if err != nil {
 		return nil, err
 	}
@@ -40,20 +40,20 @@ func (l *Loader) remote(ctx context.Context, ref fetch.Reference, name string) (
 		return nil, err
 	}
 	got.Resolved = s.chart.Metadata.Version
-	l.store.put(s)
+	l.store.put(ctx, s)
 	l.pin(ref, got)
 	return s, nil
 }
 
 // inMemory returns a chart that was read before, if it is known which one it is.
-func (l *Loader) inMemory(ref fetch.Reference, pin *fetch.Pin) *Chart {
+func (l *Loader) inMemory(ctx context.Context, ref fetch.Reference, pin *fetch.Pin) *Chart {
 	if pin == nil && ref.Digest != "" {
 		pin = &fetch.Pin{Digest: ref.Digest}
 	}
 	if pin == nil {
 		return nil
 	}
-	s := l.store.get(pin.Digest)
+	s := l.store.get(ctx, pin.Digest)
 	if s != nil {
 		l.from.Fetcher.Used(ref, *pin)
 		l.pin(ref, *pin)

@@ -200,7 +200,7 @@ func TestAnAnswerThatWasNotAskedFor(t *testing.T) {
 	first, second := &Rendered{}, &Rendered{}
 	for _, out := range []**Rendered{&first, &second} {
 		var err error
-		if *out, err = p.Render(t.Context(), simple, Release{}, &Capabilities{}, nil); err != nil {
+		if *out, err = p.Render(For(t.Context(), "alpha"), simple, Release{}, &Capabilities{}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,27 +13,22 @@ import (
 	"github.com/xetys/tether/render/patch"
 )
 
-// Pool starts workers when they are needed, and ends those that are not. It is safe
-// for concurrent use.
+// Pool starts workers when they are needed, and ends those that are not. A worker is
+// somebody's: what it was given to render may have taken it over, and so it never works for
+// anybody else. It is safe for concurrent use.
 type Pool struct {
 	limits  Limits
 	program func() (string, error)
+	turns   *turns
 
-	mu      sync.Mutex
-	idle    []*process     // the last one was used last
-	busy    map[string]int // workers by whose work they do
-	waiting []*waiter      // the first one waits longest
-	lacks   []string       // what the kernel could not bound a worker with
-}
-
-type waiter struct {
-	who   string
-	ready chan struct{}
+	mu    sync.Mutex
+	idle  []*process // the last one was used last
+	lacks []string   // what the kernel could not bound a worker with
 }
 
 // NewPool returns a pool without workers.
 func NewPool(l Limits) *Pool {
-	return &Pool{limits: l, program: self, busy: map[string]int{}}
+	return &Pool{limits: l, program: self, turns: newTurns(l.Workers)}
 }
 
 // Lacks starts a worker, if there was none yet, and returns what the kernel could not bound
@@ -43,7 +38,7 @@ func (p *Pool) Lacks(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.giveBack(ctx, w, true)
+	p.giveBack(w, true)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.lacks, nil
@@ -54,10 +49,17 @@ var Shared = sync.OnceValue(func() *Pool { return NewPool(DefaultLimits()) })
 
 type whose struct{}
 
-// For marks what is done under a context as somebody's work. Who has fewer workers
-// gets the next one, so that nobody keeps the others waiting.
+// For marks what is done under a context as somebody's work: an environment's. It is done by
+// workers that never did anybody else's. What is nobody's work has a worker for itself, which
+// is ended after it.
 func For(ctx context.Context, who string) context.Context {
 	return context.WithValue(ctx, whose{}, who)
+}
+
+// Whose returns who For was called with; empty if it was not.
+func Whose(ctx context.Context) string {
+	who, _ := ctx.Value(whose{}).(string)
+	return who
 }
 
 // Load has Helm read a folder.
@@ -132,8 +134,8 @@ func (p *Pool) call(ctx context.Context, r *request, c *Chart, caps *Capabilitie
 	return out, err
 }
 
-// picker picks a worker that is there: for a chart, or to read folders.
-type picker func(c *Chart, reads bool) *process
+// picker picks one of somebody's workers that is there: for a chart, or to read folders.
+type picker func(who string, c *Chart, reads bool) *process
 
 func (p *Pool) try(ctx context.Context, r *request, c *Chart, caps *Capabilities, lookup Lookup, pick picker) (*response, error) {
 	w, err := p.take(ctx, c, r.Do == load, pick)
@@ -143,24 +145,26 @@ func (p *Pool) try(ctx context.Context, r *request, c *Chart, caps *Capabilities
 	ctx, cancel := context.WithTimeoutCause(ctx, p.limits.Time, &Exceeded{r.Do.endless(p.limits.Time)})
 	defer cancel()
 	out, err := w.call(ctx, r, c, caps, lookup)
-	p.giveBack(ctx, w, err == nil)
+	p.giveBack(w, err == nil)
 	return out, err
 }
 
 // take waits for a turn and returns a worker.
 func (p *Pool) take(ctx context.Context, c *Chart, reads bool, pick picker) (*process, error) {
-	if err := p.acquire(ctx); err != nil {
+	who := Whose(ctx)
+	if err := p.turns.acquire(ctx, who); err != nil {
 		return nil, err
 	}
-	if w := pick(c, reads); w != nil {
+	if w := pick(who, c, reads); w != nil {
 		return w, nil
 	}
 	p.makeRoom()
 	w, err := p.start(ctx, reads)
 	if err != nil {
-		p.release(ctx)
+		p.turns.release(who)
 		return nil, fmt.Errorf("%w: %w", ErrStart, err)
 	}
+	w.who = who
 	return w, nil
 }
 
@@ -179,37 +183,40 @@ func (p *Pool) start(ctx context.Context, reads bool) (*process, error) {
 	return w, nil
 }
 
-// makeRoom ends a worker that has nothing to do, of the other kind, if one more would be
-// more than there may be.
+// makeRoom ends workers that have nothing to do, if one more would be more than there may
+// be: of those whose turn it is not, the one that was used last the longest time ago.
 func (p *Pool) makeRoom() {
-	p.mu.Lock()
-	var w *process
-	if len(p.idle) > 0 && len(p.idle)+p.count() > p.limits.Workers {
-		w, p.idle = p.idle[0], p.idle[1:]
+	for {
+		p.mu.Lock()
+		if len(p.idle) == 0 || len(p.idle)+p.turns.working() <= p.limits.Workers {
+			p.mu.Unlock()
+			return
+		}
+		at := max(slices.IndexFunc(p.idle, func(w *process) bool { return !p.turns.has(w.who) }), 0)
+		w := p.idle[at]
+		p.idle = slices.Delete(p.idle, at, at+1)
 		w.expires.Stop()
-	}
-	p.mu.Unlock()
-	if w != nil {
+		p.mu.Unlock()
 		w.end()
 	}
 }
 
 // none picks none of the workers that are there: one of them makes room instead.
-func (p *Pool) none(c *Chart, reads bool) *process {
-	if w := p.pick(c, reads); w != nil {
+func (p *Pool) none(who string, c *Chart, reads bool) *process {
+	if w := p.pick(who, c, reads); w != nil {
 		w.end()
 	}
 	return nil
 }
 
-// pick picks a worker, one that knows the chart if there is one.
-func (p *Pool) pick(c *Chart, reads bool) *process {
+// pick picks one of somebody's workers, one that knows the chart if there is one.
+func (p *Pool) pick(who string, c *Chart, reads bool) *process {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := -1
 	for i, w := range p.idle {
-		knows := at >= 0 && c != nil && p.idle[at].sent[c.ID]
-		if w.reads() == reads && !knows {
+		knows := at >= 0 && c != nil && p.idle[at].told.charts[c.ID]
+		if w.who == who && w.reads() == reads && !knows {
 			at = i
 		}
 	}
@@ -222,13 +229,13 @@ func (p *Pool) pick(c *Chart, reads bool) *process {
 	return w
 }
 
-// giveBack keeps a worker for the next one who needs it, unless it is worn.
-func (p *Pool) giveBack(ctx context.Context, w *process, well bool) {
-	defer p.release(ctx)
+// giveBack keeps a worker for the next call of whose it is, unless it is nobody's, or worn.
+func (p *Pool) giveBack(w *process, well bool) {
+	defer p.turns.release(w.who)
 	if !well {
 		return // it is ended
 	}
-	if w.worn() {
+	if w.who == "" || w.worn() {
 		w.end()
 		return
 	}
@@ -248,59 +255,4 @@ func (p *Pool) expire(w *process) {
 	if i >= 0 {
 		w.end()
 	}
-}
-
-// acquire waits until there may be one more worker for whose work ctx is.
-func (p *Pool) acquire(ctx context.Context) error {
-	who, _ := ctx.Value(whose{}).(string)
-	p.mu.Lock()
-	if p.count() < p.limits.Workers {
-		p.busy[who]++
-		p.mu.Unlock()
-		return nil
-	}
-	w := &waiter{who, make(chan struct{})}
-	p.waiting = append(p.waiting, w)
-	p.mu.Unlock()
-	select {
-	case <-w.ready:
-		return nil
-	case <-ctx.Done():
-	}
-	p.mu.Lock()
-	i := slices.Index(p.waiting, w)
-	if i >= 0 {
-		p.waiting = slices.Delete(p.waiting, i, i+1)
-	}
-	p.mu.Unlock()
-	if i < 0 { // it was its turn just now
-		p.release(ctx)
-	}
-	return context.Cause(ctx)
-}
-
-func (p *Pool) count() int {
-	n := 0
-	for _, b := range p.busy {
-		n += b
-	}
-	return n
-}
-
-// release gives the turn to who has the fewest workers; of several, to who has
-// waited longest.
-func (p *Pool) release(ctx context.Context) {
-	who, _ := ctx.Value(whose{}).(string)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.busy[who]--; p.busy[who] == 0 {
-		delete(p.busy, who)
-	}
-	if len(p.waiting) == 0 {
-		return
-	}
-	next := slices.MinFunc(p.waiting, func(a, b *waiter) int { return p.busy[a.who] - p.busy[b.who] })
-	p.waiting = slices.DeleteFunc(p.waiting, func(w *waiter) bool { return w == next })
-	p.busy[next.who]++
-	close(next.ready)
 }

@@ -29,6 +29,7 @@ const startTime = 30 * time.Second
 
 // process is a worker as seen by who started it. One at a time uses it.
 type process struct {
+	who     string // whose work it does, and nobody else's; empty if it does one call's
 	cmd     *exec.Cmd
 	wire    *message
 	stderr  *head
@@ -37,11 +38,16 @@ type process struct {
 	endErr  error
 	expires *time.Timer
 
-	sent     map[string]bool // charts
-	caps     *Capabilities
-	bytes    int
+	told     told
 	calls    int
 	resident int64
+}
+
+// told is what a worker knows of what it was sent.
+type told struct {
+	charts map[string]bool
+	bytes  int // of them
+	caps   *Capabilities
 }
 
 // startProcess starts a program as a worker with so much memory, and waits until it is
@@ -54,7 +60,7 @@ func startProcess(ctx context.Context, program func() (string, error), memory in
 	if err != nil {
 		return nil, nil, err
 	}
-	w := &process{stderr: &head{}, memory: memory, sent: map[string]bool{}}
+	w := &process{stderr: &head{}, memory: memory, told: told{charts: map[string]bool{}}}
 	w.cmd = exec.Command(path, argument, strconv.FormatInt(memory, 10))
 	if reads {
 		folder, err := Folder()
@@ -117,11 +123,11 @@ func (w *process) call(ctx context.Context, r *request, c *Chart, caps *Capabili
 	}
 	w.calls, w.resident = w.calls+1, out.Resident
 	if out.Error == "" && caps != nil {
-		w.caps = caps
+		w.told.caps = caps
 	}
-	if out.Error == "" && c != nil && !w.sent[c.ID] {
-		w.sent[c.ID] = true
-		w.bytes += c.size()
+	if out.Error == "" && c != nil && !w.told.charts[c.ID] {
+		w.told.charts[c.ID] = true
+		w.told.bytes += c.size()
 	}
 	return out, nil
 }
@@ -135,11 +141,11 @@ func (w *process) complete(r *request, c *Chart, caps *Capabilities) *request {
 	out.Call = callNumber.Add(1)
 	if c != nil {
 		out.Chart = c.ID
-		if !w.sent[c.ID] {
+		if !w.told.charts[c.ID] {
 			out.NewChart = c
 		}
 	}
-	if caps != nil && (w.caps == nil || w.caps.KubeVersion != caps.KubeVersion || !slices.Equal(w.caps.APIVersions, caps.APIVersions)) {
+	if caps != nil && (w.told.caps == nil || w.told.caps.KubeVersion != caps.KubeVersion || !slices.Equal(w.told.caps.APIVersions, caps.APIVersions)) {
 		out.Capabilities = caps
 	}
 	return &out
@@ -188,7 +194,7 @@ func (w *process) reads() bool { return len(w.cmd.Args) == 4 }
 
 // worn reports whether the worker is to be replaced.
 func (w *process) worn() bool {
-	return w.calls >= maxCalls || w.resident > min(maxMemory, w.memory) || w.bytes > maxCharts
+	return w.calls >= maxCalls || w.resident > min(maxMemory, w.memory) || w.told.bytes > maxCharts
 }
 
 func (w *process) kill() { _ = w.cmd.Process.Kill() } // it may have ended by itself

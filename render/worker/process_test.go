@@ -34,7 +34,7 @@ func loop(ctx context.Context) {
 
 func render(t *testing.T, p *Pool) error {
 	t.Helper()
-	_, err := p.Render(t.Context(), simple, Release{Values: []byte("{}")}, &Capabilities{KubeVersion: "v1.37.2"}, nil)
+	_, err := p.Render(For(t.Context(), "alpha"), simple, Release{Values: []byte("{}")}, &Capabilities{KubeVersion: "v1.37.2"}, nil)
 	return err
 }
 
@@ -52,7 +52,7 @@ func TestAWorkerThatCannotBeStarted(t *testing.T) {
 		if !errors.Is(err, ErrStart) || errors.As(err, &exceeded) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", program, err)
 		}
-		if len(p.busy) > 0 {
+		if p.turns.working() > 0 {
 			t.Errorf("%s: its turn is not over", program)
 		}
 	}

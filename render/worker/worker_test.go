@@ -58,6 +58,9 @@ func pool(t *testing.T, l worker.Limits) *worker.Pool {
 	return p
 }
 
+// alpha is a context for an environment's work.
+func alpha(t *testing.T) context.Context { return worker.For(t.Context(), "alpha") }
+
 // gone waits until this process has no worker any more.
 func gone(t *testing.T) {
 	t.Helper()
@@ -125,7 +128,7 @@ func TestWhatTakesTooMuchIsEnded(t *testing.T) {
 			}
 			p := pool(t, limits)
 			start := time.Now()
-			out, err := p.Render(t.Context(), chart(c.template), plain, caps, nil)
+			out, err := p.Render(alpha(t), chart(c.template), plain, caps, nil)
 			if c.want == "" && err != nil && !strings.HasPrefix(err.Error(), "running its templates ") && !strings.HasPrefix(err.Error(), "its objects ") {
 				t.Errorf("%v", err)
 			}
@@ -138,7 +141,7 @@ func TestWhatTakesTooMuchIsEnded(t *testing.T) {
 			if d := time.Since(start); d > 40*time.Second {
 				t.Errorf("it took %s", d)
 			}
-			if _, err := p.Render(t.Context(), chart(fmt.Sprintf(configMap, "b")), plain, caps, nil); err != nil {
+			if _, err := p.Render(alpha(t), chart(fmt.Sprintf(configMap, "b")), plain, caps, nil); err != nil {
 				t.Errorf("the next one: %v", err)
 			}
 		})
@@ -176,7 +179,7 @@ func TestATemplateSeesNothingOfTheMachine(t *testing.T) {
 		`{{ .Files.Get "/etc/passwd" }}`:       "",
 		`a: "{{ getHostByName "localhost" }}"`: "",
 	} {
-		out, err := p.Render(t.Context(), chart(template), plain, caps, nil)
+		out, err := p.Render(alpha(t), chart(template), plain, caps, nil)
 		if want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v", template, err)
 		}
@@ -229,7 +232,7 @@ func TestASchemaReachesNothing(t *testing.T) {
 		`{"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}`:                 "fine",
 		`{"$id": "https://example.com/x", "$ref": "#/$defs/a", "$defs": {"a": {}}}`:                "fine",
 	} {
-		err := p.Check(t.Context(), chart("", "values.schema.json", schema), worker.Release{Values: []byte(`{"a": "x"}`)})
+		err := p.Check(alpha(t), chart("", "values.schema.json", schema), worker.Release{Values: []byte(`{"a": "x"}`)})
 		short := schema[:min(len(schema), 80)]
 		switch {
 		case want == "fine" && err != nil:
@@ -243,11 +246,11 @@ func TestASchemaReachesNothing(t *testing.T) {
 // A worker that has been idle is ended: an agent at rest has none.
 func TestAtRestThereIsNoWorker(t *testing.T) {
 	p := pool(t, worker.Limits{Workers: 2})
-	if _, err := p.Render(t.Context(), chart("a: b"), plain, caps, nil); err != nil {
+	if _, err := p.Render(alpha(t), chart("a: b"), plain, caps, nil); err != nil {
 		t.Error(err)
 	}
 	gone(t)
-	if _, err := p.Describe(t.Context(), chart("")); err != nil {
+	if _, err := p.Describe(alpha(t), chart("")); err != nil {
 		t.Error(err)
 	}
 }
@@ -301,17 +304,17 @@ func TestALookupIsAnsweredFromOutside(t *testing.T) {
 		return nil, errors.New("secrets is forbidden")
 	}
 	template := fmt.Sprintf(configMap, `"{{ (lookup "v1" "Secret" "prod" "there").data.n }} {{ empty (lookup "v1" "Secret" "prod" "absent") }} {{ (index (lookup "v1" "Secret" "" "").items 0).metadata.name }}"`)
-	out, err := p.Render(t.Context(), chart(template), plain, caps, lookup)
+	out, err := p.Render(alpha(t), chart(template), plain, caps, lookup)
 	if err != nil || !strings.Contains(out.Manifest, `"9007199254740993 true x"`) {
 		t.Errorf("%v\n%+v", err, out)
 	}
 	if want := (worker.Question{APIVersion: "v1", Kind: "Secret", Namespace: "prod", Name: "there"}); len(asked) != 3 || asked[0] != want {
 		t.Errorf("%+v", asked)
 	}
-	if _, err := p.Render(t.Context(), chart(`{{ lookup "v1" "Secret" "prod" "other" }}`), plain, caps, lookup); err == nil || !strings.Contains(err.Error(), "secrets is forbidden") {
+	if _, err := p.Render(alpha(t), chart(`{{ lookup "v1" "Secret" "prod" "other" }}`), plain, caps, lookup); err == nil || !strings.Contains(err.Error(), "secrets is forbidden") {
 		t.Errorf("%v", err)
 	}
-	if out, err := p.Render(t.Context(), chart(fmt.Sprintf(configMap, `"{{ empty (lookup "v1" "Secret" "prod" "there") }}"`)), plain, caps, nil); err != nil || !strings.Contains(out.Manifest, `"true"`) {
+	if out, err := p.Render(alpha(t), chart(fmt.Sprintf(configMap, `"{{ empty (lookup "v1" "Secret" "prod" "there") }}"`)), plain, caps, nil); err != nil || !strings.Contains(out.Manifest, `"true"`) {
 		t.Errorf("without a cluster: %v\n%+v", err, out)
 	}
 }
@@ -330,7 +333,7 @@ func TestAPackedBombIsRefused(t *testing.T) {
 		"what is no archive":       {[]byte("no archive"), "gzip: invalid header"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			_, err := p.Describe(t.Context(), chart("", "charts/db-1.0.0.tgz", string(c.packed)))
+			_, err := p.Describe(alpha(t), chart("", "charts/db-1.0.0.tgz", string(c.packed)))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v, want %s", err, c.want)
 			}
