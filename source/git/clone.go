@@ -137,11 +137,6 @@ func (c *clone) dropTags(at map[refspec]pointer) error {
 	return err
 }
 
-// largeObject is from what size on objects are read piece by piece. go-git then mistakes
-// a delta that takes pieces of a file in any other order than theirs, so that is left to
-// what is larger than a chart may be.
-const largeObject = 32 << 20
-
 // openBare opens a clone, or makes an empty one.
 func openBare(dir string) (*git.Repository, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -26,6 +26,10 @@ const (
 	// larger ones (core.bigFileThreshold), and a few bytes of a delta can stand for any
 	// number of gigabytes on the disk.
 	maxDelta = 512 << 20
+	// maxOwnText is up to what size a delta may be that is read from the pack: the library
+	// reads all of a delta to find out how large its object is. What a larger one makes, and
+	// what is made of that, lies beside the pack.
+	maxOwnText = 1 << 20
 	// minPacked is the least that an object takes in a pack.
 	minPacked = 9
 )
@@ -36,6 +40,7 @@ type packed struct {
 	crc      uint32
 	kind     plumbing.ObjectType // of a delta: that of what it is a delta of, once that is known
 	delta    bool
+	beside   bool          // it lies beside the pack
 	hash     plumbing.Hash // zero while it is not known
 	base     int           // of a delta: which object; -1 if that is known by its hash only
 	baseHash plumbing.Hash
@@ -80,6 +85,9 @@ func indexPack(ctx context.Context, file *os.File, dir string) (*idxfile.MemoryI
 	for _, o := range x.objects {
 		if o.hash.IsZero() {
 			return nil, 0, fmt.Errorf("%w: an object is a delta of one that is not in it", packfile.ErrMalformedPackFile)
+		}
+		if o.beside {
+			continue
 		}
 		w.Add(o.hash, uint64(o.offset), o.crc)
 	}
@@ -141,7 +149,7 @@ func (x *indexer) next() (packed, error) {
 		if h.Type == plumbing.OFSDeltaObject {
 			o.base = int(h.OffsetReference)
 		}
-		o.baseHash = h.Reference
+		o.baseHash, o.beside = h.Reference, h.Length > maxOwnText
 		_, o.crc, err = x.scanner.NextObject(io.Discard)
 		return o, err
 	}
@@ -230,7 +238,7 @@ func (x *indexer) made(i int, base *content) (*content, error) {
 		if size, err = deltaSizes(in, base.size); err != nil {
 			return nil, err
 		}
-		o.kind = x.objects[o.base].kind
+		o.kind, o.beside = x.objects[o.base].kind, o.beside || x.objects[o.base].beside
 	}
 	if size > maxDelta {
 		return nil, fmt.Errorf("%w: an object of %d MiB is a delta, or has some", packfile.ErrMalformedPackFile, size>>20)
@@ -250,7 +258,11 @@ func (x *indexer) made(i int, base *content) (*content, error) {
 	}
 	o.hash = hasher.Sum()
 	x.cache(i, c)
-	return c, start.store(x.dir, o.hash)
+	if o.beside {
+		x.largest = max(x.largest, inMemory+1) // the pack is not to be made anew
+		err = storeBeside(x.dir, o.kind, o.hash, c)
+	}
+	return c, cmp.Or(err, start.store(x.dir, o.hash))
 }
 
 // cache keeps what an object holds for others that are made of it.
@@ -263,41 +275,4 @@ func (x *indexer) cache(i int, c *content) {
 		x.held = 0
 	}
 	x.bases[i], x.held = c.raw, x.held+len(c.raw)
-}
-
-// content is what an object holds, in memory or, if it is large, in a file.
-type content struct {
-	io.ReaderAt
-	size int64
-	raw  []byte
-	file *os.File
-}
-
-func (c *content) close() {
-	if c != nil && c.file != nil {
-		c.file.Close()
-		os.Remove(c.file.Name())
-	}
-}
-
-// newContent holds what write writes.
-func newContent(dir string, size int64, write func(io.Writer) error) (*content, error) {
-	if size <= inMemory {
-		var b bytes.Buffer
-		if err := write(&b); err != nil {
-			return nil, err
-		}
-		return &content{ReaderAt: bytes.NewReader(b.Bytes()), size: int64(b.Len()), raw: b.Bytes()}, nil
-	}
-	file, err := os.CreateTemp(dir, fetchedPack)
-	if err != nil {
-		return nil, err
-	}
-	c := &content{ReaderAt: file, size: size, file: file}
-	w := bufio.NewWriterSize(file, 1<<16)
-	if err := cmp.Or(write(w), w.Flush()); err != nil {
-		c.close()
-		return nil, err
-	}
-	return c, nil
 }

@@ -17,8 +17,6 @@ import (
 )
 
 const (
-	// fetchedPack is the name of a pack on its way in.
-	fetchedPack = "fetched-*.pack"
 	// maxPacks is how many packs the clone may have before small ones are put
 	// together: each fetch adds one, and each read looks through them all.
 	maxPacks = 50
@@ -30,7 +28,7 @@ const (
 
 // dropLeftovers removes files of a process that was killed in the middle.
 func dropLeftovers(dir string) error {
-	for _, pattern := range []string{fetchedPack, filepath.Join("objects", "pack", "tmp_*")} {
+	for _, pattern := range []string{fetchedPack, filepath.Join("objects", "*", "tmp_*")} {
 		found, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return err
