@@ -140,7 +140,7 @@ func AskPause(ctx context.Context, c *apply.Cluster, namespace string, p Pause) 
 }
 
 // ErrNotPaused says that there is nothing to resume.
-var ErrNotPaused = errors.New("it is not paused")
+var ErrNotPaused = errors.New("no pause is in force")
 
 // AskResume ends the pause of an environment, or of one release of it.
 func AskResume(ctx context.Context, c *apply.Cluster, namespace, release, by string, now time.Time) error {

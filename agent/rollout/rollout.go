@@ -21,7 +21,7 @@ import (
 
 // ErrNotLive blocks the releases that depend on one that is not what git asks
 // for.
-var ErrNotLive = errors.New("it is not what git asks for")
+var ErrNotLive = errors.New("release is not what git asks for")
 
 func (x *Executor) carryOut(ctx, waits context.Context, j *run) error {
 	if j.Waits != nil {

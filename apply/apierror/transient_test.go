@@ -84,7 +84,7 @@ func TestTroubleIsToldFromARefusal(t *testing.T) {
 		"a verb that is not served is final":                       {apierrors.NewMethodNotSupported(gr, "patch"), false},
 		"a refusal beside trouble is final":                        {errors.Join(io.EOF, invalid), false},
 		"trouble beside a refusal is final":                        {fmt.Errorf("%w (and %w)", invalid, io.EOF), false},
-		"what is not so yet is trouble":                            {fmt.Errorf("apply: %w", Pending("it is not there yet")), true},
+		"what is not so yet is trouble":                            {fmt.Errorf("apply: %w", Pending("prerequisite does not exist yet")), true},
 		"what is cancelled says nothing":                           {context.Canceled, false},
 		"what a request wraps is looked for however deep it is":    {fmt.Errorf("a: %w", fmt.Errorf("b: %w", answer(500, "", "etcdserver: leader changed"))), true},
 		"a status without a code is taken by its reason":           {answer(0, metav1.StatusReasonServiceUnavailable, ""), true},

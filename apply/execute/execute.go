@@ -41,7 +41,7 @@ func (x *Executor) rediscover() {
 
 // errComing says that an object waits for what another release of the same
 // commit brings, and has not brought yet.
-const errPrerequisite = apierror.Pending("it is not there yet")
+const errPrerequisite = apierror.Pending("prerequisite does not exist yet")
 
 // Apply writes what a plan changes, stage by stage, deletions left out: those
 // are Prune's. Objects that were deferred are surveyed on their turn. It returns

@@ -121,7 +121,7 @@ func (w *writer) until(ctx context.Context, id manifest.ID, holds func() (bool, 
 
 // errBlocked says that a deletion takes its time: nothing is wrong with what was
 // deployed, and it is waited for again.
-const errBlocked = apierror.Pending("it is still there")
+const errBlocked = apierror.Pending("object still exists")
 
 // awaitGone waits until a deleted object is gone. One that a finalizer holds beyond the
 // deadline of ctx is errBlocked.

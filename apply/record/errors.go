@@ -14,11 +14,11 @@ var ErrExists = errors.New("a record of this revision exists already: somebody e
 
 // ErrGone says that a record was deleted since it was read. The History that holds it
 // goes on without it.
-var ErrGone = errors.New("it was deleted by somebody else")
+var ErrGone = errors.New("record was deleted by somebody else")
 
 // ErrDamaged says that a record can't be read, or is no record. The History that holds
 // it goes on without it.
-var ErrDamaged = errors.New("it is damaged, and set aside; delete the Secret once it is not needed to find out why")
+var ErrDamaged = errors.New("record is damaged, and set aside; delete the Secret once it is not needed to find out why")
 
 // ErrChanged says that somebody else wrote a record since it was read. The record is
 // now what is stored.

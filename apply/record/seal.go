@@ -13,7 +13,7 @@ import (
 )
 
 // errUnsealed says that a record says of itself that the agent wrote it, and can't prove it.
-var errUnsealed = errors.New("it does not bear the agent's seal on what it says is applied: somebody else wrote it, or changed it")
+var errUnsealed = errors.New("record does not bear the agent's seal on what it says is applied: somebody else wrote it, or changed it")
 
 // sealOf proves that who knows the key wrote what a record has applied, and what of. It
 // covers what never changes of a record: Helm and the agent conclude it later.

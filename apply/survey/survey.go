@@ -148,7 +148,7 @@ func (v *Surveyor) One(ctx context.Context, u *unstructured.Unstructured, provis
 }
 
 // errUnstable says that an object changes faster than it can be compared.
-const errUnstable = apierror.Pending("it changes faster than it can be compared")
+const errUnstable = apierror.Pending("object changes faster than it can be compared")
 
 const redefinedText = "its kind's definition changes with this commit"
 

@@ -15,11 +15,11 @@ import (
 )
 
 // ErrMissing says that somebody deleted what was just applied and waited for.
-var ErrMissing = errors.New("it was deleted by somebody else")
+var ErrMissing = errors.New("object was deleted by somebody else")
 
 // ErrChanged says that somebody changed what was just applied and waited for, in
 // what is ours of it.
-var ErrChanged = errors.New("it was changed by somebody else")
+var ErrChanged = errors.New("object was changed by somebody else")
 
 // Awaited is what a rollout waits for once its objects are applied.
 type Awaited struct {
