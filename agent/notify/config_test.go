@@ -17,6 +17,7 @@ func TestConfigThatIsRefused(t *testing.T) {
 		"a kind that is none":                {"sinks: [{name: a, kinds: [news], teams: {url: 'https://x.example'}}]", `kind "news": use one of deploy`},
 		"a token over http":                  {"sinks: [{name: a, grafana: {url: 'http://grafana.example', token: s3cret}}]", "url: use https"},
 		"an address that is none":            {"sinks: [{name: a, webhook: {url: s3cret}}]", "url: use an address"},
+		"a cluster that is no name":          {"sinks: [{name: a, github: {repository: acme/config, token: s3cret, cluster: a/b}}]", `cluster "a/b"`},
 		"a repository that is no path":       {"sinks: [{name: a, github: {repository: config, token: s3cret}}]", `repository "config"`},
 		"a host of git without an address":   {"sinks: [{name: a, gitea: {repository: a/b, token: s3cret}}]", "url: use an address"},
 		"a mail to nobody":                   {"sinks: [{name: a, email: {server: 'mail.example:587', from: a@example.com}}]", "to: give it"},

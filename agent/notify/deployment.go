@@ -66,14 +66,14 @@ func (f *forge) deployGitHub(ctx context.Context, n Notice, known string) (strin
 	}
 	if known == "" {
 		var made deployment
-		body := map[string]any{"ref": n.Commit.Commit, "environment": n.Environment, "description": description(n), "task": "deploy",
+		body := map[string]any{"ref": n.Commit.Commit, "environment": f.environment(n), "description": description(n), "task": "deploy",
 			"auto_merge": false, "required_contexts": []string{}, "payload": map[string]string{"tether": n.ID}}
 		if err := call(ctx, http.MethodPost, at, f.header(), body, &made); err != nil {
 			return "", err
 		}
 		known = made.ID.String()
 	}
-	body := map[string]any{"state": deployState(f.kind, ledger.Verdict(n.State)), "description": description(n), "environment": n.Environment}
+	body := map[string]any{"state": deployState(f.kind, ledger.Verdict(n.State)), "description": description(n), "environment": f.environment(n)}
 	return known, call(ctx, http.MethodPost, at+"/"+known+"/statuses", f.header(), body, nil)
 }
 
@@ -81,7 +81,7 @@ func (f *forge) deployGitHub(ctx context.Context, n Notice, known string) (strin
 // there is none.
 func (f *forge) findGitHub(ctx context.Context, at string, n Notice) (string, error) {
 	var all []deployment
-	query := url.Values{"sha": {n.Commit.Commit}, "environment": {n.Environment}, "task": {"deploy"}}
+	query := url.Values{"sha": {n.Commit.Commit}, "environment": {f.environment(n)}, "task": {"deploy"}}
 	if err := call(ctx, http.MethodGet, at+"?"+query.Encode(), f.header(), nil, &all); err != nil {
 		return "", err
 	}
@@ -101,7 +101,7 @@ func (f *forge) deployGitLab(ctx context.Context, n Notice, known string) (strin
 	state := deployState(f.kind, ledger.Verdict(n.State))
 	if known == "" {
 		var made deployment
-		body := map[string]any{"environment": n.Environment, "sha": n.Commit.Commit, "ref": n.Branch, "tag": false, "status": state}
+		body := map[string]any{"environment": f.environment(n), "sha": n.Commit.Commit, "ref": n.Branch, "tag": false, "status": state}
 		err := call(ctx, http.MethodPost, at, f.header(), body, &made)
 		return made.ID.String(), err
 	}

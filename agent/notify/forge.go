@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/xetys/tether/agent/ledger"
@@ -23,7 +24,18 @@ type forge struct {
 	Token      string `yaml:"token"`
 	// Deployments has GitHub and GitLab show deployments, too.
 	Deployments bool `yaml:"deployments"`
-	kind        string
+	// Cluster tells this agent's statuses and deployments from those of agents in other
+	// clusters that have environments of the same name.
+	Cluster string `yaml:"cluster"`
+	kind    string
+}
+
+// environment is what the host is told that it is called.
+func (f *forge) environment(n Notice) string {
+	if f.Cluster == "" {
+		return n.Environment
+	}
+	return f.Cluster + "/" + n.Environment
 }
 
 func (f *forge) follows() bool   { return true }
@@ -57,7 +69,7 @@ func (f *forge) header() http.Header {
 
 // status sets the commit's status.
 func (f *forge) status(ctx context.Context, n Notice) error {
-	name, text := "tether/"+n.Environment, description(n)
+	name, text := "tether/"+f.environment(n), description(n)
 	sha, state := n.Commit.Commit, f.state(ledger.Verdict(n.State))
 	var path string
 	body := map[string]any{"state": state, "context": name, "description": text}
@@ -111,9 +123,14 @@ func (f *forge) state(v ledger.Verdict) string {
 }
 
 // check says what is wrong with where statuses are set.
+var clusterName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$`)
+
 func (f *forge) check() error {
 	if !strings.Contains(f.Repository, "/") || strings.ContainsAny(f.Repository, "?#% ") {
 		return fmt.Errorf("repository %q: use its path at the host, as in acme/config", f.Repository)
+	}
+	if f.Cluster != "" && !clusterName.MatchString(f.Cluster) {
+		return fmt.Errorf("cluster %q: use up to 63 letters, digits, dashes and dots", f.Cluster)
 	}
 	if f.Deployments && deployStates[f.kind] == [5]string{} {
 		return fmt.Errorf("deployments: %s has no API for deployments from outside; commit statuses are set all the same", f.kind)

@@ -199,6 +199,22 @@ func TestHostsOfGitShowAStatus(t *testing.T) {
 	}
 }
 
+// Agents of two clusters with environments of one name don't write over each other's status.
+func TestStatusesOfSeveralClustersAreApart(t *testing.T) {
+	for kind, names := range map[string]string{"github": "context", "gitea": "context", "gitlab": "name", "bitbucket": "key"} {
+		f := newFar(t, fine)
+		for _, cluster := range []string{"", "eu", "us"} {
+			send(t, &forge{URL: f.URL, Repository: "acme/config", Token: "t", kind: kind, Cluster: cluster}, noticeOf(ledger.Applied), "")
+		}
+		env := noticeOf(ledger.Applied).Environment
+		for i, want := range []string{"tether/" + env, "tether/eu/" + env, "tether/us/" + env} {
+			if have := f.asked[i].body[names]; have != want {
+				t.Errorf("%s: %v, want %s", kind, have, want)
+			}
+		}
+	}
+}
+
 func TestTeamsAndGrafanaAreTold(t *testing.T) {
 	f := newFar(t, func(int, asked) (int, string) { return 200, `{"id": 42}` })
 	send(t, &teams{URL: f.URL + "/workflow"}, noticeOf(ledger.Failed), "")
