@@ -8,8 +8,8 @@ import (
 	"github.com/xetys/tether/render/config"
 )
 
-// What is parsed in this process takes a hundred times its size in memory at the
-// worst, and so is small.
+// These bound what is parsed in this process, which takes a hundred times its size in
+// memory at the worst.
 const (
 	maxValues    = 16 << 20  // the values of all releases of an environment, as JSON
 	maxCounted   = 1_000_000 // of them: numbers, texts, lists, maps and keys

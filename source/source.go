@@ -13,7 +13,7 @@ import (
 // Source holds the commits of a config repository. A source is safe for concurrent use;
 // only Fetch waits for a network.
 //
-// What it returns of a commit comes from outside: it is bounded, and fit to be shown
+// Commit data comes from outside: a source bounds it, and makes it fit to be shown
 // (see package printable). Errors name the source and tell no credentials.
 type Source interface {
 	// String is the source's address, without credentials.

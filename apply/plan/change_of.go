@@ -56,7 +56,7 @@ func NewPlan(rel Owner, want, past []manifest.Object, observations map[manifest.
 			continue
 		}
 		wanted[id] = true // past may list an object more than once
-		// What is on its way out is there until it is gone.
+		// An object with a deletion timestamp exists until its finalizers are done.
 		if live := observations[id].Live; live != nil {
 			p.Changes = append(p.Changes, Pruned(rel, id, live, provisions))
 		}
@@ -130,7 +130,7 @@ func (o Owner) Refusal(u *unstructured.Unstructured, s Observation) (Action, str
 }
 
 // mayRecreate says why an object may be deleted and created anew; empty if it may not.
-// What loses data by that has to say so itself, before or after the change.
+// A kind that loses data by that needs the annotation, before or after the change.
 func (o Owner) mayRecreate(u, live *unstructured.Unstructured) string {
 	gk := manifest.IDOf(u).GroupKind()
 	switch {

@@ -14,8 +14,8 @@ import (
 	"github.com/xetys/tether/source/printable"
 )
 
-// What is read of the events about an object, and shown of one: whoever may write events may
-// write thousands, of a MiB each.
+// These bound how many events about an object are read, and how much of one is shown: whoever
+// may write events may write thousands, of a MiB each.
 const (
 	mostWarnings   = 30
 	longestWarning = 1024 // as kubelets and controllers bound it

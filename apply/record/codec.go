@@ -13,7 +13,7 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 )
 
-// What a record may unpack to: a Secret's megabyte may hold a gigabyte of zeros, and a
+// These bound what a record may unpack to: a Secret's megabyte may hold a gigabyte of zeros, and a
 // text of many values takes many times its size as maps and lists. Helm itself writes
 // no record of a tenth of it.
 const (

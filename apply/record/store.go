@@ -233,7 +233,7 @@ func read(s *corev1.Secret) (*Record, bool) {
 	return r, true
 }
 
-// What charts leave on the objects that they bring, and on no record: Helm names the
+// These mark the objects that a chart brings, and no record: Helm names the
 // release in an annotation, and so does Tether, which applies them under its own name.
 const (
 	annotRelease = "meta.helm.sh/release-name"

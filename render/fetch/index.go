@@ -23,7 +23,7 @@ import (
 	"github.com/xetys/tether/source/printable"
 )
 
-// What is read of an index. YAML takes more than a hundred times its size in memory to be
+// These bound how much of an index is read. YAML takes more than a hundred times its size in memory to be
 // read, so that only small pieces are read at once.
 const (
 	maxIndex    = 64 << 20

@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// What Helm keeps its records in (https://helm.sh/docs/topics/advanced/#storage-backends).
+// Helm keeps its records in Secrets of this type and name (https://helm.sh/docs/topics/advanced/#storage-backends).
 const (
 	recordType   = "helm.sh/release.v1"
 	recordPrefix = "sh.helm.release.v1."

@@ -18,7 +18,7 @@ import (
 	"github.com/xetys/tether/source/outbound"
 )
 
-// What each service is asked with: its library takes it from the environment.
+// These are the credentials of each service, which its library takes from the environment.
 const (
 	aws    = "the IAM role of the agent's service account, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	gcp    = "the agent's workload identity, or GOOGLE_APPLICATION_CREDENTIALS"

@@ -7,8 +7,8 @@ import (
 	"github.com/xetys/tether/render/patch"
 )
 
-// What a worker gives back is kept by who started it, and so is bounded more
-// tightly than what it may use.
+// These bound the results of a worker. Its parent holds them in memory, so that they are
+// bounded more tightly than what the worker may use.
 const (
 	maxText    = 16 << 20  // of a release as it is rendered
 	maxSourced = 32 << 20  // with the names of its templates

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What Landlock can take away, by the version of its interface that brought it. All of it
+// These are the rights that Landlock can take away, by the version of its interface that brought it. All of it
 // is taken but for what a folder's rule gives back.
 var (
 	landlockFiles = map[int]uint64{

@@ -15,8 +15,8 @@ import (
 	"github.com/xetys/tether/source/printable"
 )
 
-// What is taken in of a commit is bounded here, where it enters: whoever may push says
-// what he likes, and all that is kept or told of it goes on with these values.
+// These limits bound commit data where it enters: whoever may push chooses it freely, and
+// all later code uses the bounded values.
 const (
 	// maxSubject, maxAuthor and maxName (of a ref) are in characters.
 	maxSubject = 200

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// What Tether does not read, though git or a folder can hold it.
+// These errors refuse files that git or a folder can hold, and that Tether does not read.
 var (
 	errSymlink   = errors.New("it is a symbolic link, which is not followed: put a copy in its place")
 	errSubmodule = errors.New("it is a submodule, which is not followed: vendor its files")
