@@ -135,6 +135,20 @@ func (p *Prepared) Mask(text string) string {
 	return p.Veil().Text(text)
 }
 
+// MaskOutput takes what is secret of a release out of what a program wrote; of nil, nothing. Where it can't be told what is,
+// all that the program was given in the open is taken out as well, but for words that lie
+// open in git: a chart may have made it of a secret.
+func MaskOutput(p *Prepared, text string, given []string) string {
+	if p == nil {
+		return text
+	}
+	if p.wary() {
+		given = slices.DeleteFunc(slices.Clone(given), func(v string) bool { return mask.Plain(v, p.words()) })
+		text = mask.New(given, nil).Text(text)
+	}
+	return p.Veil().Text(text)
+}
+
 // MaskDrift hides both states of a field, if one of them holds what is secret, or if the
 // wanted one can't be told from what is: what it was before, or became by hand, is as
 // secret. A field that is not wanted has to be known itself. No release hides nothing.

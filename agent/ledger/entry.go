@@ -31,6 +31,8 @@ type Outcome struct {
 	Reason    string `json:"reason"`
 	// Undoes are the commits whose content a rollback took back, newest first.
 	Undoes []string `json:"undoes,omitempty"`
+	// Log are the last lines that a container of a release which failed had written.
+	Log []string `json:"log,omitempty"`
 }
 
 // Repair is the action of an outcome that put drift back.

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,5 +178,25 @@ func TestALongReasonIsCutOff(t *testing.T) {
 	}
 	if _, err := Parse(text); err != nil {
 		t.Error(err)
+	}
+}
+
+// What pods wrote goes before anything else that does not fit; the newest entry keeps it.
+func TestLogsAreLeftOutFirst(t *testing.T) {
+	l := &Ledger{Environment: "prod"}
+	lines := slices.Repeat([]string{strings.Repeat("x", 300)}, 10)
+	for i := range 50 {
+		e := Entry{Commit: Commit{Commit: fmt.Sprintf("c%d", i)}, Verdict: Failed}
+		for n := range 10 {
+			e.Releases = append(e.Releases, Outcome{Name: fmt.Sprintf("r%d", n), Outcome: string(Failed), Log: lines})
+		}
+		l.Entries = append(l.Entries, e)
+	}
+	text, err := l.Text()
+	if err != nil || len(text) > maxBytes || len(l.Entries) != 50 {
+		t.Fatalf("%d bytes, %d entries, %v", len(text), len(l.Entries), err)
+	}
+	if l.Entries[48].Releases[0].Log != nil || len(l.Entries[49].Releases[0].Log) != 10 {
+		t.Error("the newest entry alone keeps its logs")
 	}
 }

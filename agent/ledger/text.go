@@ -19,10 +19,15 @@ func (l *Ledger) trim() {
 	}
 }
 
-// Text returns the ledger as it is stored. What does not fit is left out: the oldest
-// entries first, then details of drift and of outcomes. The newest verdict always fits.
+// Text returns the ledger as it is stored. What does not fit is left out: pods' logs of all
+// but the newest entry first, then the oldest entries, then details of drift and of outcomes.
+// The newest verdict always fits.
 func (l *Ledger) Text() (string, error) {
 	text, err := l.encode()
+	if err == nil && len(text) > maxBytes {
+		l.Entries = withoutLogs(l.Entries)
+		text, err = l.encode()
+	}
 	for err == nil && len(text) > maxBytes && len(l.Entries) > 1 {
 		l.Entries = l.Entries[max(1, len(l.Entries)/10):]
 		text, err = l.encode()
@@ -37,6 +42,20 @@ func (l *Ledger) Text() (string, error) {
 		text, err = l.bare().encode()
 	}
 	return text, err
+}
+
+// withoutLogs returns entries without the logs of pods, but for the newest. Others may hold
+// those that were given.
+func withoutLogs(entries []Entry) []Entry {
+	out := slices.Clone(entries)
+	for i := range max(0, len(out)-1) {
+		e := &out[i]
+		e.Releases = slices.Clone(e.Releases)
+		for n := range e.Releases {
+			e.Releases[n].Log = nil
+		}
+	}
+	return out
 }
 
 func (l *Ledger) encode() (string, error) {
@@ -64,7 +83,7 @@ func (l *Ledger) brief(longest int) *Ledger {
 		e := &out.Entries[i]
 		e.Releases = slices.Clone(e.Releases)
 		for n := range e.Releases {
-			e.Releases[n].Reason = cut(e.Releases[n].Reason, longest)
+			e.Releases[n].Reason, e.Releases[n].Log = cut(e.Releases[n].Reason, longest), nil
 		}
 	}
 	return &out

@@ -44,6 +44,7 @@ type tryOutcome struct {
 	Mark                 mark
 	Revision             int
 	Undoes               []string
+	Log                  []string // how the log of the container that failed ends
 }
 
 // changed is how two records of a release differ.
@@ -112,7 +113,7 @@ func (n notKept) Error() string {
 func (c clock) try(e *ledger.Entry) try {
 	t := try{Mark: verdictMark(e.Verdict), Why: e.Reason, Trigger: e.Trigger, Started: c.stamp(e.Started), Took: took(e, c.now)}
 	for _, o := range e.Releases {
-		one := tryOutcome{Release: o.Name, Action: o.Action, Why: ownReason(e, o), Mark: outcomeMark(o.Outcome), Revision: o.Revision}
+		one := tryOutcome{Release: o.Name, Action: o.Action, Why: ownReason(e, o), Mark: outcomeMark(o.Outcome), Revision: o.Revision, Log: o.Log}
 		for _, sha := range o.Undoes {
 			one.Undoes = append(one.Undoes, short(sha))
 		}

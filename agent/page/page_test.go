@@ -121,8 +121,15 @@ func TestHostileTextStaysText(t *testing.T) {
 	}
 }
 
+func TestACommitShowsHowALogEnds(t *testing.T) {
+	page := ask(t, pagesOf(sample.Hostile("panic: no route to db")).Handler(), commitPath).Body.String()
+	if !strings.Contains(page, "aria-label=\"The last lines of the log\">panic: no route to db\n</pre>") {
+		t.Errorf("the log is not shown:\n%s", page)
+	}
+}
+
 // harmless are elements that the plain sample has none of.
-var harmless = map[string]bool{"p class": true, "small class": true, "del": true, "ins": true, "ul": true, "li": true, "code class": true, "div class": true, "span class": true, "small": true, "p": true, "a href": true, "nav aria-label class": true}
+var harmless = map[string]bool{"p class": true, "small class": true, "del": true, "ins": true, "ul": true, "li": true, "code class": true, "div class": true, "span class": true, "small": true, "p": true, "a href": true, "nav aria-label class": true, "pre aria-label class": true}
 
 // elements are the elements of a page with the names of their attributes; links that do not
 // stay here are told whole.

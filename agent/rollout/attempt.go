@@ -32,7 +32,7 @@ func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 	if stuck {
 		j.outcome.Left = x.cluster.PendingDeletions(j.Plan)
 	}
-	err = j.Veil().Hide(x.cluster.WithHolders(ctx, err))
+	err = x.withOutput(j, j.Veil().Hide(x.cluster.WithHolders(ctx, err)))
 	took := x.Now().Sub(started)
 	x.Metrics.RolledOut(x.Environment, j.Spec.Name, took)
 	if err == nil || stuck {

@@ -60,6 +60,7 @@ func (x *Executor) uninstall(ctx, waits context.Context, j *run) error {
 	if ctx.Err() != nil || errors.Is(err, ErrInterrupted) || !over && !errors.As(err, &hook) {
 		return err
 	}
+	err = x.withOutput(j, err)
 	log.Error("uninstall failed", "error", err)
 	j.outcome.Outcome.Outcome, j.outcome.Reason = string(ledger.Failed), err.Error()
 	if cerr := x.finish(ctx, j, last, record.Stuck, release.StatusUninstalling, x.Veil.Text(fmt.Sprintf("Uninstall failed: %v", err))); cerr != nil {

@@ -26,11 +26,12 @@ type Watcher struct {
 
 	mu     sync.Mutex
 	caches map[string]*namespaceCache
+	noLogs map[string]bool // namespaces whose logs the agent may not read
 }
 
 // NewWatcher returns a Watcher that follows nothing yet.
 func NewWatcher(client *kube.Client) *Watcher {
-	return &Watcher{client: client, caches: map[string]*namespaceCache{}}
+	return &Watcher{client: client, caches: map[string]*namespaceCache{}, noLogs: map[string]bool{}}
 }
 
 // Watch is one waiter's share in what is known of a namespace's pods.
@@ -175,7 +176,8 @@ func (w *Watcher) follow(namespace string) (*namespaceCache, error) {
 func slim(o any) (any, error) {
 	switch o := o.(type) {
 	case *corev1.Pod:
-		o.ManagedFields, o.Spec.Volumes = nil, nil
+		o.ManagedFields = nil
+		o.Spec.Volumes = slices.DeleteFunc(o.Spec.Volumes, func(v corev1.Volume) bool { return len(secretsOfVolume(v)) == 0 })
 	case *appsv1.ReplicaSet:
 		o.ManagedFields, o.Spec.Template = nil, corev1.PodTemplateSpec{}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/xetys/tether/apply/judge"
 	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/plan"
+	"github.com/xetys/tether/apply/pods"
 	"github.com/xetys/tether/apply/wait"
 	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source/outbound"
@@ -27,7 +28,12 @@ type Error struct {
 	Check   manifest.Check
 	Reason  string
 	Timeout time.Duration
+	// Output is how the log of a test hook's container ends; nil if nobody knows.
+	Output *pods.Output
 }
+
+// Said implements what wait.Said asks.
+func (e *Error) Said() *pods.Output { return e.Output }
 
 // Error names the check and what was wrong last.
 func (e *Error) Error() string {
@@ -84,7 +90,7 @@ func (v *Verifier) verify(ctx context.Context, rel plan.Owner, hooks []manifest.
 			last = err
 		}
 		if over || late && check.Test {
-			return &Error{Check: check, Reason: last.Error(), Timeout: bounds.Timeout}
+			return &Error{Check: check, Reason: last.Error(), Timeout: bounds.Timeout, Output: wait.Said(last)}
 		}
 		if progress != nil {
 			progress([]judge.Health{{ID: manifest.ID{Kind: "Check", Name: check.String()}, State: health.Progressing, Reason: err.Error()}})

@@ -172,31 +172,46 @@ func (e *explainer) watch(namespace string) *pods.Watch {
 // mostEvents bounds how many objects' events are asked for.
 const mostEvents = 5
 
-// withEvents adds what the cluster's events say of the first objects: a probe's
-// answer, a quota that is full.
-func (e *explainer) withEvents(ctx context.Context, all []judge.Health, now time.Time) []judge.Health {
-	for i := range all[:min(len(all), mostEvents)] {
-		h := &all[i]
+// failure adds to a failed wait what the cluster's events say of the first objects (a probe's
+// answer, a quota that is full), and the end of one log: a failure of many pods costs as
+// much as that of one.
+func (e *explainer) failure(ctx context.Context, failed UnhealthyError, now time.Time) error {
+	for i := range failed.Objects[:min(len(failed.Objects), mostEvents)] {
+		h := &failed.Objects[i]
 		object, _ := e.live.Get(h.ID)
 		if !pods.Explain(h.ID) || object == nil {
 			continue
 		}
-		if text := e.watcher.Warning(ctx, h.Namespace, e.suspects(h.ID, object, now)); text != "" && !strings.Contains(h.Reason, text) {
+		reasons := e.reasonsOf(h.ID, object, now)
+		if text := e.watcher.Warning(ctx, h.Namespace, e.suspects(h.ID, object, reasons)); text != "" && !strings.Contains(h.Reason, text) {
 			h.Reason += ": " + text
 		}
+		if failed.Output == nil && len(reasons) > 0 {
+			failed.Output = e.watcher.Output(ctx, reasons[0])
+		}
 	}
-	return all
+	return &failed
 }
 
-// suspects are the objects whose events tell why a workload is not ready: its
-// pod that is not, what was to create its pods, and itself.
-func (e *explainer) suspects(id manifest.ID, object *unstructured.Unstructured, now time.Time) []types.UID {
-	var out []types.UID
+// reasonsOf returns why a pod of an object's newest revision is not ready, and why one of a
+// former revision is not.
+func (e *explainer) reasonsOf(id manifest.ID, object *unstructured.Unstructured, now time.Time) []*pods.Reason {
+	var out []*pods.Reason
 	newest, former := e.podsOf(id, object)
 	for _, all := range [][]*corev1.Pod{newest, former} {
 		if r, _ := e.clocksOf(id).Worst(all, e.graceOf(id), now); r != nil {
-			out = append(out, r.Pod.UID)
+			out = append(out, r)
 		}
+	}
+	return out
+}
+
+// suspects are the objects whose events tell why a workload is not ready: its
+// pods that are not, what was to create its pods, and itself.
+func (e *explainer) suspects(id manifest.ID, object *unstructured.Unstructured, reasons []*pods.Reason) []types.UID {
+	var out []types.UID
+	for _, r := range reasons {
+		out = append(out, r.Pod.UID)
 	}
 	if w := e.watches[id.Namespace]; w != nil {
 		return slices.Concat(out, w.Creators(object))

@@ -7,6 +7,7 @@ package wait
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ type UnhealthyError struct {
 	Objects  []judge.Health
 	TimedOut bool
 	Timeout  time.Duration
+	// Output is how the log of the first container ends that is named; nil if it wrote none.
+	// Error does not quote it: it may hold secrets.
+	Output *pods.Output
 }
 
 // Transient says that another try has the same inputs and the same end.
@@ -40,6 +44,18 @@ func (e *UnhealthyError) Error() string {
 		return fmt.Sprintf("not healthy after %s: %s", e.Timeout, text)
 	}
 	return text
+}
+
+// Said implements what Said asks.
+func (e *UnhealthyError) Said() *pods.Output { return e.Output }
+
+// Said returns how the log of a container ends that made an error; nil if nobody knows.
+func Said(err error) *pods.Output {
+	var said interface{ Said() *pods.Output }
+	if !errors.As(err, &said) {
+		return nil
+	}
+	return said.Said()
 }
 
 // Waiter waits for the objects of one environment. It is safe for concurrent use.
@@ -117,9 +133,9 @@ func (s *session) run(ctx context.Context) error {
 		case seen.moved != nil && !over:
 			return seen.moved
 		case len(seen.final) > 0:
-			return &UnhealthyError{Objects: s.pods.withEvents(ctx, seen.final, s.looked)}
+			return s.pods.failure(ctx, UnhealthyError{Objects: seen.final}, s.looked)
 		case over:
-			return &UnhealthyError{Objects: s.pods.withEvents(ctx, seen.open, s.looked), TimedOut: true, Timeout: s.deadline.Timeout}
+			return s.pods.failure(ctx, UnhealthyError{Objects: seen.open, TimedOut: true, Timeout: s.deadline.Timeout}, s.looked)
 		}
 		if err := s.sleep(ctx, events, s.deadline.most(seen.next, s.looked)); err != nil {
 			return err

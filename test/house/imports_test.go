@@ -62,7 +62,7 @@ var rooms = map[string][]string{
 	"agent/observed":     {"agent/ledger", "apply/record", "render/manifest", "apply/plan"},
 	"agent/veil":         {"agent/observed", "render", "render/mask"},
 	"agent/assess":       {"agent/decide", "agent/ledger", "agent/observed", "agent/veil", "apply", "apply/graph", "apply/realm", "apply/record", "render", "render/config", "render/manifest", "render/mask", "render/sops", "source", "apply/apierror", "apply/kube", "apply/live", "apply/plan"},
-	"agent/rollout":      {"agent/assess", "agent/decide", "agent/ledger", "agent/notify", "agent/observed", "agent/reads", "agent/report", "apply", "apply/record", "render/manifest", "apply/apierror", "apply/plan", "apply/execute", "apply/judge", "apply/wait"},
+	"agent/rollout":      {"source/printable", "render", "agent/veil", "apply/pods", "agent/assess", "agent/decide", "agent/ledger", "agent/notify", "agent/observed", "agent/reads", "agent/report", "apply", "apply/record", "render/manifest", "apply/apierror", "apply/plan", "apply/execute", "apply/judge", "apply/wait"},
 	"agent/retry":        {"agent/observed"},
 	"agent/inbox":        {"agent/ledger", "agent/rollout", "source"},
 	"agent/deploy":       {"agent/assess", "agent/decide", "agent/ledger", "agent/observed", "agent/rollout", "apply/apierror", "apply/graph", "render/manifest", "apply/wait"},
@@ -90,12 +90,12 @@ var rooms = map[string][]string{
 	"test/controlplane":  {},
 	"apply/ssa":          {"apply/apierror", "apply/kube", "apply/live", "apply/ownership", "drift", "render/manifest"},
 	"apply/judge":        {"apply/health", "apply/kube", "apply/live", "apply/ownership", "apply/plan", "render/manifest"},
-	"apply/pods":         {"apply/kube", "apply/live", "apply/plan", "render/manifest", "source/printable"},
+	"apply/pods":         {"apply/kube", "apply/live", "apply/plan", "render/manifest", "render/mask", "source/printable"},
 	"apply/wait":         {"apply/health", "apply/judge", "apply/live", "apply/ownership", "apply/plan", "apply/pods", "render/manifest"},
 	"apply/survey":       {"apply/apierror", "apply/kube", "apply/live", "apply/ownership", "apply/plan", "apply/quota", "apply/scaling", "apply/ssa", "drift", "render/manifest"},
 	"apply/inspect":      {"apply/apierror", "apply/health", "apply/judge", "apply/kube", "apply/live", "apply/ownership", "apply/plan", "apply/quota", "render/manifest"},
 	"apply/execute":      {"apply/apierror", "apply/health", "apply/judge", "apply/kube", "apply/live", "apply/ownership", "apply/plan", "apply/quota", "apply/ssa", "apply/survey", "apply/wait", "render/manifest"},
-	"apply/verify":       {"apply/execute", "apply/health", "apply/judge", "apply/kube", "apply/ownership", "apply/plan", "apply/wait", "render/manifest", "source/outbound"},
+	"apply/verify":       {"apply/pods", "apply/execute", "apply/health", "apply/judge", "apply/kube", "apply/ownership", "apply/plan", "apply/wait", "render/manifest", "source/outbound"},
 }
 
 // libraries says which packages alone may import a library.

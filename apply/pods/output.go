@@ -1,0 +1,208 @@
+package pods
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/xetys/tether/render/mask"
+)
+
+// What is read of a container's log, and of the Secrets that its pod was given.
+const (
+	mostLines   = 10
+	mostBytes   = 48 << 10 // less than a mask looks at
+	mostSecrets = 20
+
+	// outputTimeout bounds all of it: a rollout that failed waits for it before it goes back.
+	outputTimeout = 5 * time.Second
+)
+
+// ErrLogsDenied says that the agent lacks the permission to read logs.
+var ErrLogsDenied = errors.New("the agent may not get pods/log")
+
+// Output is the end of a container's log.
+type Output struct {
+	Pod, Container string
+	// Text has lines as the container wrote them, without what the pod was given by Secrets.
+	// It may hold other secrets: those of the release are for the caller to mask.
+	Text string
+	// Given are the values that the pod's spec hands to the container in the open.
+	Given []string
+	// Err is why there is no text.
+	Err error
+}
+
+// Output reads the end of the log of the container that a reason is about: of the container
+// before, if it crashed and waits to be started again. It returns nil if the container has
+// written nothing, since it never ran, and if the permission is known to lack: that is asked
+// for once in a namespace.
+func (w *Watcher) Output(ctx context.Context, r *Reason) *Output {
+	previous, ran := r.ran()
+	if !ran || w.denied(r.Pod.Namespace) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, outputTimeout)
+	defer cancel()
+	out := &Output{Pod: r.Pod.Name, Container: r.container, Given: given(r.Pod)}
+	secrets, err := w.secretsOf(ctx, r.Pod)
+	if err != nil {
+		out.Err = err
+		return out
+	}
+	text, err := w.tail(ctx, r.Pod, r.container, previous)
+	if apierrors.IsForbidden(err) {
+		w.deny(r.Pod.Namespace)
+		err = fmt.Errorf("%w in namespace %s: %w", ErrLogsDenied, r.Pod.Namespace, err)
+	}
+	if err != nil {
+		out.Err = err
+		return out
+	}
+	m := mask.New(secrets, nil)
+	if m.Partly() {
+		out.Err = errors.New("the pod's Secrets hold more than can be told from a log")
+		return out
+	}
+	out.Text = m.Text(text)
+	return out
+}
+
+// ran reports whether the container that a reason is about has run, and whether it is the one
+// before that did.
+func (r *Reason) ran() (previous, ran bool) {
+	for _, s := range statusesOf(r.Pod) {
+		if s.Name != r.container {
+			continue
+		}
+		if s.State.Waiting != nil {
+			return true, s.LastTerminationState.Terminated != nil
+		}
+		return false, s.State.Running != nil || s.State.Terminated != nil
+	}
+	return false, false
+}
+
+// colors are the escape sequences by which programs colour what they write.
+var colors = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
+
+// tail reads the last lines of a container's log. A line that is not whole is left out: a
+// secret that was cut could not be told.
+func (w *Watcher) tail(ctx context.Context, p *corev1.Pod, container string, previous bool) (string, error) {
+	lines, bytes := int64(mostLines), int64(mostBytes)
+	stream, err := w.client.Typed.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{
+		Container: container, Previous: previous, TailLines: &lines, LimitBytes: &bytes}).Stream(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer stream.Close()
+	raw, err := io.ReadAll(io.LimitReader(stream, mostBytes))
+	if err != nil {
+		return "", err
+	}
+	text := string(raw)
+	if len(text) == mostBytes {
+		text = text[:strings.LastIndexByte(text, '\n')+1]
+	}
+	return colors.ReplaceAllString(text, ""), nil
+}
+
+// secretsOf returns the values that a pod was given by Secrets. One that is not there gave
+// none; that one can't be read is an error, since the pod may print it.
+func (w *Watcher) secretsOf(ctx context.Context, p *corev1.Pod) ([]string, error) {
+	names := secretNames(p)
+	if len(names) > mostSecrets {
+		return nil, fmt.Errorf("the pod was given %d Secrets, and %d at the most are looked at", len(names), mostSecrets)
+	}
+	var out []string
+	for _, name := range names {
+		s, err := w.client.Typed.CoreV1().Secrets(p.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read Secret %s, which the pod may print: %w", name, err)
+		}
+		for _, value := range s.Data {
+			out = append(out, string(value))
+		}
+	}
+	return out, nil
+}
+
+// secretNames returns the names of the Secrets that a pod was given.
+func secretNames(p *corev1.Pod) []string {
+	var out []string
+	for _, c := range containersOf(p) {
+		for _, from := range c.EnvFrom {
+			if from.SecretRef != nil {
+				out = append(out, from.SecretRef.Name)
+			}
+		}
+		for _, e := range c.Env {
+			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+				out = append(out, e.ValueFrom.SecretKeyRef.Name)
+			}
+		}
+	}
+	for _, v := range p.Spec.Volumes {
+		out = append(out, secretsOfVolume(v)...)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// secretsOfVolume returns the names of the Secrets that a volume holds.
+func secretsOfVolume(v corev1.Volume) []string {
+	var out []string
+	if v.Secret != nil {
+		out = append(out, v.Secret.SecretName)
+	}
+	if v.Projected != nil {
+		for _, s := range v.Projected.Sources {
+			if s.Secret != nil {
+				out = append(out, s.Secret.Name)
+			}
+		}
+	}
+	return out
+}
+
+// given returns the values that a pod's spec hands to its containers in the open.
+func given(p *corev1.Pod) []string {
+	var out []string
+	for _, c := range containersOf(p) {
+		out = append(append(out, c.Command...), c.Args...)
+		for _, e := range c.Env {
+			if e.Value != "" {
+				out = append(out, e.Value)
+			}
+		}
+	}
+	return out
+}
+
+func containersOf(p *corev1.Pod) []corev1.Container {
+	return slices.Concat(p.Spec.InitContainers, p.Spec.Containers)
+}
+
+func (w *Watcher) denied(namespace string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.noLogs[namespace]
+}
+
+func (w *Watcher) deny(namespace string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.noLogs[namespace] = true
+}
