@@ -3,6 +3,7 @@ package apierror
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,13 +16,27 @@ const (
 	repeatPause = 100 * time.Millisecond
 )
 
+// Pauses returns a function that returns the pause before each repetition of a request, and
+// false once it is not to be sent again.
+func Pauses() func() (pause time.Duration, again bool) {
+	n, next := 0, repeatPause
+	return func() (time.Duration, bool) {
+		pause := next
+		n, next = n+1, next*2
+		return pause, n <= repetitions
+	}
+}
+
 // Retry repeats an idempotent request that met trouble of the way, some times and
 // with a growing pause.
 func Retry(ctx context.Context, request func() error) error {
-	pause := repeatPause
-	for n := 0; ; n++ {
+	for pauses := Pauses(); ; {
 		err := request()
-		if err == nil || n == repetitions || !momentary(err) {
+		if err == nil || !momentary(err) {
+			return err
+		}
+		pause, again := pauses()
+		if !again {
 			return err
 		}
 		select {
@@ -29,7 +44,6 @@ func Retry(ctx context.Context, request func() error) error {
 		case <-ctx.Done():
 			return err
 		}
-		pause *= 2
 	}
 }
 
@@ -38,4 +52,10 @@ func Retry(ctx context.Context, request func() error) error {
 func momentary(err error) bool {
 	var pending Pending
 	return Transient(err) && !WebhookDown(err) && !apierrors.IsTooManyRequests(err) && !errors.As(err, &pending)
+}
+
+// MayPass reports whether what the API server says with a code of 500 or more may be over within
+// the second, as far as its text tells: it is not about an object, and no webhook's.
+func MayPass(message string) bool {
+	return !denied(message) && !finalFault(message) && !strings.Contains(message, "webhook")
 }

@@ -33,7 +33,7 @@ var ownCases = []own{
 	{"batch/v1", "Job", []a{
 		{"it runs", `status: {active: 1}`, "progressing"},
 		{"it is complete", `status: {conditions: [{type: Complete, status: "True"}]}`, "healthy"},
-		{"its success policy is met", `status: {conditions: [{type: SuccessCriteriaMet, status: "True"}]}`, "healthy"},
+		{"its success policy is met", `status: {conditions: [{type: SuccessCriteriaMet, status: "True"}]}`, "progressing"},
 		{"it failed", `status: {conditions: [{type: Failed, status: "True", message: no more tries}]}`, "failed"},
 		{"it is suspended", `spec: {suspend: true}`, "held"},
 		{"it was resumed after a pause", `status: {conditions: [{type: Suspended, status: "False"}], active: 1}`, "progressing"},

@@ -200,14 +200,17 @@ func joinedBy(by, a, b string) string {
 	return a + by + b
 }
 
-// job waits for a Job's end: kstatus is content when it has started.
+// job waits for a Job's end, as Helm does: kstatus is content when it has started.
 func job(live *unstructured.Unstructured, o Options) Verdict {
 	status, _ := live.Object["status"].(map[string]any)
+	met := Verdict{State: Progressing, Field: "status.conditions", Reason: "the Job has not ended"}
 	for _, c := range conditionsIn(status["conditions"]) {
 		switch {
 		case c.status != "True":
-		case c.kind == "Complete", c.kind == "SuccessCriteriaMet":
-			return Verdict{State: Healthy, Field: "status.conditions[" + c.kind + "]"}
+		case c.kind == "Complete":
+			return Verdict{State: Healthy, Field: "status.conditions[Complete]"}
+		case c.kind == "SuccessCriteriaMet": // its pods end, and are counted, before it is complete (KEP-3998)
+			met.Field, met.Reason = "status.conditions[SuccessCriteriaMet]", "the Job has succeeded, and its last pods are ending"
 		case c.kind == "Failed":
 			return Verdict{State: Unhealthy, Failed: true, Field: "status.conditions[Failed]", Reason: "the Job failed: " + c.message}
 		}
@@ -215,7 +218,7 @@ func job(live *unstructured.Unstructured, o Options) Verdict {
 	if suspended, _, _ := unstructured.NestedBool(live.Object, "spec", "suspend"); suspended {
 		return holds(live, o, "suspend", "it runs when somebody, or a queue, resumes it")
 	}
-	return Verdict{State: Progressing, Field: "status.conditions", Reason: "the Job has not ended"}
+	return met
 }
 
 // claim never waits for a claim by itself: with WaitForFirstConsumer it binds when a

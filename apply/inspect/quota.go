@@ -7,12 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/apply/plan"
 	"github.com/xetys/tether/apply/quota"
 	"github.com/xetys/tether/render/manifest"
@@ -52,11 +50,7 @@ func (in *Inspector) OverQuota(ctx context.Context, plans []plan.Plan, records m
 // quotasOf returns a namespace's quotas, with the limits that the commit sets. Those with
 // scopes count pods alone.
 func (in *Inspector) quotasOf(ctx context.Context, namespace string, limits map[manifest.ID]quota.Amounts) ([]quota.Quota, error) {
-	var list *corev1.ResourceQuotaList
-	err := apierror.Retry(ctx, func() (err error) {
-		list, err = in.client.Typed.CoreV1().ResourceQuotas(namespace).List(ctx, metav1.ListOptions{})
-		return err
-	})
+	list, err := in.client.Typed.CoreV1().ResourceQuotas(namespace).List(ctx, metav1.ListOptions{})
 	if apierrors.IsForbidden(err) {
 		return nil, nil
 	}

@@ -54,6 +54,7 @@ func NewClient(config *rest.Config, pace *Pace) (*Client, error) {
 	// A write may wait long for its turn: whether it may be sent is asked after that.
 	config.Wrap(fence.wrap)
 	config.Wrap(pace.wrap)
+	config.Wrap(again)
 	kube, err := kubernetes.NewForConfig(typedConfig(config))
 	if err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)

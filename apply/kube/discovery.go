@@ -30,7 +30,7 @@ type Discovery struct {
 }
 
 func newDiscovery(host string, client *discovery.DiscoveryClient) *Discovery {
-	cached := memory.NewMemCacheClient(repeated{client})
+	cached := memory.NewMemCacheClient(client)
 	return &Discovery{host: host, client: cached, Mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached)}
 }
 

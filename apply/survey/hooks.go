@@ -72,7 +72,7 @@ func (v *Surveyor) surveyHook(ctx context.Context, rel plan.Owner, h manifest.Ho
 		refusal, err := v.Replacement(ctx, o.Unstructured, live, provisions)
 		return plan.Observation{Err: refusal}, err
 	}
-	if _, err = v.dryRun(ctx, o.Unstructured); err == nil {
+	if _, err = v.applier.DryRun(ctx, o.Unstructured); err == nil {
 		return plan.Observation{}, nil
 	}
 	return v.refusedBy(ctx, o.Unstructured, nil, err, provisions)

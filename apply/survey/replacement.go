@@ -65,21 +65,10 @@ func (v *Surveyor) nameTaken(ctx context.Context, probe *unstructured.Unstructur
 	return err == nil && taken
 }
 
-// dryRun asks what the API server would make of an object.
-func (v *Surveyor) dryRun(ctx context.Context, u *unstructured.Unstructured) (answer *unstructured.Unstructured, err error) {
-	err = apierror.Retry(ctx, func() error {
-		answer, err = v.applier.DryRun(ctx, u)
-		return err
-	})
-	return answer, err
-}
-
 // tryNew asks what the API server says of an object that is not there.
 func (v *Surveyor) tryNew(ctx context.Context, u *unstructured.Unstructured) error {
-	return apierror.Retry(ctx, func() error {
-		_, err := v.client.Send(ctx, u, client.DryRunAll)
-		return err
-	})
+	_, err := v.client.Send(ctx, u, client.DryRunAll)
+	return err
 }
 
 // Replacement asks whether an object could be created once the live one of its name is

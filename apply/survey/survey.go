@@ -126,7 +126,7 @@ func (v *Surveyor) One(ctx context.Context, u *unstructured.Unstructured, provis
 		return plan.Observation{Live: live, InPlace: true}, nil
 	}
 	for range mostAttempts {
-		judged, err := v.dryRun(ctx, u)
+		judged, err := v.applier.DryRun(ctx, u)
 		if err != nil {
 			return v.refusedBy(ctx, u, live, err, provisions)
 		}

@@ -171,7 +171,7 @@ func notWell(r status.ReleaseStatus) string {
 	case !r.Healthy || r.Doubted:
 		return "it is not healthy: " + r.Reason
 	case !r.BehindSince.IsZero():
-		return "it is behind git: " + r.Reason
+		return strings.TrimSuffix(fmt.Sprintf("it is behind git since %s: %s", stamp(r.BehindSince), r.Reason), ": ")
 	case len(r.Drift) > 0:
 		return "it is not as git says: it has drift"
 	case r.Commit == "":
