@@ -124,6 +124,11 @@ func (c *Candidate) term(ctx context.Context, work func(context.Context)) error 
 				defer stop()
 				defer context.AfterFunc(ctx, stop)()
 				c.Turned(true)
+				go lock.expires(leading, func() {
+					c.Turned(false)
+					resign()
+					stop()
+				})
 				work(leading)
 				resign()
 			},

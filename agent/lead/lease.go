@@ -115,6 +115,25 @@ func (l *observedLock) note(ctx context.Context, err error) {
 	l.failed(err)
 }
 
+// expires calls lost once the Lease was not renewed for as long as a leader may write, unless ctx
+// ends before. The elector may notice it later: it tries to give back what it could not renew,
+// and waits for an answer.
+func (l *observedLock) expires(ctx context.Context, lost func()) {
+	for l.check() == nil {
+		l.mu.Lock()
+		left := writeFor - time.Since(l.renewed)
+		l.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(max(left, 0) + time.Millisecond):
+		}
+	}
+	if ctx.Err() == nil {
+		lost()
+	}
+}
+
 // check returns errDeposed unless the Lease was renewed in time, by the monotonic clock,
 // which stands still while the machine sleeps, and by the wall clock.
 func (l *observedLock) check() error {

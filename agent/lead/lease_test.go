@@ -1,11 +1,13 @@
 package lead
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -78,4 +80,41 @@ func TestALeaseThatIsNotBelieved(t *testing.T) {
 			t.Errorf("%s: %q", sentence, text)
 		}
 	}
+}
+
+// A leader that could not renew its Lease leads no longer than it may write, though the elector
+// still waits for an answer; one that renews it, or gives it back, is not told.
+func TestALeadEndsWhenItsLeaseExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lock, lost := &observedLock{renewed: time.Now()}, 0
+		ctx, cancel := context.WithCancel(t.Context())
+		go lock.expires(ctx, func() { lost++ })
+		for range 3 {
+			time.Sleep(writeFor - time.Second)
+			lock.mu.Lock()
+			lock.renewed = time.Now()
+			lock.mu.Unlock()
+		}
+		time.Sleep(writeFor - time.Second)
+		synctest.Wait()
+		if lost != 0 {
+			t.Fatal("it is lost though it was renewed")
+		}
+		time.Sleep(time.Second + 2*time.Millisecond)
+		synctest.Wait()
+		if lost != 1 {
+			t.Errorf("it is lost %d times", lost)
+		}
+		cancel()
+
+		lock.renewed = time.Now()
+		ctx, cancel = context.WithCancel(t.Context())
+		go lock.expires(ctx, func() { lost++ })
+		cancel()
+		time.Sleep(2 * writeFor)
+		synctest.Wait()
+		if lost != 1 {
+			t.Error("a lead that had ended is lost")
+		}
+	})
 }
