@@ -41,6 +41,8 @@ type Options struct {
 	// Profiling has Serve answer /debug/pprof, which shows what the process does and
 	// holds in memory: for who may see that.
 	Profiling bool
+	// NoContainerLogs leaves the logs of containers that failed unread.
+	NoContainerLogs bool
 	// Keys say where the keys for SOPS files are.
 	Keys assess.Keys
 	// Reach says what the addresses of checks may lead to.

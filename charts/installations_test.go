@@ -84,7 +84,7 @@ var installations = map[string]installation{
 		"repository.credentials.existingSecret=git", "repository.ca.existingConfigMap=git-ca", "webhook.existingSecret=webhook", "notifications.existingSecret=notifications",
 		"registries.existingSecret=registries", "registries.ca.existingConfigMap=registries-ca"),
 	"tether-ssh-namespaced": agentWith("repository.url=git@github.com:xetys/xuangong.git",
-		"repository.credentials.existingSecret=git", "rbac.namespaces={xuangong-prod,xuangong-dev}", "replicas=1", "sops.secrets={sops,production=sops-production}"),
+		"repository.credentials.existingSecret=git", "rbac.namespaces={xuangong-prod,xuangong-dev}", "replicas=1", "agent.containerLogs=false", "sops.secrets={sops,production=sops-production}"),
 	"tether-app-verified": agentWith("repository.url=https://github.example.com/xetys/xuangong", "environments={production@tag:v*,staging@next}",
 		"repository.credentials.existingSecret=git", "repository.githubApp.id=1234567", "repository.githubApp.installationId=42",
 		"repository.githubApp.apiUrl=https://github.example.com/api/v3", "repository.proxy=http://proxy:3128",

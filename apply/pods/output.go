@@ -44,8 +44,8 @@ type Output struct {
 
 // Output reads the end of the log of the container that a reason is about: of the container
 // before, if it crashed and waits to be started again. It returns nil if the container has
-// written nothing, since it never ran, and if the permission is known to lack: that is asked
-// for once in a namespace.
+// written nothing, since it never ran, if logs are not to be read, and if the permission is
+// known to lack: that is asked for once in a namespace.
 func (w *Watcher) Output(ctx context.Context, r *Reason) *Output {
 	previous, ran := r.ran()
 	if !ran || w.denied(r.Pod.Namespace) {
@@ -195,10 +195,19 @@ func containersOf(p *corev1.Pod) []corev1.Container {
 	return slices.Concat(p.Spec.InitContainers, p.Spec.Containers)
 }
 
+// ReadLogs sets whether Output reads logs, and the Secrets of pods for their sake; it does
+// unless told otherwise.
+func (w *Watcher) ReadLogs(read bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.off = !read
+}
+
+// denied reports whether a namespace's logs are not to be read, or can't be.
 func (w *Watcher) denied(namespace string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.noLogs[namespace]
+	return w.off || w.noLogs[namespace]
 }
 
 func (w *Watcher) deny(namespace string) {

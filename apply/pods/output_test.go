@@ -77,6 +77,20 @@ func TestLogsThatMayNotBeReadAreAskedForOnce(t *testing.T) {
 	}
 }
 
+// Whoever wants no log read has none asked for, and no Secret for its sake.
+func TestNoLogIsAskedForWhenThatIsOff(t *testing.T) {
+	s := &server{log: "panic: no route to db\n", secret: &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}}}
+	w := watcher(t, s)
+	w.ReadLogs(false)
+	if out := w.Output(t.Context(), crashed(dbSecret)); out != nil || len(s.asked) > 0 {
+		t.Errorf("off: %+v, after requests %v", out, s.asked)
+	}
+	w.ReadLogs(true)
+	if out := w.Output(t.Context(), crashed(dbSecret)); out == nil || out.Err != nil || s.asked["log"] != 1 {
+		t.Errorf("on again: %+v, after requests %v", out, s.asked)
+	}
+}
+
 // A pod may print the Secrets that it was given: they are taken out, and where one can't be
 // read nothing is shown.
 func TestALogIsShownWithoutThePodsSecrets(t *testing.T) {

@@ -27,6 +27,7 @@ type Watcher struct {
 	mu     sync.Mutex
 	caches map[string]*namespaceCache
 	noLogs map[string]bool // namespaces whose logs the agent may not read
+	off    bool            // no container's log is read
 }
 
 // NewWatcher returns a Watcher that follows nothing yet.

@@ -70,6 +70,10 @@ func New(cache *live.Cache, j *judge.Judge, p *pods.Watcher) *Waiter {
 	return &Waiter{live: cache, judge: j, pods: p}
 }
 
+// ReadLogs sets whether the log of a container that failed is read; it is unless told
+// otherwise.
+func (w *Waiter) ReadLogs(read bool) { w.pods.ReadLogs(read) }
+
 // ForHealthy returns when all objects are healthy. It looks whenever an event arrives and
 // asks the server nothing but to watch pods. It gives up early, with an UnhealthyError, on
 // what cannot become healthy any more, and else at the deadline; if ctx ends before, it

@@ -38,6 +38,7 @@ type agentFlags struct {
 	historyMax    int
 	memory        string
 	profiling     bool
+	containerLogs bool
 	concurrency   int
 	webhookSecret string
 	healthRules   string
@@ -80,6 +81,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	fl.StringVar(&f.driftSchedule, "drift-schedule", "*/30 * * * *", "when to compare everything with the cluster anew, as a cron expression; empty for never")
 	fl.IntVar(&f.concurrency, "concurrency", kube.DefaultConcurrency, "how many requests to the API server are under way at once at the most; fewer while it says that it has too many")
 	fl.BoolVar(&f.profiling, "profiling", false, "answer /debug/pprof too, for go tool pprof: whoever reaches --listen can then see what the process holds in memory")
+	fl.BoolVar(&f.containerLogs, "container-logs", true, "read how the log of a container ends that failed a rollout, without the secrets that are known, for the reason, the ledger and who reads them")
 	fl.StringVar(&f.healthRules, "health-rules", "", "a file with rules on the health of kinds, for all environments; an environment's own go before them")
 	fl.StringVar(&f.notifications, "notifications", "", "a file that says who is told what becomes of environments: chats, mail, incidents, commit statuses; keep it as a secret")
 	fl.DurationVar(&f.unhealthy, "unhealthy-after", agent.DefaultUnhealthyAfter, "how long a release has to be unhealthy, or healthy again, after its rollout until that is told; four times as long if something is only in progress")
@@ -187,7 +189,7 @@ func (f *agentFlags) options(dir string) (agent.Options, *git.Repository, error)
 	return agent.Options{
 		Environments: environments, Refs: refs, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
 		Repository: repo.String(), FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
-		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, Keys: keys, Render: rendering, Health: rules, Reach: reach, Limits: limits,
+		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, NoContainerLogs: !f.containerLogs, Keys: keys, Render: rendering, Health: rules, Reach: reach, Limits: limits,
 		UnhealthyAfter: f.unhealthy, API: reads.Access(f.api), Notify: notices,
 	}, repo, nil
 }

@@ -76,6 +76,9 @@ subjects:
 - --data-dir=/var/lib/tether
 - --log-format={{ .Values.agent.logFormat }}
 - --log-level={{ .Values.agent.logLevel }}
+{{- if not .Values.agent.containerLogs }}
+- --container-logs=false
+{{- end }}
 {{- with .Values.repository.credentials }}
 {{- if .existingSecret }}
 {{- $transport := include "tether.transport" $ }}
