@@ -35,9 +35,17 @@ type outcomeLine struct {
 	Release, Action string
 	Mark            mark
 	Why             string
+	// Log is how the log of the container that failed ends, LogID the name of its place.
+	Log   []string
+	LogID string
 }
 
-const fewOutcomes = 6
+// The bounds of outcomes: how many of a commit are shown, and how many logs of a page; the
+// commits' own pages have the others.
+const (
+	fewOutcomes = 6
+	mostLogs    = 6
+)
 
 func (c clock) history(environment string, story []reads.Moment, all string) history {
 	most := fewMoments
@@ -48,6 +56,7 @@ func (c clock) history(environment string, story []reads.Moment, all string) his
 	if h.Left = max(0, len(story)-most); h.Left > 0 && all != "all" {
 		h.More = "?history=all#history"
 	}
+	logs := mostLogs
 	for _, m := range story[:min(len(story), most)] {
 		if m.Act != nil {
 			h.Moments = append(h.Moments, c.act(*m.Act))
@@ -57,13 +66,15 @@ func (c clock) history(environment string, story []reads.Moment, all string) his
 		if m.Trigger != "" {
 			one.Text = "again: " + m.Trigger
 		}
-		one.Outcomes, one.Left = outcomeLines(m.Entry, fewOutcomes)
+		one.Outcomes, one.Left = outcomeLines(m.Entry, fewOutcomes, &logs)
 		h.Moments = append(h.Moments, one)
 	}
 	return h
 }
 
-func outcomeLines(e *ledger.Entry, most int) (out []outcomeLine, left int) {
+// outcomeLines are the first outcomes of a commit, with as many logs as there is room for; it
+// counts those down.
+func outcomeLines(e *ledger.Entry, most int, logs *int) (out []outcomeLine, left int) {
 	for _, o := range e.Releases {
 		if o.Action == "none" && o.Reason == "" {
 			continue
@@ -72,7 +83,12 @@ func outcomeLines(e *ledger.Entry, most int) (out []outcomeLine, left int) {
 			left++
 			continue
 		}
-		out = append(out, outcomeLine{Release: o.Name, Action: o.Action, Mark: outcomeMark(o.Outcome), Why: cut(ownReason(e, o), longestReason)})
+		line := outcomeLine{Release: o.Name, Action: o.Action, Mark: outcomeMark(o.Outcome), Why: cut(ownReason(e, o), longestReason)}
+		if len(o.Log) > 0 && *logs > 0 {
+			line.Log, line.LogID = o.Log, fmt.Sprintf("log-%s-%d-%s", short(e.Commit.Commit), e.Started.Unix(), o.Name)
+			*logs--
+		}
+		out = append(out, line)
 	}
 	return out, left
 }

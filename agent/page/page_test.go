@@ -128,8 +128,29 @@ func TestACommitShowsHowALogEnds(t *testing.T) {
 	}
 }
 
+// An environment's page has the last lines of a failure folded away, as text, and of a few
+// failures alone: it is to stay small.
+func TestAnEnvironmentShowsHowALogEnds(t *testing.T) {
+	log := "panic: <b>no route</b> to db"
+	r := sample.Hostile(log)
+	one := r.Stories["production"][0]
+	for range mostLogs {
+		r.Stories["production"] = append(r.Stories["production"], one)
+	}
+	page := ask(t, pagesOf(r).Handler(), "/environments/production").Body.String()
+	folded := regexp.MustCompile(`<details><summary id="(log-[^"]+)">The last lines of the log</summary><pre class="said">([^<]*)</pre></details>`)
+	all := folded.FindAllStringSubmatch(page, -1)
+	if len(all) != mostLogs || strings.Count(page, "<details") != mostLogs {
+		t.Fatalf("%d logs are shown, not %d:\n%s", len(all), mostLogs, page)
+	}
+	if html.UnescapeString(all[0][2]) != log+"\n" {
+		t.Errorf("the log is shown as %q", all[0])
+	}
+}
+
 // harmless are elements that the plain sample has none of.
-var harmless = map[string]bool{"p class": true, "small class": true, "del": true, "ins": true, "ul": true, "li": true, "code class": true, "div class": true, "span class": true, "small": true, "p": true, "a href": true, "nav aria-label class": true, "pre aria-label class": true}
+var harmless = map[string]bool{"p class": true, "small class": true, "del": true, "ins": true, "ul": true, "li": true, "code class": true, "div class": true, "span class": true, "small": true, "p": true, "a href": true, "nav aria-label class": true, "pre aria-label class": true,
+	"details": true, "summary id": true, "pre class": true}
 
 // elements are the elements of a page with the names of their attributes; links that do not
 // stay here are told whole.

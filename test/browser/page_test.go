@@ -62,6 +62,21 @@ func TestNewsComeWithoutAReload(t *testing.T) {
 	}
 }
 
+// A log that somebody unfolded to read stays so when the page changes.
+func TestALogThatIsReadStaysOpen(t *testing.T) {
+	s, b := serve(t, "-sample", "hostile"), open(t)
+	b.do(chromedp.Navigate(s.url + production))
+	b.until("the page listens", `document.getElementById("state").className === "on"`)
+	b.do(chromedp.Click(`.history summary`), chromedp.Evaluate(`window.old = document.getElementById("main")`, nil))
+	if _, err := io.WriteString(s.tell, "apply\n"); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the page changes", `document.getElementById("main") !== window.old`)
+	if !eval[bool](b, `document.querySelector(".history details").open && document.activeElement.matches("summary")`) {
+		t.Error("the log is folded, or the focus lost")
+	}
+}
+
 // What stands in charts, commits and pods is text; nothing of it runs, or leads elsewhere.
 func TestHostileTextDoesNothing(t *testing.T) {
 	s, b := serve(t, "-sample", "hostile"), open(t)

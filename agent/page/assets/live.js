@@ -29,6 +29,10 @@
     if (!fresh) return location.reload();
     const time = next.getElementById("asof");
     if (time) document.getElementById("asof").replaceWith(document.adoptNode(time));
+    for (const e of old.querySelectorAll("details[open] > summary")) {
+      const same = next.getElementById(e.id);
+      if (same) same.parentNode.open = true;
+    }
     if (fresh.innerHTML === old.innerHTML) return;
     const typed = document.getElementById("q");
     const find = focused(), offsets = [...document.querySelectorAll(".wide")].map((e) => [e.id, e.scrollLeft]);
