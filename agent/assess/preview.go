@@ -55,6 +55,25 @@ func (j *Release) difference() *ReleaseDifference {
 // windows, pauses and the prune budget are left out. It sends dry-runs and writes
 // nothing.
 func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files fs.FS, namespace string, keys Keys) (*Difference, error) {
+	a, jobs, refusals, err := previewed(ctx, c, config, files, namespace, keys)
+	if err != nil {
+		return nil, err
+	}
+	d := &Difference{Environment: a.Environment, Releases: []ReleaseDifference{}, Refusals: []string{}}
+	for _, r := range refusals {
+		d.Refusals = append(d.Refusals, a.Veil.Text(r))
+	}
+	for _, j := range jobs {
+		if one := j.difference(); one != nil {
+			d.Releases = append(d.Releases, *one)
+		}
+	}
+	d.moves()
+	return d, nil
+}
+
+// previewed assesses the releases of a tree, each with its plan.
+func previewed(ctx context.Context, c *apply.Cluster, config render.Config, files fs.FS, namespace string, keys Keys) (*Assessor, []*Release, []string, error) {
 	site := &Site{Environment: c.Environment, Config: Config{Home: namespace, Keys: keys, Now: time.Now}, Files: noFiles, Cluster: c,
 		Observed: &observed.State{}, Veil: &veil.Veil{}, Homes: &Homes{}, Listener: silent{}}
 	refs := c.References(func(manifest.Reference) {})
@@ -71,41 +90,33 @@ func Preview(ctx context.Context, c *apply.Cluster, config render.Config, files 
 		a.Ledger, err = &ledger.Ledger{}, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	a.Limits = asPerson(a.Ledger, namespace)
 	l, err := (&Reader{Site: site, Ledger: a.Ledger}).Read(ctx, files, "")
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	if err := l.Unread(); err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	l.Env.Windows = nil
 	jobs, err := a.Releases(ctx, l)
 	if err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
 	refusals, err := a.preflight(ctx, ctx, l, jobs)
 	if err != nil {
-		return nil, err
-	}
-	d := &Difference{Environment: a.Environment, Releases: []ReleaseDifference{}, Refusals: []string{}}
-	for _, r := range refusals {
-		d.Refusals = append(d.Refusals, a.Veil.Text(r))
+		return nil, nil, nil, err
 	}
 	for _, j := range jobs {
 		if !j.Changes() {
 			if err := a.DetectDrift(ctx, l, j); err != nil {
-				return nil, err
+				return nil, nil, nil, err
 			}
 		}
-		if one := j.difference(); one != nil {
-			d.Releases = append(d.Releases, *one)
-		}
 	}
-	d.moves()
-	return d, nil
+	return a, jobs, refusals, nil
 }
 
 // noFiles knows no commit but the one that is previewed.

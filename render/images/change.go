@@ -164,6 +164,16 @@ func valueAt(values map[string]any, path []any) string {
 	return fmt.Sprint(v)
 }
 
+// ErrEncrypted is that a value is set in a file that sops encrypts.
+var ErrEncrypted = errors.New("change it with sops")
+
+// Place is the file, and the path in it, where a key of a release's values is to be set:
+// where its value comes from now, if that is the release's own, or else in the last file
+// that is. What is encrypted is an ErrEncrypted.
+func (r *Repository) Place(env *render.Environment, spec config.ReleaseSpec, path []any) (string, []any, error) {
+	return r.place(env, spec, Key{Path: path})
+}
+
 // place is the file, and the path in it, where a key of a release's values is to be set:
 // where its value comes from now, if that is the release's own. What several releases
 // share is overruled in a file of the release's own that comes later.
@@ -186,7 +196,7 @@ func (r *Repository) place(env *render.Environment, spec config.ReleaseSpec, k K
 			}
 			if _, encrypted := values["sops"]; encrypted {
 				if has(values, k.Path) {
-					return "", nil, fmt.Errorf("release %s: %s is set in %s, which is encrypted: change it with sops", spec.Name, k, v.File)
+					return "", nil, fmt.Errorf("release %s: %s is set in %s, which is encrypted: %w", spec.Name, k, v.File, ErrEncrypted)
 				}
 				continue
 			}
