@@ -14,6 +14,7 @@ import (
 
 func newDora(s *shared) *cobra.Command {
 	var since string
+	var from serverFlags
 	cmd := &cobra.Command{
 		Use:   "dora ENVIRONMENT",
 		Short: "The five metrics of dora.dev, from verdicts: how often, how fast, how well",
@@ -24,24 +25,23 @@ the same numbers for the last 30 days.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: s.completeEnvironments,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.dora(cmd.Context(), cmd.OutOrStdout(), args[0], since)
+			return s.dora(cmd.Context(), cmd.OutOrStdout(), args[0], since, from)
 		},
 	}
 	cmd.Flags().StringVar(&since, "since", "30d", "from when on: a duration like 24h or 30d, a day, or a time in RFC 3339")
+	from.register(cmd.Flags())
 	return cmd
 }
 
-func (s *shared) dora(ctx context.Context, w io.Writer, environment, since string) error {
+// dora computes the metrics from the whole ledger, of the server too: the API's own answer
+// goes back no further than a year, and a mended failure is known by what came before.
+func (s *shared) dora(ctx context.Context, w io.Writer, environment, since string, server serverFlags) error {
 	now := time.Now()
 	from, err := parseSince(since, now)
 	if err != nil {
 		return err
 	}
-	c, err := s.cluster(environment)
-	if err != nil {
-		return err
-	}
-	l, err := ledger.Read(ctx, c, s.namespace)
+	l, err := readLedger(ctx, s, environment, server)
 	if err != nil {
 		return err
 	}

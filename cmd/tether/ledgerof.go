@@ -25,6 +25,7 @@ func (s *shared) ledgerOf(ctx context.Context, environment string, from serverFl
 	return l, ""
 }
 
+// readLedger returns an environment's whole ledger: of the server, or of the cluster.
 func readLedger(ctx context.Context, s *shared, environment string, from serverFlags) (*ledger.Ledger, error) {
 	if from.url != "" {
 		server, err := from.client()
