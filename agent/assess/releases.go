@@ -85,7 +85,7 @@ func (a *Assessor) Release(l *Commit, key observed.Key, spec config.ReleaseSpec,
 		if l.Env.Atomic {
 			j.State.OnFailure = "rollback"
 		}
-		if a.Ledger.Applied != nil { // what was never there may come at any time
+		if a.Ledger.Applied != nil || len(j.State.History) > 0 { // what was never there may come at any time
 			j.State.Closed, _ = decide.Closed(l.Env.Windows, now)
 		}
 	}
