@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -237,32 +234,20 @@ func (a *adopted) text(w io.Writer) error {
 
 // writeNew writes files that are not there into a checkout: all of them, or none.
 func writeNew(root string, files map[string][]byte) error {
-	var written []string
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		at := filepath.Join(root, filepath.FromSlash(name))
-		err := os.MkdirAll(filepath.Dir(at), 0o755)
-		if err == nil {
-			err = writeOne(at, files[name])
-		}
-		if err != nil {
-			for _, one := range written {
-				err = errors.Join(err, os.Remove(one))
-			}
-			return fmt.Errorf("write %s: %w", name, err)
-		}
-		written = append(written, at)
-	}
-	return nil
-}
-
-func writeOne(at string, content []byte) error {
-	file, err := os.OpenFile(at, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return errors.New("it is there already")
-	}
+	tree, err := openCheckout(root)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
-	return errors.Join(err, file.Close())
+	defer tree.close()
+	var written []string
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := tree.create(name, files[name]); err != nil {
+			for _, one := range written {
+				err = errors.Join(err, tree.root.Remove(one))
+			}
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		written = append(written, name)
+	}
+	return nil
 }

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/xetys/tether/render/images"
@@ -41,8 +39,13 @@ func (g *gitWrite) carryOut(ctx context.Context, progress io.Writer, changes []*
 			return usageError{fmt.Errorf("there are changes that are not committed, commit or stash them first: %s", strings.Join(strings.Fields(out), " "))}
 		}
 	}
+	tree, err := openCheckout(g.dir)
+	if err != nil {
+		return err
+	}
+	defer tree.close()
 	for _, c := range changes {
-		if err := overwrite(filepath.Join(g.dir, filepath.FromSlash(c.File)), c.After); err != nil {
+		if err := tree.replace(c.File, c.After); err != nil {
 			return err
 		}
 	}
@@ -61,19 +64,6 @@ func (g *gitWrite) carryOut(ctx context.Context, progress io.Writer, changes []*
 		return nil
 	}
 	return g.pushed(ctx, progress)
-}
-
-// overwrite replaces a file's content and keeps its mode.
-func overwrite(path string, content []byte) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	tmp := path + ".tether"
-	if err := os.WriteFile(tmp, content, info.Mode().Perm()); err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	return os.Rename(tmp, path)
 }
 
 // pushed pushes the checkout's branch. Where others were faster, the commit is rebased on

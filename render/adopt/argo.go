@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -104,6 +105,10 @@ func (a *adoption) argoChart(r *Release, source map[string]any) (string, error) 
 	return version, nil
 }
 
+// longestParameter bounds the lists that the name of a parameter makes: an index of five
+// digits stands for a megabyte.
+const longestParameter = 300
+
 // argoValues carries over values in Argo CD's order: files, values, parameters.
 func (a *adoption) argoValues(r *Release, helm map[string]any, refs map[string]bool) error {
 	for _, key := range []string{"fileParameters", "skipCrds", "apiVersions", "kubeVersion"} {
@@ -129,6 +134,9 @@ func (a *adoption) argoValues(r *Release, helm map[string]any, refs map[string]b
 		r.Values = object // in the place of values
 	}
 	for _, p := range listAt(helm, "parameters") {
+		if len(str(p["name"])) > longestParameter {
+			return fmt.Errorf("a parameter has a name of more than %d characters", longestParameter)
+		}
 		into := strvals.ParseInto
 		if force, _ := p["forceString"].(bool); force {
 			into = strvals.ParseIntoString
@@ -201,16 +209,26 @@ func argoHandOver(app *unstructured.Unstructured, r *Release) []string {
 			kind += "." + str(o["version"]) + "." + group
 		}
 		if hook, _ := o["hook"].(bool); !hook {
-			names[str(o["namespace"])] = append(names[str(o["namespace"])], kind+"/"+str(o["name"]))
+			names[str(o["namespace"])] = append(names[str(o["namespace"])], word(kind+"/"+str(o["name"])))
 		}
 	}
 	for _, namespace := range slices.Sorted(maps.Keys(names)) {
 		in := ""
 		if namespace != "" {
-			in = " --namespace " + namespace
+			in = " --namespace " + word(namespace)
 		}
 		slices.Sort(names[namespace])
 		out = append(out, fmt.Sprintf("kubectl annotate %s%s %s=%s %s=%s", strings.Join(names[namespace], " "), in, annotRelease, r.Name, annotSpace, r.Namespace))
 	}
 	return append(out, fmt.Sprintf("kubectl delete application %s %s # without its finalizer it leaves its objects", app.GetName(), where))
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9./:_@%+=,-]+$`)
+
+// word is a text as one word of a shell: who wrote it may not have meant a name.
+func word(text string) string {
+	if plainWord.MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -3,10 +3,8 @@ package config
 import (
 	"path"
 	"regexp"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
-	"helm.sh/helm/v3/pkg/strvals"
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"github.com/xetys/tether/render/manifest"
@@ -127,8 +125,8 @@ func (l *checker) valuesFrom(release int, namespace string, docs []valuesFromDoc
 			l.refuse(at("name"), "name %q of valuesFrom: name a ConfigMap or a Secret of the release's namespace", d.Name)
 		}
 		if d.TargetPath != "" {
-			if err := strvals.ParseLiteralInto(d.TargetPath+"=", map[string]any{}); err != nil || strings.Contains(d.TargetPath, "=") {
-				l.refuse(at("targetPath"), "targetPath %q of valuesFrom: use a path like database.password, with \\. for a dot in a key", d.TargetPath)
+			if err := checkTargetPath(d.TargetPath); err != nil {
+				l.refuse(at("targetPath"), "targetPath %.200q of valuesFrom: %v; use a path like database.password, with \\. for a dot in a key", d.TargetPath, err)
 			}
 		}
 		out = append(out, v)

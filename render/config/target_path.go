@@ -1,0 +1,45 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/strvals"
+)
+
+// The bounds of where valuesFrom puts a text: Helm makes each list on the way as long as its
+// index says, and goes down one call for each step.
+const (
+	longestTarget = 1000
+	mostElements  = 1000 // of all lists on the way
+)
+
+// checkTargetPath says what is wrong with a targetPath. Nothing is made of it before its
+// lists are counted.
+func checkTargetPath(path string) error {
+	if len(path) > longestTarget {
+		return fmt.Errorf("it has %d characters, more than %d", len(path), longestTarget)
+	}
+	elements := 0
+	for rest := path; ; {
+		_, after, list := strings.Cut(rest, "[")
+		if !list {
+			break
+		}
+		index, next, _ := strings.Cut(after, "]")
+		n, err := strconv.Atoi(index)
+		if err != nil || n < 0 {
+			return fmt.Errorf("[%.20s] is no element of a list", index)
+		}
+		if elements += min(n, mostElements) + 1; elements > mostElements {
+			return fmt.Errorf("its lists would have more than %d elements", mostElements)
+		}
+		rest = next
+	}
+	if strings.Contains(path, "=") || strvals.ParseLiteralInto(path+"=", map[string]any{}) != nil {
+		return errors.New("it is no path")
+	}
+	return nil
+}
