@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/net/html"
+	"golang.org/x/sys/unix"
 
 	"github.com/xetys/tether/agent/api"
 	"github.com/xetys/tether/test/sample"
@@ -186,9 +188,7 @@ func TestAThousandReleasesAreNoBurden(t *testing.T) {
 		var w *httptest.ResponseRecorder
 		took := time.Hour
 		for range 5 {
-			started := time.Now()
-			w = ask(t, h, path)
-			took = min(took, time.Since(started))
+			took = min(took, processorTime(t, func() { w = ask(t, h, path) }))
 		}
 		size := w.Body.Len()
 		t.Logf("%s: %d bytes, %s", path, size, took)
@@ -202,6 +202,23 @@ func TestAThousandReleasesAreNoBurden(t *testing.T) {
 	if text := textOf(t, ask(t, h, "/environments/production?q=service-0900").Body.String()); !strings.Contains(text, "service-0900") {
 		t.Error("what is looked for is not found")
 	}
+}
+
+// processorTime is what a call takes of a processor, however many others want it.
+func processorTime(t *testing.T, call func()) time.Duration {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	used := func() time.Duration {
+		var u unix.Rusage
+		if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	before := used()
+	call()
+	return used() - before
 }
 
 var policies = regexp.MustCompile(`(?i)<style|style=|\son\w+=|<script>|javascript:|https?://[^g]`)
