@@ -72,8 +72,16 @@ func readDifference(ctx context.Context, c *apply.Cluster, l *ledger.Ledger, sys
 	if err != nil {
 		return nil, err
 	}
-	d := &Difference{Name: release, Namespace: namespace, From: from, To: to, Objects: []ObjectDifference{}}
-	secrets := mask.New(append(secretsOf(before), secretsOf(after)...), mask.NewNames(release, namespace))
+	d := &Difference{Name: release, Namespace: namespace, From: from, To: to}
+	d.compare(before, after, open)
+	return d, nil
+}
+
+// compare enters which objects differ. The values are told if all of them are open, but for
+// those that stand in a Secret of either.
+func (d *Difference) compare(before, after *manifest.Release, open bool) {
+	d.Objects = []ObjectDifference{}
+	secrets := mask.New(append(secretsOf(before), secretsOf(after)...), mask.NewNames(d.Name, d.Namespace))
 	shown := func(value string) string {
 		if open || value == noValue {
 			return secrets.Text(value)
@@ -87,7 +95,6 @@ func readDifference(ctx context.Context, c *apply.Cluster, l *ledger.Ledger, sys
 		}
 		d.Objects = append(d.Objects, o)
 	}
-	return d, nil
 }
 
 // secretsOf are the values of a release's Secrets: they may stand in its other objects too,
