@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -116,17 +117,18 @@ func (w *Watcher) tail(ctx context.Context, p *corev1.Pod, container string, pre
 	return colors.ReplaceAllString(text, ""), nil
 }
 
-// secretsOf returns the values that a pod was given by Secrets. One that is not there gave
-// none; that one can't be read is an error, since the pod may print it.
+// secretsOf returns the values that a pod was given by Secrets. An optional one that is not
+// there gave none; that another one is gone or can't be read is an error, since the pod may
+// print what it was given.
 func (w *Watcher) secretsOf(ctx context.Context, p *corev1.Pod) ([]string, error) {
-	names := secretNames(p)
-	if len(names) > mostSecrets {
-		return nil, fmt.Errorf("the pod was given %d Secrets, and %d at the most are looked at", len(names), mostSecrets)
+	needed := secretsGiven(p)
+	if len(needed) > mostSecrets {
+		return nil, fmt.Errorf("the pod was given %d Secrets, and %d at the most are looked at", len(needed), mostSecrets)
 	}
 	var out []string
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(needed)) {
 		s, err := w.client.Typed.CoreV1().Secrets(p.Namespace).Get(ctx, name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
+		if apierrors.IsNotFound(err) && !needed[name] {
 			continue
 		}
 		if err != nil {
@@ -139,42 +141,48 @@ func (w *Watcher) secretsOf(ctx context.Context, p *corev1.Pod) ([]string, error
 	return out, nil
 }
 
-// secretNames returns the names of the Secrets that a pod was given.
-func secretNames(p *corev1.Pod) []string {
-	var out []string
+// secretsGiven returns the names of the Secrets that a pod was given, each with whether the pod
+// could not have started without it.
+func secretsGiven(p *corev1.Pod) map[string]bool {
+	out := map[string]bool{}
+	note := func(name string, optional *bool) { out[name] = out[name] || optional == nil || !*optional }
 	for _, c := range containersOf(p) {
 		for _, from := range c.EnvFrom {
 			if from.SecretRef != nil {
-				out = append(out, from.SecretRef.Name)
+				note(from.SecretRef.Name, from.SecretRef.Optional)
 			}
 		}
 		for _, e := range c.Env {
 			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
-				out = append(out, e.ValueFrom.SecretKeyRef.Name)
+				note(e.ValueFrom.SecretKeyRef.Name, e.ValueFrom.SecretKeyRef.Optional)
 			}
 		}
 	}
 	for _, v := range p.Spec.Volumes {
-		out = append(out, secretsOfVolume(v)...)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// secretsOfVolume returns the names of the Secrets that a volume holds.
-func secretsOfVolume(v corev1.Volume) []string {
-	var out []string
-	if v.Secret != nil {
-		out = append(out, v.Secret.SecretName)
-	}
-	if v.Projected != nil {
-		for _, s := range v.Projected.Sources {
-			if s.Secret != nil {
-				out = append(out, s.Secret.Name)
-			}
-		}
+		secretsOfVolume(v, note)
 	}
 	return out
+}
+
+// secretsOfVolume calls note with the Secrets that a volume holds.
+func secretsOfVolume(v corev1.Volume, note func(name string, optional *bool)) {
+	if v.Secret != nil {
+		note(v.Secret.SecretName, v.Secret.Optional)
+	}
+	if v.Projected == nil {
+		return
+	}
+	for _, s := range v.Projected.Sources {
+		if s.Secret != nil {
+			note(s.Secret.Name, s.Secret.Optional)
+		}
+	}
+}
+
+// holdsSecrets reports whether a volume holds any.
+func holdsSecrets(v corev1.Volume) (yes bool) {
+	secretsOfVolume(v, func(string, *bool) { yes = true })
+	return yes
 }
 
 // given returns the values that a pod's spec hands to its containers in the open.

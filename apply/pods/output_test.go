@@ -20,6 +20,7 @@ type server struct {
 	log    string
 	secret *corev1.Secret
 	denies string // the last part of the paths that it refuses
+	gone   string // and of those that it does not find
 	asked  map[string]int
 }
 
@@ -32,6 +33,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusForbidden)
 		answer = metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Reason: metav1.StatusReasonForbidden, Code: http.StatusForbidden, Message: "no"}
+	case name == s.gone:
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusNotFound)
+		answer = metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Reason: metav1.StatusReasonNotFound, Code: http.StatusNotFound, Message: "no"}
 	case name == "log":
 		_, _ = w.Write([]byte(s.log))
 		return
@@ -102,6 +107,15 @@ func TestALogIsShownWithoutThePodsSecrets(t *testing.T) {
 	s := &server{log: "password=correct-horse-battery\n", denies: "db"}
 	if out := watcher(t, s).Output(t.Context(), crashed(dbSecret)); out == nil || out.Err == nil || out.Text != "" || s.asked["log"] != 0 {
 		t.Errorf("with a Secret that can't be read: %+v, and the log was asked for %d times", out, s.asked["log"])
+	}
+	s = &server{log: "password=correct-horse-battery\n", gone: "db"}
+	if out := watcher(t, s).Output(t.Context(), crashed(dbSecret)); out == nil || out.Err == nil || out.Text != "" || s.asked["log"] != 0 {
+		t.Errorf("with a Secret that was deleted since: %+v, and the log was asked for %d times", out, s.asked["log"])
+	}
+	optional, yes := *dbSecret.Secret, true
+	optional.Optional = &yes
+	if out := watcher(t, s).Output(t.Context(), crashed(corev1.Volume{VolumeSource: corev1.VolumeSource{Secret: &optional}})); out == nil || out.Err != nil || out.Text != s.log {
+		t.Errorf("with one that need not be there: %+v", out)
 	}
 	many := make([]corev1.Volume, 0, mostSecrets+1)
 	for i := range mostSecrets + 1 {

@@ -178,7 +178,7 @@ func slim(o any) (any, error) {
 	switch o := o.(type) {
 	case *corev1.Pod:
 		o.ManagedFields = nil
-		o.Spec.Volumes = slices.DeleteFunc(o.Spec.Volumes, func(v corev1.Volume) bool { return len(secretsOfVolume(v)) == 0 })
+		o.Spec.Volumes = slices.DeleteFunc(o.Spec.Volumes, func(v corev1.Volume) bool { return !holdsSecrets(v) })
 	case *appsv1.ReplicaSet:
 		o.ManagedFields, o.Spec.Template = nil, corev1.PodTemplateSpec{}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"html"
 	"slices"
@@ -176,8 +175,12 @@ func summaryOf(r assess.ReleaseDifference) string {
 	return strings.Join(parts, " · ")
 }
 
+// versionText shows a version as code, in which nobody is mentioned.
 func versionText(version string) string {
-	return html.EscapeString(shortLine(cmp.Or(version, "none")))
+	if version == "" {
+		return "none"
+	}
+	return "<code>" + html.EscapeString(shortLine(version)) + "</code>"
 }
 
 // countsOf says how many objects are created, changed and deleted.
