@@ -71,7 +71,7 @@ func (p *Prepared) words() *mask.Words {
 		for _, layer := range h.layers {
 			readAll(h.public, layer)
 		}
-		readChart(h.public, p.chart)
+		readChart(h.public, p.chart.Name(), p.chart)
 	}
 	return h.public
 }
@@ -98,16 +98,17 @@ func readAll(w *mask.Words, v any) {
 	}
 }
 
-// readChart takes in the words of a chart, and of those that it depends on.
-func readChart(w *mask.Words, c *charts.Chart) {
+// readChart takes in the words of a chart, and of those that it depends on. Helm names a
+// file by the chart that it belongs to.
+func readChart(w *mask.Words, at string, c *charts.Chart) {
 	for _, f := range c.Files {
-		w.Read(f.Name)
+		w.Read(at + "/" + f.Name)
 		if !strings.HasPrefix(f.Name, "crds/") && !strings.HasSuffix(f.Name, ".tgz") {
 			w.Read(string(f.Data))
 		}
 	}
 	for _, d := range c.Dependencies {
-		readChart(w, d)
+		readChart(w, at+"/charts/"+d.Name(), d)
 	}
 }
 

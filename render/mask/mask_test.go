@@ -167,6 +167,27 @@ func TestWordsThatMayBeShown(t *testing.T) {
 			t.Errorf("%s: want it plain: %t", text, plain)
 		}
 	}
+	w.Read(`own/templates/c.yaml: {{ if eq .a .b }} k: x, o, 7, e, u, 6, t, h, d, 0, 2, args: [sh, -c, go run .] {{ end }}`)
+	for text, plain := range map[string]bool{
+		`["sh","-c","go run ."]`: true, // as it stands there
+		`"K.x.7.u.0.0.2.6.h.o"`:  false,
+		`"K image x image 7 image u image 2 image 6 image h image o"`: false,
+		`"k: x, o"`: true,
+	} {
+		if mask.Plain(text, w) != plain {
+			t.Errorf("%s: want it plain: %t", text, plain)
+		}
+	}
+	for text, want := range map[string]string{
+		"at (own/templates/c.yaml:117:23): at (own/templates/c.yaml:204:31): image, k: x": "at (own/templates/c.yaml:117:23): at (own/templates/c.yaml:204:31): image, k: x",
+		"at (own/templates/c.yaml:7:3): K.x.7.u.0.0.2.6.h.o is it":                        "at (own/templates/c.yaml:7:3): (masked) is it",
+		"x image 7 image 2 image 6 image h image o image t image d image o":               strings.Repeat("(masked) image ", 8) + "(masked)",
+		"7.u.0.2": "7.u.0.2",
+	} {
+		if have := mask.Only(text, w); have != want {
+			t.Errorf("%s\nbecomes\n%s", text, have)
+		}
+	}
 	const text = "execution error at (own/templates/c.yaml:2:3): 7retnuh is not a registry"
 	if have, want := mask.Only(text, w), "execution error at (own/templates/c.yaml:2:3): (masked) is not a registry"; have != want {
 		t.Errorf("%s", have)

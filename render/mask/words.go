@@ -2,6 +2,9 @@ package mask
 
 import (
 	_ "embed" // words.txt
+	"iter"
+	"math/bits"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -84,25 +87,35 @@ func (n *Names) has(text string) bool {
 	return vocabulary().has(text)
 }
 
-// Words are words that may be shown to all. They are not safe for concurrent use while
-// they are read.
+// Words are words that may be shown to all, and which brief ones stand beside which words.
+// They are not safe for concurrent use while they are read.
 type Words struct {
 	known map[uint64]struct{} // by hash
+	pairs map[uint64]struct{} // of a word and the next one, where one of them is brief
 }
 
-// maxWords bounds how many are remembered: about 10 MB. What is not is not shown.
+// maxWords bounds how many words and how many pairs are remembered: about 10 MB each. What is
+// not is not shown.
 const maxWords = 200_000
 
 // NewWords returns no words.
-func NewWords() *Words { return &Words{known: map[uint64]struct{}{}} }
+func NewWords() *Words {
+	return &Words{known: map[uint64]struct{}{}, pairs: map[uint64]struct{}{}}
+}
 
-// Read takes in the words of a text.
+// Read takes in the words of a text, in their order.
 func (w *Words) Read(text string) {
+	before := ""
 	for from, to := range wordsOf(text) {
 		if len(w.known) >= maxWords {
 			return
 		}
-		w.known[hash(text[from:to])] = struct{}{}
+		word := text[from:to]
+		w.known[hash(word)] = struct{}{}
+		if before != "" && (brief(before) || brief(word)) && len(w.pairs) < maxWords {
+			w.pairs[pair(before, word)] = struct{}{}
+		}
+		before = word
 	}
 }
 
@@ -114,6 +127,21 @@ func (w *Words) has(word string) bool {
 	return known
 }
 
+// hasPair reports whether a word was read right behind another.
+func (w *Words) hasPair(before, word string) bool {
+	if w == nil {
+		return false
+	}
+	_, known := w.pairs[pair(before, word)]
+	return known
+}
+
+// pair is a hash of two words in their order.
+func pair(before, word string) uint64 { return bits.RotateLeft64(hash(before), 1) ^ hash(word) }
+
+// brief reports whether a word is so short that it tells nothing by itself.
+func brief(word string) bool { return len(word) <= untelling }
+
 // knownWord reports whether a word may be shown.
 func knownWord(word string, known []*Words) bool {
 	return vocabulary().has(word) || slices.ContainsFunc(known, func(w *Words) bool { return w.has(word) })
@@ -122,41 +150,114 @@ func knownWord(word string, known []*Words) bool {
 // untelling is how many letters that are of no known word tell nothing.
 const untelling = 3
 
-// Plain reports whether a text is made of known words, but for a few letters.
+// Plain reports whether a text is made of known words, but for a few letters. Brief words that
+// stand where no known text has them count, if there are many: a text that was taken apart
+// letter by letter is made of words that every chart knows.
 func Plain(text string, known ...*Words) bool {
-	others := 0
+	others, loose := 0, 0
 	text = plain(text)
-	for from, to := range wordsOf(text) {
-		if !knownWord(text[from:to], known) {
-			others += to - from
+	words := slices.Collect(spansOf(text))
+	for i, w := range words {
+		word := text[w.from:w.to]
+		if !knownWord(word, known) {
+			others += len(word)
+		} else if brief(word) && !ofLanguage(word) && !placed(text, words, i, known) {
+			loose += len(word)
 		}
 	}
-	return others <= untelling
+	return others <= untelling && loose < gramSize
 }
 
-// Only takes out of a text all words that are not known, but for very short ones; and
-// these where so many stand in a row that they tell something.
+// Only takes out of a text all words that are not known, but for brief ones; and these, known
+// or not, where so many of them stand where no known text has them that they tell something.
+// A chart's files, with lines and columns, are left.
 func Only(text string, known ...*Words) string {
-	var hits, brief []span // brief ones since the last word that is known
-	letters := 0
-	for from, to := range wordsOf(text) {
-		word := span{int32(from), int32(to)}
+	var hits, short []span
+	loose := 0
+	files, numbers := positions(text)
+	words := slices.Collect(spansOf(text))
+	for i, w := range words {
+		word := text[w.from:w.to]
 		switch {
-		case knownWord(text[from:to], known):
-			if to-from > untelling {
-				brief, letters = nil, 0
+		case !brief(word):
+			if !knownWord(word, known) {
+				hits = append(hits, w)
 			}
-			continue
-		case to-from > untelling:
-			hits = append(hits, word)
-			continue
-		}
-		brief, letters = append(brief, word), letters+to-from
-		if letters >= gramSize {
-			hits, brief = append(hits, brief...), nil
+		case ofLanguage(word) || slices.Contains(numbers, w):
+		case !placed(text, words, i, known):
+			short, loose = append(short, w), loose+len(word)
+		case !slices.ContainsFunc(files, func(f span) bool { return f.from <= w.from && w.to <= f.to }):
+			short = append(short, w)
 		}
 	}
+	if loose >= gramSize {
+		hits = append(hits, joined(text, short)...)
+	}
 	return without(text, hits)
+}
+
+// ofLanguage reports whether a word is of the vocabulary, and not a letter of anything.
+func ofLanguage(word string) bool { return len(word) > 1 && vocabulary().has(word) }
+
+// placed reports whether a brief word stands beside another one as it does in a known text; a
+// single letter, whether it stands between the same two.
+func placed(text string, words []span, i int, known []*Words) bool {
+	at := func(i int) string { return text[words[i].from:words[i].to] }
+	first, last := i == 0, i == len(words)-1
+	return slices.ContainsFunc(known, func(w *Words) bool {
+		before := !first && w.hasPair(at(i-1), at(i))
+		behind := !last && w.hasPair(at(i), at(i+1))
+		if len(at(i)) == 1 {
+			return (before || first) && (behind || last)
+		}
+		return before || behind
+	})
+}
+
+// position is a file of a chart, with a line and a column.
+var position = regexp.MustCompile(`([\w./-]+\.(?:yaml|yml|tpl|txt|json)):(\d+)(?::(\d+))?`)
+
+// positions returns where files stand in a text that are named with a line, and the numbers of
+// lines and columns.
+func positions(text string) (files, numbers []span) {
+	for _, m := range position.FindAllStringSubmatchIndex(text, -1) {
+		files, numbers = append(files, span{int32(m[2]), int32(m[3])}), append(numbers, span{int32(m[4]), int32(m[5])})
+		if m[6] >= 0 {
+			numbers = append(numbers, span{int32(m[6]), int32(m[7])})
+		}
+	}
+	return files, numbers
+}
+
+// joined makes one of words between which no other stands.
+func joined(text string, words []span) []span {
+	var out []span
+	for _, w := range words {
+		if n := len(out); n > 0 && wordless(text[out[n-1].to:w.from]) {
+			out[n-1].to = w.to
+		} else {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+func wordless(text string) bool {
+	for range wordsOf(text) {
+		return false
+	}
+	return true
+}
+
+// spansOf returns where the words of a text are.
+func spansOf(text string) iter.Seq[span] {
+	return func(yield func(span) bool) {
+		for from, to := range wordsOf(text) {
+			if !yield(span{int32(from), int32(to)}) {
+				return
+			}
+		}
+	}
 }
 
 // plain is a text without escapes.
