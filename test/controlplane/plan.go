@@ -148,7 +148,8 @@ func (p *plan) startClients(g *group) error {
 	kubeconfig := p.o.kubeconfig()
 	auth := []string{"--kubeconfig", kubeconfig, "--authentication-kubeconfig", kubeconfig, "--authorization-kubeconfig", kubeconfig,
 		"--leader-elect=false", "--secure-port", "0", "--kube-api-qps", "200", "--kube-api-burst", "400"}
-	manager := append([]string{"kube-controller-manager", "--service-account-private-key-file", p.o.path("sa.key")}, auth...)
+	// No node is lost because its machine is busy: kwok would not have its pods ready again.
+	manager := append([]string{"kube-controller-manager", "--service-account-private-key-file", p.o.path("sa.key"), "--node-monitor-grace-period", "1h"}, auth...)
 	if err := g.start("kube-controller-manager", p.self, manager...); err != nil {
 		return err
 	}
