@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,9 +87,10 @@ func TestALeaseThatIsNotBelieved(t *testing.T) {
 // still waits for an answer; one that renews it, or gives it back, is not told.
 func TestALeadEndsWhenItsLeaseExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lock, lost := &observedLock{renewed: time.Now()}, 0
+		lock := &observedLock{renewed: time.Now()}
+		var lost atomic.Int32
 		ctx, cancel := context.WithCancel(t.Context())
-		go lock.expires(ctx, func() { lost++ })
+		go lock.expires(ctx, func() { lost.Add(1) })
 		for range 3 {
 			time.Sleep(writeFor - time.Second)
 			lock.mu.Lock()
@@ -97,23 +99,23 @@ func TestALeadEndsWhenItsLeaseExpires(t *testing.T) {
 		}
 		time.Sleep(writeFor - time.Second)
 		synctest.Wait()
-		if lost != 0 {
+		if lost.Load() != 0 {
 			t.Fatal("it is lost though it was renewed")
 		}
 		time.Sleep(time.Second + 2*time.Millisecond)
 		synctest.Wait()
-		if lost != 1 {
-			t.Errorf("it is lost %d times", lost)
+		if lost.Load() != 1 {
+			t.Errorf("it is lost %d times", lost.Load())
 		}
 		cancel()
 
-		lock.renewed = time.Now()
+		lock = &observedLock{renewed: time.Now()}
 		ctx, cancel = context.WithCancel(t.Context())
-		go lock.expires(ctx, func() { lost++ })
+		go lock.expires(ctx, func() { lost.Add(1) })
 		cancel()
 		time.Sleep(2 * writeFor)
 		synctest.Wait()
-		if lost != 1 {
+		if lost.Load() != 1 {
 			t.Error("a lead that had ended is lost")
 		}
 	})
