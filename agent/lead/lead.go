@@ -124,12 +124,17 @@ func (c *Candidate) term(ctx context.Context, work func(context.Context)) error 
 				defer stop()
 				defer context.AfterFunc(ctx, stop)()
 				c.Turned(true)
-				go lock.expires(leading, func() {
-					c.Turned(false)
-					resign()
-					stop()
+				var watched sync.WaitGroup
+				watched.Go(func() {
+					lock.expires(leading, func() {
+						c.Turned(false)
+						resign()
+						stop()
+					})
 				})
 				work(leading)
+				stop()
+				watched.Wait() // it must not end the lead of the next term
 				resign()
 			},
 			OnStoppedLeading: func() { c.Turned(false) },

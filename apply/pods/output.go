@@ -48,14 +48,14 @@ type Output struct {
 // written nothing, since it never ran, if logs are not to be read, and if the permission is
 // known to lack: that is asked for once in a namespace.
 func (w *Watcher) Output(ctx context.Context, r *Reason) *Output {
-	previous, ran := r.ran()
+	started, previous, ran := r.ran()
 	if !ran || w.denied(r.Pod.Namespace) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, outputTimeout)
 	defer cancel()
 	out := &Output{Pod: r.Pod.Name, Container: r.container, Given: given(r.Pod)}
-	secrets, err := w.secretsOf(ctx, r.Pod)
+	secrets, err := w.secretsOf(ctx, r.Pod, started)
 	if err != nil {
 		out.Err = err
 		return out
@@ -78,19 +78,23 @@ func (w *Watcher) Output(ctx context.Context, r *Reason) *Output {
 	return out
 }
 
-// ran reports whether the container that a reason is about has run, and whether it is the one
-// before that did.
-func (r *Reason) ran() (previous, ran bool) {
+// ran reports whether the container that a reason is about has run, since when, and whether it
+// is the one before that did.
+func (r *Reason) ran() (started time.Time, previous, ran bool) {
 	for _, s := range statusesOf(r.Pod) {
 		if s.Name != r.container {
 			continue
 		}
-		if s.State.Waiting != nil {
-			return true, s.LastTerminationState.Terminated != nil
+		switch last := s.LastTerminationState.Terminated; {
+		case s.State.Running != nil:
+			return s.State.Running.StartedAt.Time, false, true
+		case s.State.Terminated != nil:
+			return s.State.Terminated.StartedAt.Time, false, true
+		case s.State.Waiting != nil && last != nil:
+			return last.StartedAt.Time, true, true
 		}
-		return false, s.State.Running != nil || s.State.Terminated != nil
 	}
-	return false, false
+	return started, false, false
 }
 
 // colors are the escape sequences by which programs colour what they write.
@@ -117,10 +121,10 @@ func (w *Watcher) tail(ctx context.Context, p *corev1.Pod, container string, pre
 	return colors.ReplaceAllString(text, ""), nil
 }
 
-// secretsOf returns the values that a pod was given by Secrets. An optional one that is not
-// there gave none; that another one is gone or can't be read is an error, since the pod may
-// print what it was given.
-func (w *Watcher) secretsOf(ctx context.Context, p *corev1.Pod) ([]string, error) {
+// secretsOf returns the values that a container was given by Secrets of its pod when it was
+// started. An optional one that is not there gave none; that another one is gone, was changed
+// since, or can't be read is an error, since the container may print what it was given.
+func (w *Watcher) secretsOf(ctx context.Context, p *corev1.Pod, started time.Time) ([]string, error) {
 	needed := secretsGiven(p)
 	if len(needed) > mostSecrets {
 		return nil, fmt.Errorf("the pod was given %d Secrets, and %d at the most are looked at", len(needed), mostSecrets)
@@ -134,11 +138,25 @@ func (w *Watcher) secretsOf(ctx context.Context, p *corev1.Pod) ([]string, error
 		if err != nil {
 			return nil, fmt.Errorf("read Secret %s, which the pod may print: %w", name, err)
 		}
+		if changed := lastChange(s); changed.After(started) {
+			return nil, fmt.Errorf("secret %s was changed at %s, and the pod may print what it held before", name, changed.UTC().Format(time.RFC3339))
+		}
 		for _, value := range s.Data {
 			out = append(out, string(value))
 		}
 	}
 	return out, nil
+}
+
+// lastChange is when an object was last changed, as its field managers tell.
+func lastChange(o metav1.Object) time.Time {
+	last := o.GetCreationTimestamp().Time
+	for _, m := range o.GetManagedFields() {
+		if m.Time != nil && m.Time.After(last) {
+			last = m.Time.Time
+		}
+	}
+	return last
 }
 
 // secretsGiven returns the names of the Secrets that a pod was given, each with whether the pod

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -58,10 +59,13 @@ func watcher(t *testing.T, s *server) *Watcher {
 	return NewWatcher(client)
 }
 
+// crashedAt is when the container was started that crashed.
+var crashedAt = time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)
+
 func crashed(volumes ...corev1.Volume) *Reason {
 	p := pod("web-1", "CrashLoopBackOff")
 	p.Namespace, p.Spec.Volumes = "shop", volumes
-	p.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1}
+	p.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1, StartedAt: metav1.NewTime(crashedAt)}
 	return &reasonsOf(p)[0]
 }
 
@@ -111,6 +115,14 @@ func TestALogIsShownWithoutThePodsSecrets(t *testing.T) {
 	s = &server{log: "password=correct-horse-battery\n", gone: "db"}
 	if out := watcher(t, s).Output(t.Context(), crashed(dbSecret)); out == nil || out.Err == nil || out.Text != "" || s.asked["log"] != 0 {
 		t.Errorf("with a Secret that was deleted since: %+v, and the log was asked for %d times", out, s.asked["log"])
+	}
+	for when, shown := range map[time.Time]bool{crashedAt.Add(-time.Second): true, crashedAt: true, crashedAt.Add(time.Second): false} {
+		at := metav1.NewTime(when)
+		secret.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Time: &at}}
+		out := watcher(t, &server{log: "password=correct-horse-battery\n", secret: secret}).Output(t.Context(), crashed(dbSecret))
+		if out == nil || (out.Err == nil) != shown || (out.Text != "") != shown {
+			t.Errorf("with a Secret that was changed at %s, of a container of %s: %+v", when, crashedAt, out)
+		}
 	}
 	optional, yes := *dbSecret.Secret, true
 	optional.Optional = &yes

@@ -102,12 +102,9 @@ func (f *absorbFlags) absorb(ctx context.Context, w, progress io.Writer, args []
 		out.Patch += text
 	}
 	tellAbsorbed(progress, out)
-	if f.message == "" {
-		f.message = messageOf(out)
-	}
 	if (f.write || f.git.commit) && len(found.Changes) > 0 {
 		f.git.dir, f.git.branch = rootOf(f.repo), f.branch
-		if err := f.git.carryOut(ctx, progress, found.Changes, f.message); err != nil {
+		if err := f.git.carryOut(ctx, progress, found.Changes, messageOf(out, f.message)); err != nil {
 			return err
 		}
 	}
@@ -206,8 +203,9 @@ func tellAbsorbed(w io.Writer, out *absorbed) {
 	}
 }
 
-// messageOf is the commit's message, with a trailer for each object and manager.
-func messageOf(out *absorbed) string {
+// messageOf is the commit's message: what somebody wrote, or what is absorbed; and a trailer
+// for each object and manager.
+func messageOf(out *absorbed, written string) string {
 	var objects, trailers []string
 	var b strings.Builder
 	for _, f := range out.Absorbed {
@@ -228,7 +226,7 @@ func messageOf(out *absorbed) string {
 	if len(objects) == 1 {
 		subject = fmt.Sprintf("%s: absorb %s", out.Environment, objects[0])
 	}
-	return subject + "\n\n" + b.String() + "\n" + strings.Join(trailers, "\n") + "\n"
+	return withTrailers(cmp.Or(written, subject+"\n\n"+b.String()), trailers)
 }
 
 // complete offers environments, the objects of one, and the paths of an object.

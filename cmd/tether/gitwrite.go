@@ -114,3 +114,8 @@ func (g *gitWrite) git(ctx context.Context, args ...string) (string, error) {
 	}
 	return strings.TrimSpace(out.String()), nil
 }
+
+// withTrailers is a commit's message that ends with trailers.
+func withTrailers(message string, trailers []string) string {
+	return strings.TrimRight(message, "\n") + "\n\n" + strings.Join(trailers, "\n") + "\n"
+}

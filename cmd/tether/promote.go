@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -87,16 +88,15 @@ func (f *promoteFlags) promote(ctx context.Context, w, progress io.Writer, names
 		fmt.Fprintf(progress, "%s has the images of %s already\n", f.to, f.from)
 		return f.show(w, nil, nil)
 	}
-	if f.message == "" {
-		f.message = f.text(well, told)
-	}
+	f.message = f.text(well, told)
 	return f.carryOut(ctx, w, progress, told, images.Merge(changes))
 }
 
-// text is the commit's message.
+// text is the commit's message: what somebody wrote, or what is promoted; and where that
+// comes from.
 func (f *promoteFlags) text(well []status.ReleaseStatus, told []change) string {
 	var b strings.Builder
-	var names, commits []string
+	var names, trailers []string
 	for _, c := range told {
 		if !slices.Contains(names, c.Release) {
 			names = append(names, c.Release)
@@ -106,14 +106,12 @@ func (f *promoteFlags) text(well []status.ReleaseStatus, told []change) string {
 	for _, c := range told {
 		fmt.Fprintf(&b, "%s: %s %s -> %s\n", c.File, c.Key, orNone(c.From), c.To)
 	}
-	b.WriteByte('\n')
 	for _, r := range well {
-		if slices.Contains(names, r.Name) && !slices.Contains(commits, r.Commit) {
-			commits = append(commits, r.Commit)
-			fmt.Fprintf(&b, "Promoted-From: %s@%s\n", f.from, r.Commit)
+		if from := fmt.Sprintf("Promoted-From: %s@%s", f.from, r.Commit); slices.Contains(names, r.Name) && !slices.Contains(trailers, from) {
+			trailers = append(trailers, from)
 		}
 	}
-	return b.String()
+	return withTrailers(cmp.Or(f.message, b.String()), trailers)
 }
 
 // well are the releases of --from that may be promoted: those that --to has too, or those
