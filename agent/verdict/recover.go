@@ -20,8 +20,8 @@ func (w *Writer) recoverOutcomes(jobs []*deploy.Job) {
 			if known := entry.Outcome(j.Key.Namespace, j.Key.Name); !begun || known != nil && known.EndsDeploy() {
 				continue
 			}
-			o := recordedOutcome(w.Observed.Histories.History(j.Key), entry.Commit.Commit, want)
-			if o == nil || o.Revision <= w.Ledger.ReportedRevision(entry, j.Key.Namespace, j.Key.Name) {
+			o, tried := recordedOutcome(w.Observed.Histories.History(j.Key), entry.Commit.Commit, want)
+			if o == nil || tried <= w.Ledger.ReportedRevision(entry, j.Key.Namespace, j.Key.Name) {
 				continue
 			}
 			o.Name, o.Namespace = j.Key.Name, j.Key.Namespace
@@ -32,42 +32,49 @@ func (w *Writer) recoverOutcomes(jobs []*deploy.Job) {
 }
 
 // recordedOutcome returns what a release's records tell of what a commit asked for: an input
-// digest, as an entry keeps it, or the release's removal if that is empty. It returns nil
-// if there was no such rollout, or it has not ended.
-func recordedOutcome(h record.History, commit, want string) *ledger.Outcome {
+// digest, as an entry keeps it, or the release's removal if that is empty. tried is the
+// revision by which that was tried: a rollback that followed has a later one, and an outcome
+// that was entered by who saw the failure has the earlier. It returns nil if there was no
+// such rollout, or it has not ended.
+func recordedOutcome(h record.History, commit, want string) (o *ledger.Outcome, tried int) {
 	if want == "" {
 		return uninstalled(h.Last())
 	}
 	r := h.For(commit)
 	if r == nil {
-		return nil
+		return nil, 0
 	}
-	o := &ledger.Outcome{Action: string(r.Action), Revision: r.Revision}
+	o = &ledger.Outcome{Action: string(r.Action), Revision: r.Revision}
+	tried = r.Revision
 	switch {
 	case r.Outcome == record.Failed:
 		o.Outcome, o.Reason = string(ledger.Failed), r.Description()
 	case r.Outcome != record.Good:
-		return nil
+		return nil, 0
 	case ledger.ShortDigest(r.Digest) == want:
 		o.Outcome = string(ledger.Applied)
 	default:
-		o.Outcome, o.Reason = string(ledger.RolledBack), rollout.RolledBack(h.FailedFor(commit), r.Revision)
+		failed := h.FailedFor(commit)
+		o.Outcome, o.Reason = string(ledger.RolledBack), rollout.RolledBack(failed, r.Revision)
+		if failed != nil {
+			tried = failed.Revision
+		}
 	}
-	return o
+	return o, tried
 }
 
-func uninstalled(last *record.Record) *ledger.Outcome {
+func uninstalled(last *record.Record) (o *ledger.Outcome, tried int) {
 	if last == nil {
-		return nil
+		return nil, 0
 	}
-	o := &ledger.Outcome{Action: string(decide.Uninstall), Revision: last.Revision}
+	o = &ledger.Outcome{Action: string(decide.Uninstall), Revision: last.Revision}
 	switch {
 	case last.Status == release.StatusUninstalled:
 		o.Outcome = string(ledger.Applied)
 	case last.Outcome == record.Stuck:
 		o.Outcome, o.Reason = string(ledger.Failed), last.Description()
 	default:
-		return nil
+		return nil, 0
 	}
-	return o
+	return o, last.Revision
 }
