@@ -55,7 +55,7 @@ func New(opts Options, repo source.Source, config *rest.Config, log *slog.Logger
 		a.envs = append(a.envs, e)
 	}
 	if opts.API != "" && opts.API != reads.ByNobody {
-		readers, err := reads.New(config, opts.Namespace, opts.Environments, a.leads, opts.Now)
+		readers, err := reads.New(config, opts.Namespace, opts.Environments, opts.Accounts, a.leads, opts.Now)
 		if err != nil {
 			return nil, err
 		}
@@ -258,7 +258,7 @@ func (a *Agent) setAway(now *ledger.Away) {
 func (a *Agent) newEnvironment(name string, config *rest.Config, pace *kube.Pace) (*environment, error) {
 	e := unconnected(&a.process, name)
 	a.metrics.Begin(name)
-	c, err := apply.Connect(config, name, e.objectChanged, pace)
+	c, err := apply.Connect(config, name, apply.Options{Account: a.opts.Accounts.Of(name), Changed: e.objectChanged, Pace: pace})
 	if err != nil {
 		return nil, fmt.Errorf("environment %s: %w", name, err)
 	}

@@ -60,7 +60,7 @@ func (e *environment) connected(c *apply.Cluster) {
 	o := e.agent.opts
 	c.Verifier.Reach = o.Reach
 	c.Waiter.ReadLogs(!o.NoContainerLogs)
-	e.Renderer = e.agent.renderer.With(e.References, o.Keys.For(e.References, e.Environment, o.Namespace))
+	e.Renderer = e.agent.renderer.With(e.References, o.Keys.For(c.OwnReferences(e.referenceChanged), e.Environment, o.Namespace))
 	e.verdicts.Reporter = report.New(e.Environment, e.log, e.agent.metrics, func(ctx context.Context, name, kind, reason, text string) (bool, error) {
 		return c.Emit(ctx, e.verdicts.Stored.Document(), name, kind, reason, e.Veil.Text(text), o.Now())
 	})

@@ -7,6 +7,7 @@ import (
 	"github.com/xetys/tether/agent/notify"
 	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/realm"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/source"
@@ -49,6 +50,8 @@ type Options struct {
 	Reach outbound.Rule
 	// Limits say what environments may touch of the cluster; the agent's namespace is known.
 	Limits realm.Limits
+	// Accounts are the service accounts as which environments are read and written.
+	Accounts kube.Accounts
 	// Render is what rendering is given from outside.
 	Render render.Config
 	// Health are rules on objects' health, for all environments.

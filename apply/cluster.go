@@ -46,10 +46,20 @@ type Cluster struct {
 	Former      *former.Reader
 }
 
-// Connect returns a Cluster for one environment, with a pace of its own if none is
-// given. It sends no request: a server that is away shows at the first use.
-func Connect(config *rest.Config, environment string, changed live.Changed, pace *kube.Pace) (*Cluster, error) {
-	client, err := kube.NewClient(config, pace)
+// Options say how an environment uses its cluster. The zero value is for who looks once.
+type Options struct {
+	// Account is as whom what releases are made of is read and written.
+	Account kube.Account
+	// Changed is told of objects that changed, as live.Listeners says.
+	Changed live.Changed
+	// Pace is shared with other environments; without one a Cluster has its own.
+	Pace *kube.Pace
+}
+
+// Connect returns a Cluster for one environment. It sends no request: a server that is away
+// shows at the first use.
+func Connect(config *rest.Config, environment string, o Options) (*Cluster, error) {
+	client, err := kube.NewClient(config, o.Account, o.Pace)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +67,7 @@ func Connect(config *rest.Config, environment string, changed live.Changed, pace
 		Connection: kube.NewConnection(client, environment), Environment: environment,
 		Records: record.NewStore(client.Typed, client.Metadata, client.Turns.Acquire),
 	}
-	c.Live = live.New(client, environment, live.Listeners{Changed: changed, Forgotten: func(gone []manifest.ID) { c.Judge.Forget(gone) }})
+	c.Live = live.New(client, environment, live.Listeners{Changed: o.Changed, Forgotten: func(gone []manifest.ID) { c.Judge.Forget(gone) }})
 	c.Judge = judge.New(client, c.Live, environment)
 	c.Inspector = inspect.New(client, c.Live, environment)
 	c.Waiter = wait.New(c.Live, c.Judge, pods.NewWatcher(client))

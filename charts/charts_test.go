@@ -142,6 +142,8 @@ var wrongValues = map[string]struct {
 	"a log without a bucket to go to":     {production["backend"].and("postgresql.walArchive.enabled=true,postgresql.walArchive.offsite.enabled=true"), "backup.offsite.bucket is missing"},
 	"issuers without a mail address":      {installation{"issuers", "x", nil}, "email is missing"},
 	"an alert that is none":               {agentWith("repository.url=https://example.com/x", "prometheusRule.disabled={Nothing}"), "disabled"},
+	"an account of no environment":        {agentWith("repository.url=https://example.com/x", "limits.serviceAccounts.prod=x"), "limits.serviceAccounts names prod, which is none of environments"},
+	"rights of an agent that needs none":  {agentWith("repository.url=https://example.com/x", "limits.serviceAccounts.production=x,limits.serviceAccounts.development=y", "rbac.clusterRole=cluster-admin"), "it needs none where every environment has an account"},
 	"a repository with a password":        {agentWith("repository.url=https://me:hunter2@example.com/x"), "url"},
 }
 

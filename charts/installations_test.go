@@ -85,6 +85,8 @@ var installations = map[string]installation{
 		"registries.existingSecret=registries", "registries.ca.existingConfigMap=registries-ca"),
 	"tether-ssh-namespaced": agentWith("repository.url=git@github.com:xetys/xuangong.git",
 		"repository.credentials.existingSecret=git", "rbac.namespaces={xuangong-prod,xuangong-dev}", "replicas=1", "agent.containerLogs=false", "sops.secrets={sops,production=sops-production}"),
+	"tether-delegating": agentWith("repository.url=https://github.com/xetys/xuangong", "environments={production@tag:v*,development}",
+		"limits.serviceAccounts.production=tether-production,limits.serviceAccounts.development=tether-development"),
 	"tether-app-verified": agentWith("repository.url=https://github.example.com/xetys/xuangong", "environments={production@tag:v*,staging@next}",
 		"repository.credentials.existingSecret=git", "repository.githubApp.id=1234567", "repository.githubApp.installationId=42",
 		"repository.githubApp.apiUrl=https://github.example.com/api/v3", "repository.proxy=http://proxy:3128",

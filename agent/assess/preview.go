@@ -77,7 +77,7 @@ func previewed(ctx context.Context, c *apply.Cluster, config render.Config, file
 	site := &Site{Environment: c.Environment, Config: Config{Home: namespace, Keys: keys, Now: time.Now}, Files: noFiles, Cluster: c,
 		Observed: &observed.State{}, Veil: &veil.Veil{}, Homes: &Homes{}, Listener: silent{}}
 	refs := c.References(func(manifest.Reference) {})
-	site.Renderer = render.NewRenderer(config).With(refs, keys.For(refs, c.Environment, namespace))
+	site.Renderer = render.NewRenderer(config).With(refs, keys.For(c.OwnReferences(nil), c.Environment, namespace))
 	site.Observed.Forget()
 	site.Observed.Baselines.Distrust()
 	c.KnowSeal(ctx, namespace)

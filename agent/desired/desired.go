@@ -14,6 +14,7 @@ import (
 	"github.com/xetys/tether/agent/retry"
 	"github.com/xetys/tether/agent/verdict"
 	"github.com/xetys/tether/apply/health"
+	"github.com/xetys/tether/render/manifest"
 	"github.com/xetys/tether/source"
 )
 
@@ -129,7 +130,7 @@ func (d *Desired) retain(l *assess.Commit) {
 		return
 	}
 	d.Renderer.Retain(l.Env)
-	used := d.Keys.References(d.Environment, d.Home)
+	var used []manifest.Reference
 	for _, r := range l.Env.Releases {
 		for _, v := range r.ValuesFrom {
 			used = append(used, v.Reference)

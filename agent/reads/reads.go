@@ -92,20 +92,20 @@ func alike(a, b status.Status) bool {
 const statusFor = 2 * time.Second
 
 // New returns what is told of environments whose ledgers are in a namespace; leads says
-// which of them this process leads. It has clients and a pace of its own: readers take
-// nothing of the agent's turns.
-func New(config *rest.Config, namespace string, environments []string, leads func(string) bool, now func() time.Time) (*Reads, error) {
+// which of them this process leads, and accounts as whom they are read. It has clients and a
+// pace of its own: readers take nothing of the agent's turns.
+func New(config *rest.Config, namespace string, environments []string, accounts kube.Accounts, leads func(string) bool, now func() time.Time) (*Reads, error) {
 	r := &Reads{namespace: namespace, now: now, leads: leads, clusters: map[string]*readable{}}
 	pace := kube.NewPace(readersAtOnce, nil)
 	var err error
 	if r.reviews, err = kube.NewReviews(config); err != nil {
 		return nil, err
 	}
-	if r.all, err = apply.Connect(config, "", nil, pace); err != nil {
+	if r.all, err = apply.Connect(config, "", apply.Options{Pace: pace}); err != nil {
 		return nil, err
 	}
 	for _, name := range environments {
-		c, err := apply.Connect(config, name, nil, pace)
+		c, err := apply.Connect(config, name, apply.Options{Account: accounts.Of(name), Pace: pace})
 		if err != nil {
 			return nil, fmt.Errorf("environment %s: %w", name, err)
 		}

@@ -26,7 +26,7 @@ func TestTheEndOfAHookThatIsGone(t *testing.T) {
 		"of what is of no such kind nothing is kept, and it is missing": {`{kind: ConfigMap, apiVersion: v1, metadata: {name: x, resourceVersion: "7"}}`, health.Missing},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			client, err := kube.NewClient(&rest.Config{Host: "http://127.0.0.1:1"}, nil)
+			client, err := kube.NewClient(&rest.Config{Host: "http://127.0.0.1:1"}, kube.Account{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,13 +17,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Client is a connection to an API server: typed, dynamic and for objects of any kind. It
-// is safe for concurrent use.
+// Client is a connection to an API server: typed, dynamic and for objects of any kind. What
+// an environment's releases are made of is read and written as the environment's account, if
+// it has one; what the agent keeps for itself never is. It is safe for concurrent use.
 type Client struct {
 	*Discovery
 	config   *rest.Config
 	Typed    kubernetes.Interface
-	unfenced kubernetes.Interface // for Leases, and for what anybody may write
+	own      *ownClients
 	Dynamic  dynamic.Interface
 	Metadata metadata.Interface
 	Direct   client.Client
@@ -34,9 +35,10 @@ type Client struct {
 	cancel   context.CancelFunc
 }
 
-// NewClient returns a Client with a pace of its own if none is given. It sends no request:
-// a server that is away shows at the first use.
-func NewClient(config *rest.Config, pace *Pace) (*Client, error) {
+// NewClient returns a Client with a pace of its own if none is given, which reads and writes
+// as an account, or as whom the configuration names if that is empty. It sends no request: a
+// server that is away shows at the first use.
+func NewClient(config *rest.Config, as Account, pace *Pace) (*Client, error) {
 	config = rest.CopyConfig(config)
 	config.UserAgent = "tether"
 	if pace == nil {
@@ -45,16 +47,19 @@ func NewClient(config *rest.Config, pace *Pace) (*Client, error) {
 	// The API server's priority and fairness paces us; a limiter of our own
 	// would only add waiting to it.
 	config.QPS = -1
-	open, fence := typedConfig(config), &fence{}
+	open, fence := rest.CopyConfig(config), &fence{}
 	open.Wrap(pace.wrap)
-	unfenced, err := kubernetes.NewForConfig(open)
-	if err != nil {
-		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
-	}
 	// A write may wait long for its turn: whether it may be sent is asked after that.
 	config.Wrap(fence.wrap)
 	config.Wrap(pace.wrap)
 	config.Wrap(again)
+	own, err := newOwnClients(open, config)
+	if err != nil {
+		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
+	}
+	if as != (Account{}) {
+		config.Impersonate = rest.ImpersonationConfig{UserName: as.User()}
+	}
 	kube, err := kubernetes.NewForConfig(typedConfig(config))
 	if err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
@@ -69,7 +74,7 @@ func NewClient(config *rest.Config, pace *Pace) (*Client, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{
-		Discovery: newDiscovery(config.Host, kube.DiscoveryClient), config: config, Typed: kube, unfenced: unfenced, Dynamic: dyn, Metadata: meta,
+		Discovery: newDiscovery(config.Host, kube.DiscoveryClient), config: config, Typed: kube, own: own, Dynamic: dyn, Metadata: meta,
 		Turns: pace.queue(), fence: fence, Lifetime: ctx, cancel: cancel,
 	}
 	c.boundary = &boundary{kindOf: c.Mapper.KindFor}

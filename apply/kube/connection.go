@@ -30,7 +30,7 @@ func (c *Connection) Close() { c.client.Close() }
 func (c *Connection) Ping(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	raw, err := c.client.Typed.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Raw()
+	raw, err := c.client.own.typed.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Raw()
 	if err != nil {
 		return "", fmt.Errorf("reach the API server %s: %w", c.client.host, err)
 	}

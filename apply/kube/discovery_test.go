@@ -59,7 +59,7 @@ func TestARequestOfDiscoveryThatFailsIsSentAgain(t *testing.T) {
 	for _, path := range []string{"/version", "/api", "/api/v1", "/apis", "/apis/apps/v1"} {
 		t.Run(path, func(t *testing.T) {
 			a := newAPIs(t)
-			client, err := NewClient(&rest.Config{Host: a.URL}, nil)
+			client, err := NewClient(&rest.Config{Host: a.URL}, Account{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

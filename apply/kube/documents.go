@@ -63,7 +63,7 @@ const maxDocument = corev1.MaxSecretSize
 func (s *Documents) NamespaceUID(ctx context.Context, name string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	ns, err := s.client.Typed.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+	ns, err := s.client.own.typed.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return "", fmt.Errorf("read namespace %s: %w", name, err)
 	}
@@ -76,7 +76,7 @@ func (s *Documents) ReadDocument(ctx context.Context, d Document) (Document, err
 	d.Text, d.Version, d.UID = "", "", ""
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	cm, err := s.client.Typed.CoreV1().ConfigMaps(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
+	cm, err := s.client.own.typed.CoreV1().ConfigMaps(d.Namespace).Get(ctx, d.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return d, nil
 	}
@@ -120,9 +120,9 @@ func (s *Documents) WriteDocument(ctx context.Context, d Document) (Document, er
 
 // documents is where a document is written.
 func (s *Documents) documents(d Document) corev1client.ConfigMapInterface {
-	kube := s.client.Typed
+	kube := s.client.own.typed
 	if d.Anybody {
-		kube = s.client.unfenced
+		kube = s.client.own.unfenced
 	}
 	return kube.CoreV1().ConfigMaps(d.Namespace)
 }
@@ -140,7 +140,7 @@ func (s *Documents) documentMap(d Document) *corev1.ConfigMap {
 // WatchDocument tells of a document's text, at first and whenever it changes,
 // until ctx ends; one that is deleted is empty. It does not wait.
 func (s *Documents) WatchDocument(ctx context.Context, d Document, changed func(text string)) error {
-	informer := coreinformers.NewFilteredConfigMapInformer(s.client.Typed, d.Namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
+	informer := coreinformers.NewFilteredConfigMapInformer(s.client.own.typed, d.Namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", d.Name).String()
 	})
 	tell := func(o any) {
@@ -183,7 +183,7 @@ func (s *Documents) Emit(ctx context.Context, about Document, name, kind, reason
 	if name != "" {
 		e.GenerateName, e.Name = "", about.Name+"."+name
 	}
-	_, err = s.client.Typed.CoreV1().Events(about.Namespace).Create(ctx, e, metav1.CreateOptions{})
+	_, err = s.client.own.typed.CoreV1().Events(about.Namespace).Create(ctx, e, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
 		return false, nil
 	}
@@ -198,7 +198,7 @@ func (s *Documents) Emit(ctx context.Context, about Document, name, kind, reason
 func (s *Documents) EnsureHome(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	spaces := s.client.unfenced.CoreV1().Namespaces()
+	spaces := s.client.own.unfenced.CoreV1().Namespaces()
 	_, err := spaces.Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		_, err = spaces.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{FieldManager: ownership.FieldManager})
@@ -214,7 +214,7 @@ func (s *Documents) EnsureHome(ctx context.Context, name string) error {
 func (s *Documents) ListDocuments(ctx context.Context, namespace, key string) ([]Document, error) {
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	maps, err := s.client.Typed.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: ownership.Group + "/ledger"})
+	maps, err := s.client.own.typed.CoreV1().ConfigMaps(namespace).List(ctx, metav1.ListOptions{LabelSelector: ownership.Group + "/ledger"})
 	if err != nil {
 		return nil, fmt.Errorf("list the ConfigMaps of namespace %s: %w", namespace, err)
 	}

@@ -19,7 +19,7 @@ func (s *Documents) Homes(ctx context.Context) ([]string, error) {
 	found := map[string]bool{}
 	opts := metav1.ListOptions{LabelSelector: ownership.Group + "/ledger", Limit: 500}
 	for {
-		list, err := s.client.Metadata.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).List(ctx, opts)
+		list, err := s.client.own.metadata.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).List(ctx, opts)
 		if apierrors.IsForbidden(err) || apierrors.IsResourceExpired(err) {
 			break
 		}

@@ -31,7 +31,7 @@ func holderLabel(identity string) string {
 func (c *Connection) Lock(namespace, name, identity string) resourcelock.Interface {
 	return &resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Client:     c.client.unfenced.CoordinationV1(),
+		Client:     c.client.own.unfenced.CoordinationV1(),
 		LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
 		Labels:     map[string]string{labelHolder: holderLabel(identity)},
 	}
@@ -61,7 +61,7 @@ func (l *Lease) InFuture(now time.Time) bool {
 func (c *Connection) ReadLease(ctx context.Context, namespace, name string) (*Lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	lease, err := c.client.Typed.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
+	lease, err := c.client.own.typed.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

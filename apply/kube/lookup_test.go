@@ -65,7 +65,7 @@ func TestWhatARenderLooksUpIsBounded(t *testing.T) {
 		{"too many by name", 0, 40, "with it this render has looked up more than 16 MiB"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			connected, err := NewClient(&rest.Config{Host: configMaps(t, c.listed).URL}, nil)
+			connected, err := NewClient(&rest.Config{Host: configMaps(t, c.listed).URL}, Account{}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,7 +93,7 @@ func TestWhatARenderLooksUpIsBounded(t *testing.T) {
 // A kind that the API server does not have has no objects: its name, in a request, would be
 // taken for that of a resource, and all of its objects be read.
 func TestAKindThatIsNotThereHasNoObjects(t *testing.T) {
-	connected, err := NewClient(&rest.Config{Host: configMaps(t, 1).URL}, nil)
+	connected, err := NewClient(&rest.Config{Host: configMaps(t, 1).URL}, Account{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	coreinformers "k8s.io/client-go/informers/core/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/xetys/tether/render/manifest"
@@ -23,7 +25,8 @@ import (
 // read by its name alone: nothing else of its namespace is held, and the permission
 // can be for that one. It is safe for concurrent use.
 type References struct {
-	cluster *Client
+	typed   kubernetes.Interface
+	as      string // the user as whom they are read; empty for the agent itself
 	changed func(manifest.Reference)
 	stop    context.Context
 
@@ -41,18 +44,31 @@ type watchedReference struct {
 	seen *[sha256.Size]byte // of what was last read; nil before
 }
 
-// References returns what reads references in this cluster until it is closed.
-// changed is told when what was read is another than it was; it must not block.
+// References returns what reads references in this cluster until it is closed, as the
+// environment's account. changed is told when what was read is another than it was; it must
+// not block.
 func (c *Connection) References(changed func(manifest.Reference)) *References {
-	return &References{cluster: c.client, changed: changed, stop: c.client.Lifetime, watched: map[manifest.Reference]*watchedReference{}}
+	return c.references(c.client.Typed, c.client.config.Impersonate.UserName, changed)
+}
+
+// OwnReferences is References for what configures the agent, which it reads as itself.
+func (c *Connection) OwnReferences(changed func(manifest.Reference)) *References {
+	return c.references(c.client.own.typed, "", changed)
+}
+
+func (c *Connection) references(typed kubernetes.Interface, as string, changed func(manifest.Reference)) *References {
+	return &References{typed: typed, as: as, changed: changed, stop: c.client.Lifetime, watched: map[manifest.Reference]*watchedReference{}}
 }
 
 // deniedError says that the API server does not let the agent read something.
-type deniedError struct{ ref manifest.Reference }
+type deniedError struct {
+	ref manifest.Reference
+	as  string
+}
 
-// Error says which permission is missing.
+// Error says which permission is missing, and to whom.
 func (d *deniedError) Error() string {
-	return fmt.Sprintf("tether may not read it: grant get, list and watch on %s %s in namespace %s", d.ref.Kind, d.ref.Name, d.ref.Namespace)
+	return fmt.Sprintf("%s may not read it: grant get, list and watch on %s %s in namespace %s", cmp.Or(d.as, "tether"), d.ref.Kind, d.ref.Name, d.ref.Namespace)
 }
 
 // Lasting reports that asking again has the same answer until somebody changes that.
@@ -74,7 +90,7 @@ func (r *References) Read(ctx context.Context, ref manifest.Reference) (map[stri
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	data, sum, err := w.current(ref)
+	data, sum, err := w.current(ref, r.as)
 	w.seen = &sum
 	return data, err
 }
@@ -103,9 +119,9 @@ func (r *References) watch(ref manifest.Reference) (*watchedReference, error) {
 	w := &watchedReference{news: make(chan struct{})}
 	switch ref.Kind {
 	case "ConfigMap":
-		w.informer = coreinformers.NewFilteredConfigMapInformer(r.cluster.Typed, ref.Namespace, 0, cache.Indexers{}, only)
+		w.informer = coreinformers.NewFilteredConfigMapInformer(r.typed, ref.Namespace, 0, cache.Indexers{}, only)
 	case "Secret":
-		w.informer = coreinformers.NewFilteredSecretInformer(r.cluster.Typed, ref.Namespace, 0, cache.Indexers{}, only)
+		w.informer = coreinformers.NewFilteredSecretInformer(r.typed, ref.Namespace, 0, cache.Indexers{}, only)
 	default:
 		return nil, fmt.Errorf("%s is neither a ConfigMap nor a Secret", ref)
 	}
@@ -143,7 +159,7 @@ func (r *References) checkChanged(ref manifest.Reference, w *watchedReference) {
 		return
 	}
 	w.mu.Lock()
-	_, sum, _ := w.current(ref)
+	_, sum, _ := w.current(ref, r.as)
 	is := w.seen != nil && *w.seen != sum
 	if is {
 		w.seen = &sum
@@ -155,12 +171,12 @@ func (r *References) checkChanged(ref manifest.Reference, w *watchedReference) {
 }
 
 // current returns what is there, and a hash of the answer.
-func (w *watchedReference) current(ref manifest.Reference) (map[string][]byte, [sha256.Size]byte, error) {
+func (w *watchedReference) current(ref manifest.Reference, as string) (map[string][]byte, [sha256.Size]byte, error) {
 	if !w.informer.HasSynced() {
 		err := w.err
 		switch {
 		case apierrors.IsForbidden(err):
-			err = &deniedError{ref}
+			err = &deniedError{ref, as}
 		case err != nil:
 			err = fmt.Errorf("read %s: %w", ref, err)
 		default:

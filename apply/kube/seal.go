@@ -26,7 +26,7 @@ func (c *Connection) EnsureSealKey(ctx context.Context, namespace string) ([]byt
 	if apierrors.IsNotFound(err) {
 		fresh := make([]byte, sealSize)
 		_, _ = rand.Read(fresh) // never fails
-		_, err = c.client.Typed.CoreV1().Secrets(namespace).Create(ctx, &corev1.Secret{
+		_, err = c.client.own.typed.CoreV1().Secrets(namespace).Create(ctx, &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: sealName, Labels: map[string]string{ownership.LabelManagedBy: ownership.FieldManager}},
 			Data:       map[string][]byte{sealKey: fresh},
 		}, metav1.CreateOptions{FieldManager: ownership.FieldManager})
@@ -44,7 +44,7 @@ func (c *Connection) EnsureSealKey(ctx context.Context, namespace string) ([]byt
 func (c *Connection) SealKey(ctx context.Context, namespace string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()
-	secret, err := c.client.Typed.CoreV1().Secrets(namespace).Get(ctx, sealName, metav1.GetOptions{})
+	secret, err := c.client.own.typed.CoreV1().Secrets(namespace).Get(ctx, sealName, metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 
 // Objects that come and go for ever, as hooks' do, leave nothing behind.
 func TestWhatIsGoneIsForgotten(t *testing.T) {
-	client, err := kube.NewClient(&rest.Config{Host: "http://127.0.0.1:1"}, nil)
+	client, err := kube.NewClient(&rest.Config{Host: "http://127.0.0.1:1"}, kube.Account{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestWhatIsGoneIsForgotten(t *testing.T) {
 
 // What runs to an end is remembered as it was when it was deleted.
 func TestWhatEndedIsRememberedAfterItsDeletion(t *testing.T) {
-	client, err := kube.NewClient(&rest.Config{Host: "http://127.0.0.1:1"}, nil)
+	client, err := kube.NewClient(&rest.Config{Host: "http://127.0.0.1:1"}, kube.Account{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func watcher(t *testing.T, s *server) *Watcher {
 	s.asked = map[string]int{}
 	listener := httptest.NewServer(s)
 	t.Cleanup(listener.Close)
-	client, err := kube.NewClient(&rest.Config{Host: listener.URL}, nil)
+	client, err := kube.NewClient(&rest.Config{Host: listener.URL}, kube.Account{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

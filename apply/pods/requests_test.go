@@ -27,7 +27,7 @@ func TestAWarningIsOneShortLine(t *testing.T) {
 		}}) // the client looks at what came
 	}))
 	defer server.Close()
-	client, err := kube.NewClient(&rest.Config{Host: server.URL}, nil)
+	client, err := kube.NewClient(&rest.Config{Host: server.URL}, kube.Account{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func TestWhereAServicesPathLeads(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	client, err := kube.NewClient(&rest.Config{Host: server.URL, BearerToken: "the-agents-token"}, nil)
+	client, err := kube.NewClient(&rest.Config{Host: server.URL, BearerToken: "the-agents-token"}, kube.Account{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -182,6 +182,10 @@ func (f *agentFlags) options(dir string) (agent.Options, *git.Repository, error)
 	if err != nil {
 		return none, nil, err
 	}
+	accounts, err := f.limits.serviceAccounts(f.namespace, environments)
+	if err != nil {
+		return none, nil, err
+	}
 	notices, err := notifications(f.notifications)
 	if err != nil {
 		return none, nil, err
@@ -189,7 +193,7 @@ func (f *agentFlags) options(dir string) (agent.Options, *git.Repository, error)
 	return agent.Options{
 		Environments: environments, Refs: refs, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
 		Repository: repo.String(), FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
-		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, NoContainerLogs: !f.containerLogs, Keys: keys, Render: rendering, Health: rules, Reach: reach, Limits: limits,
+		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, NoContainerLogs: !f.containerLogs, Keys: keys, Render: rendering, Health: rules, Reach: reach, Limits: limits, Accounts: accounts,
 		UnhealthyAfter: f.unhealthy, API: reads.Access(f.api), Notify: notices,
 	}, repo, nil
 }

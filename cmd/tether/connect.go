@@ -10,5 +10,5 @@ func (s *shared) cluster(environment string) (*apply.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return apply.Connect(config, environment, nil, nil)
+	return apply.Connect(config, environment, apply.Options{})
 }

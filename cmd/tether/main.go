@@ -81,7 +81,7 @@ Exit codes: 0 fine; 1 it failed, or (diff) there are differences; 2 bad usage or
 	})
 	var s shared
 	s.register(root)
-	root.AddCommand(newAgent(&s), newValidate(&s), newRender(&s), newDiff(&s), newBlame(&s), newWhy(&s), newStatus(&s), newHistory(&s), newDora(&s), newWait(&s), newHealth(&s), newSync(&s), newPause(&s), newResume(&s), newSetImage(&s), newPromote(&s), newAbsorb(&s), newAdopt(&s), newNotify(), newDemo(&s), newVersion(&s))
+	root.AddCommand(newAgent(&s), newValidate(&s), newRender(&s), newRBAC(&s), newDiff(&s), newBlame(&s), newWhy(&s), newStatus(&s), newHistory(&s), newDora(&s), newWait(&s), newHealth(&s), newSync(&s), newPause(&s), newResume(&s), newSetImage(&s), newPromote(&s), newAbsorb(&s), newAdopt(&s), newNotify(), newDemo(&s), newVersion(&s))
 	for _, c := range root.Commands() {
 		checkArgs(c)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/config"
+	"github.com/xetys/tether/render/manifest"
 )
 
 func newRender(s *shared) *cobra.Command {
@@ -70,6 +71,14 @@ func (f *renderFlags) resolveRevision(ctx context.Context, errs io.Writer, envir
 }
 
 func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) error {
+	return f.each(ctx, environment, func(_ *config.Environment, _ config.ReleaseSpec, rel *manifest.Release) error {
+		_, err := io.WriteString(w, render.Text(rel))
+		return err
+	})
+}
+
+// each renders the releases of an environment, one after the other.
+func (f *renderFlags) each(ctx context.Context, environment string, do func(*config.Environment, config.ReleaseSpec, *manifest.Release) error) error {
 	files, err := f.files(f.revision)
 	if err != nil {
 		return err
@@ -91,7 +100,7 @@ func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) 
 	if c != nil {
 		defer c.Close()
 	}
-	config, err := f.sops.config(c, environment, f.namespace)
+	from, err := f.sops.config(c, environment, f.namespace)
 	if err != nil {
 		return err
 	}
@@ -99,8 +108,8 @@ func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) 
 	if err != nil {
 		return err
 	}
-	config.Charts = rendering.Charts
-	r := render.NewRenderer(config)
+	from.Charts = rendering.Charts
+	r := render.NewRenderer(from)
 	for _, spec := range env.Releases {
 		if f.release != "" && spec.Name != f.release {
 			continue
@@ -113,7 +122,7 @@ func (f *renderFlags) run(ctx context.Context, w io.Writer, environment string) 
 		if err != nil {
 			return err
 		}
-		if _, err := io.WriteString(w, render.Text(rel)); err != nil {
+		if err := do(env.Environment, spec, rel); err != nil {
 			return err
 		}
 	}
@@ -134,7 +143,7 @@ func (f *renderFlags) options(ctx context.Context, environment string) (render.O
 	if err != nil {
 		return opts, nil, err
 	}
-	c, err := apply.Connect(config, environment, nil, nil)
+	c, err := apply.Connect(config, environment, apply.Options{})
 	if err != nil {
 		return opts, nil, err
 	}

@@ -66,6 +66,5 @@ func (f *sopsFlags) config(c *apply.Cluster, environment, namespace string) (ren
 	if c == nil {
 		return render.Config{Keys: keys.For(nil, environment, namespace)}, nil
 	}
-	refs := c.References(nil)
-	return render.Config{References: refs, Keys: keys.For(refs, environment, namespace)}, nil
+	return render.Config{References: c.References(nil), Keys: keys.For(c.OwnReferences(nil), environment, namespace)}, nil
 }

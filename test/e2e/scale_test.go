@@ -63,6 +63,8 @@ type auditEvent struct {
 	StageTimestamp           time.Time
 	UserAgent                string
 	ObjectRef                struct{ Resource, Namespace, Name string }
+	User, ImpersonatedUser   struct{ Username string }
+	ResponseStatus           struct{ Code int }
 }
 
 func (w *world) requests() requests {

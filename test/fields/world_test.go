@@ -48,7 +48,7 @@ func newWorldAs(t *testing.T, user string) *world {
 	config.WarningHandler = rest.NoWarnings{}
 	config.Impersonate.UserName = user
 	var err error
-	if w.cluster, err = apply.Connect(config, w.space, nil, nil); err != nil {
+	if w.cluster, err = apply.Connect(config, w.space, apply.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.cluster.Close)

@@ -62,7 +62,7 @@ func BenchmarkLiveMemory(b *testing.B) {
 	objects := w.many(n)
 	for range b.N {
 		before := heap()
-		c, err := apply.Connect(w.server.Config, w.space, nil, nil)
+		c, err := apply.Connect(w.server.Config, w.space, apply.Options{})
 		if err != nil {
 			b.Fatal(err)
 		}

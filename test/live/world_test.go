@@ -53,7 +53,7 @@ func newWorld(t testing.TB, user string) *world {
 	w.net.streams = map[*stream]struct{}{}
 	config.Wrap(w.net.wrap)
 	config.Impersonate.UserName = strings.ReplaceAll(user, "$NS", w.space)
-	if w.cluster, err = apply.Connect(config, w.space, w.tell, nil); err != nil {
+	if w.cluster, err = apply.Connect(config, w.space, apply.Options{Changed: w.tell}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.cluster.Close)

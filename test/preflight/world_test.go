@@ -83,7 +83,7 @@ func (w *world) connect(user string) *apply.Cluster {
 			return next.RoundTrip(r)
 		})
 	})
-	c, err := apply.Connect(config, w.space, nil, nil)
+	c, err := apply.Connect(config, w.space, apply.Options{})
 	if err != nil {
 		w.t.Fatal(err)
 	}

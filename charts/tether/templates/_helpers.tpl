@@ -51,6 +51,17 @@ subjects:
     namespace: {{ .Release.Namespace }}
 {{- end }}
 
+{{/* Whether every environment has a service account of its own; empty if not. */}}
+{{- define "tether.delegates" -}}
+{{- $all := true }}
+{{- range .Values.environments }}
+{{- if not (hasKey $.Values.limits.serviceAccounts (regexReplaceAll "@.*$" . "")) }}
+{{- $all = false }}
+{{- end }}
+{{- end }}
+{{- if $all }}true{{ end }}
+{{- end }}
+
 {{/* How the repository is reached: https, ssh, or neither. */}}
 {{- define "tether.transport" -}}
 {{- $url := .Values.repository.url }}
@@ -139,6 +150,16 @@ subjects:
 {{- end }}
 {{- range $environment, $release := .Values.limits.ownRelease }}
 - {{ printf "--own-release=%s=%s" $environment $release | quote }}
+{{- end }}
+{{- $names := list }}
+{{- range .Values.environments }}
+{{- $names = append $names (regexReplaceAll "@.*$" . "") }}
+{{- end }}
+{{- range $environment, $account := .Values.limits.serviceAccounts }}
+{{- if not (has $environment $names) }}
+{{- fail (printf "limits.serviceAccounts names %s, which is none of environments" $environment) }}
+{{- end }}
+- {{ printf "--service-account=%s=%s" $environment $account | quote }}
 {{- end }}
 {{- with .Values.sops.secrets }}
 - --sops-secret={{ join "," . }}
