@@ -8,7 +8,8 @@ import (
 // Act is something that was done about an environment without a commit: by a person who
 // asked for it, or by the agent.
 type Act struct {
-	// Kind is pause, resume, sync, retry, confirm, or repair for drift that was put back.
+	// Kind is pause, resume, sync, retry, confirm; repair for drift that was put back; or
+	// unhealthy and recovered for the health of a release that turned after its rollout.
 	Kind string    `json:"kind"`
 	At   time.Time `json:"at"`
 	// By is who asked, as they say; empty for what the agent did by itself.
@@ -32,12 +33,17 @@ const (
 	Retried   = "retry"
 	Confirmed = "confirm"
 	Repaired  = "repair"
+	Unhealthy = "unhealthy"
+	Recovered = "recovered"
 )
 
 // Acts are kept within bounds: the newest ones, and of each text as much as fits a line.
 const (
 	mostActs   = 100
 	longestAct = 512
+	// mostTurns bounds the acts about health: a release that comes and goes would push out
+	// all else.
+	mostTurns = 40
 )
 
 // note adds an act to those before it. The same as the newest one again is counted: what
@@ -53,5 +59,12 @@ func note(acts []Act, a Act) []Act {
 		}
 	}
 	acts = append(acts, a)
+	if turns := slices.DeleteFunc(slices.Clone(acts), func(a Act) bool { return !a.turn() }); len(turns) > mostTurns {
+		oldest := slices.IndexFunc(acts, Act.turn)
+		acts = slices.Delete(slices.Clone(acts), oldest, oldest+1)
+	}
 	return slices.Clone(acts[max(0, len(acts)-mostActs):])
 }
+
+// turn reports whether an act says that the health of a release turned.
+func (a Act) turn() bool { return a.Kind == Unhealthy || a.Kind == Recovered }

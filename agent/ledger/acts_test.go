@@ -60,3 +60,20 @@ func TestActsAreBounded(t *testing.T) {
 		t.Errorf("%d acts, %d bytes, %v", len(l.Acts), len(text), err)
 	}
 }
+
+// A release whose health comes and goes does not push out what people asked for.
+func TestTurnsOfHealthLeaveRoomForTheRest(t *testing.T) {
+	l := &Ledger{}
+	for i := range 10 {
+		l.Note(Act{Kind: Repaired, At: noon, Release: fmt.Sprint(i)})
+	}
+	for i := range 1000 {
+		l.Note(Act{Kind: []string{Unhealthy, Recovered}[i%2], At: noon.Add(time.Duration(i) * time.Minute), Release: "web"})
+	}
+	if n := len(l.Acts); n != 10+mostTurns || l.Acts[9].Release != "9" {
+		t.Fatalf("%d acts are kept, the last repair is %+v", n, l.Acts[9])
+	}
+	if last := l.Acts[len(l.Acts)-1]; last.Kind != Recovered || !last.At.Equal(noon.Add(999*time.Minute)) {
+		t.Errorf("the newest turn is %+v", last)
+	}
+}

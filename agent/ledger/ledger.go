@@ -37,7 +37,7 @@ type Ledger struct {
 	HealthRules []string `json:"healthRules,omitempty"`
 	// Away is there while git can't be had.
 	Away *Away `json:"away,omitempty"`
-	// Acts are corrections of drift, oldest first; see Control for what people did.
+	// Acts are corrections of drift and turns of health, oldest first; see Control for what people did.
 	Acts []Act `json:"acts,omitempty"`
 	// Untold are events that were not written yet; see package report.
 	Untold []Message `json:"untold,omitempty"`

@@ -52,6 +52,13 @@ func declines(r *ledger.Release, last *record.Record) bool {
 func (s *Releases) reportTurns() bool {
 	news := len(s.turns) > 0
 	s.Reporter.Health(s.Ledger, s.turns)
+	for _, t := range s.turns {
+		act := ledger.Act{Kind: ledger.Unhealthy, At: t.Since, Release: t.Release, Reason: t.Reason}
+		if !t.Recovered.IsZero() {
+			act.Kind, act.At, act.Reason = ledger.Recovered, t.Recovered, "not healthy since "+t.Since.UTC().Format(time.RFC3339)
+		}
+		s.Ledger.Note(act)
+	}
 	s.turns = nil
 	return news
 }

@@ -16,8 +16,9 @@ import (
 // happening is one line of what went on around a moment: a contract with other programs.
 type happening struct {
 	At time.Time `json:"at"`
-	// Kind is commit, live, what people or the agent did (pause, resume, sync, retry,
-	// confirm, repair), or event for what the agent told of the environment.
+	// Kind is commit, verdict, what people or the agent did (pause, resume, sync, retry,
+	// confirm, repair), how health turned (unhealthy, recovered), or event for what the agent
+	// told of the environment besides.
 	Kind   string `json:"kind"`
 	Commit string `json:"commit,omitempty"`
 	By     string `json:"by,omitempty"`
@@ -106,10 +107,10 @@ func happenings(m ledger.Moment) []happening {
 }
 
 // tellEvents adds what the agent told of the environment, as long as the cluster keeps it:
-// drift as it was seen, and health that changed.
+// drift as it was seen.
 func (f *historyFlags) tellEvents(ctx context.Context, out *timeline) {
 	if f.server.url != "" {
-		out.Notes = append(out.Notes, "changes of health and drift that was not put back are events of the cluster, which are not asked for with --server")
+		out.Notes = append(out.Notes, "drift that was not put back is told by events of the cluster, which are not asked for with --server")
 		return
 	}
 	c, err := f.cluster(out.Environment)
@@ -119,7 +120,7 @@ func (f *historyFlags) tellEvents(ctx context.Context, out *timeline) {
 	defer c.Close()
 	events, err := c.Events(ctx, "ConfigMap", f.namespace, ledger.Name(out.Environment), out.From)
 	if err != nil {
-		out.Notes = append(out.Notes, "changes of health are not told: "+err.Error())
+		out.Notes = append(out.Notes, "drift that was not put back is not told: "+err.Error())
 		return
 	}
 	for _, e := range events {
@@ -127,12 +128,12 @@ func (f *historyFlags) tellEvents(ctx context.Context, out *timeline) {
 			out.Happenings = append(out.Happenings, happening{At: e.At, Kind: "event", Text: e.Reason + ": " + e.Text})
 		}
 	}
-	out.Notes = append(out.Notes, "changes of health are events, which a cluster keeps for an hour unless it is told otherwise")
+	out.Notes = append(out.Notes, "drift that was not put back is told by events, which a cluster keeps for an hour unless it is told otherwise")
 }
 
 // aboutState reports whether an event says what the ledger has no line for.
 func aboutState(reason string) bool {
-	return slices.Contains([]string{"Unhealthy", "Recovered", "Drift", "Fight"}, reason)
+	return slices.Contains([]string{"Drift", "Fight"}, reason)
 }
 
 func tableOfTimeline(w io.Writer, out *timeline) error {

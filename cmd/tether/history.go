@@ -40,7 +40,8 @@ with the agent down.
 
 With --at, print all that is known around a moment on one time line, oldest first:
 commits and their verdicts, pauses and what else people asked for, drift that was put
-back, and what the agent told of health and drift, as long as the cluster keeps events.
+back, releases that became unhealthy or healthy again, and what the agent told of other
+drift, as long as the cluster keeps events.
 
 With --export each line is a JSON object of its own, for an audit.`,
 		Example: `  tether history production --since 24h
