@@ -83,7 +83,7 @@ func (c *loop) say(t *testing.T, words []string) {
 			name, digest, _ := strings.Cut(w, "=")
 			c.want[name] = digest
 		}
-		c.e.verdicts.Ledger.Arrive([]source.Commit{{SHA: c.head}}, c.now)
+		c.e.verdicts.Ledger.AddCommits([]source.Commit{{SHA: c.head}}, c.now)
 	case "needs":
 		c.needs[rest[0]] = rest[1:]
 		return
@@ -114,7 +114,7 @@ func (c *loop) say(t *testing.T, words []string) {
 		c.drifts[rest[0]] = true
 	case "retry":
 		c.retry = true
-		c.e.verdicts.Ledger.Again("somebody asked", c.now)
+		c.e.verdicts.Ledger.Retrigger("somebody asked", c.now)
 	case "look":
 	default:
 		t.Fatalf("%q is not understood", verb)
@@ -137,7 +137,7 @@ func (c *loop) look() {
 	if d.Results = deploy.AllBlocked(work, byName); d.Results == nil {
 		c.e.verdicts.Begin(d.Commit, jobs)
 		c.e.rollouts.Begin(d)
-		handed := deploy.HandOut(jobs)
+		handed := deploy.Assign(jobs)
 		d.Results = work.Run(ctx, func(_ context.Context, name string) error {
 			o := c.rollOut(handed[name])
 			d.Report(o)
@@ -184,7 +184,7 @@ func (c *loop) releases() []*assess.Release {
 }
 
 // rollOut does to a release's records what a rollout does, and decides again when it failed.
-func (c *loop) rollOut(h deploy.HandedOut) rollout.Outcome {
+func (c *loop) rollOut(h deploy.Assignment) rollout.Outcome {
 	r := h.Release
 	o := rollout.Outcome{Release: r}
 	tell := func(format string, args ...any) {

@@ -94,7 +94,7 @@ func (e *environment) assessor() *assess.Assessor {
 
 // executor returns who rolls the releases of a commit out.
 func (e *environment) executor(a *assess.Assessor, l *assess.Commit) *rollout.Executor {
-	return rollout.New(a.Surveyor, rollout.Options{Commit: l, Request: a.Control.Request(), HistoryMax: e.agent.opts.HistoryMax, Log: e.log, Metrics: e.agent.metrics, Say: e.verdicts.Reporter.Say,
+	return rollout.New(a.Surveyor, rollout.Options{Commit: l, Request: a.Control.Request(), HistoryMax: e.agent.opts.HistoryMax, Log: e.log, Metrics: e.agent.metrics, Event: e.verdicts.Reporter.Event,
 		Waiting: func(key observed.Key, what string) {
 			e.rollouts.SetWaiting(key, what)
 			e.inbox.TriggerSoon()
@@ -105,5 +105,5 @@ func (e *environment) executor(a *assess.Assessor, l *assess.Commit) *rollout.Ex
 			}
 			return ""
 		},
-		Beside: &e.rollouts.Beside})
+		Background: &e.rollouts.Background})
 }

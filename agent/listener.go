@@ -21,7 +21,7 @@ func (l listener) Damaged(ctx context.Context, release string, h record.History)
 
 // Surveyed has drift reported that stays in the cluster.
 func (l listener) Surveyed(r *assess.Release, before, now *observed.Baseline) {
-	l.e.verdicts.Found(r, before, now)
+	l.e.verdicts.DriftFound(r, before, now)
 }
 
 // Warn logs a warning.

@@ -41,9 +41,9 @@ func (e *environment) run(ctx context.Context) {
 		}
 		scan.run(e)
 		next := e.untilRetry(ctx, e.pass(ctx), &backoff)
-		blind := e.Cluster.Blind()
+		blind := e.Cluster.Unwatchable()
 		e.verdicts.Unwatchable(ctx, blind)
-		e.agent.metrics.Blind(e.Environment, len(blind))
+		e.agent.metrics.Unwatchable(e.Environment, len(blind))
 		timer.Reset(min(next, e.until(scan.next), e.untilChange()))
 	}
 }
@@ -109,7 +109,7 @@ func declineDue(l *ledger.Ledger, now time.Time) time.Time {
 	if l == nil {
 		return time.Time{}
 	}
-	return l.NextTelling(now)
+	return l.NextDeclineDue(now)
 }
 
 // earlier is the earlier of two moments, of which each may be none.

@@ -20,7 +20,7 @@ import (
 func (e *environment) readNewerHead(ctx context.Context, d *deploy.Deploy) error {
 	head := e.inbox.Head()
 	id := head.SHA + " " + inbox.Reason(head.Untrusted)
-	if head.SHA == d.Commit.SHA && inbox.Reason(head.Untrusted) == d.Commit.Untrusted || d.Unconcerned == id || d.Waits.Err() != nil {
+	if head.SHA == d.Commit.SHA && inbox.Reason(head.Untrusted) == d.Commit.Untrusted || d.UnaffectedBy == id || d.Waits.Err() != nil {
 		return nil
 	}
 	if err := e.recordHead(ctx, head.Commit); err != nil {
@@ -46,11 +46,11 @@ func (e *environment) readNewerHead(ctx context.Context, d *deploy.Deploy) error
 		d.Stop(rollout.ErrSuperseded)
 		return nil
 	}
-	d.Unconcerned = id
+	d.UnaffectedBy = id
 	entry := e.verdicts.Ledger.Head()
 	switch {
 	case l.Err != nil:
-		e.verdicts.Give(entry, ledger.Refused, l.Err.Error())
+		e.verdicts.SetVerdict(entry, ledger.Refused, l.Err.Error())
 	case l.Away != nil:
 		entry.SetVerdict(ledger.Pending, e.Veil.Text(l.Away.Error()), e.Now())
 	default:

@@ -16,7 +16,7 @@ type fullScan struct {
 }
 
 // longestScan bounds how long one scan is spread over.
-const longestScan = 10 * time.Minute
+const maxScan = 10 * time.Minute
 
 func newScan(e *environment) *fullScan {
 	s := &fullScan{}
@@ -45,10 +45,10 @@ func (s *fullScan) run(e *environment) {
 	}
 	if len(s.left) == 0 {
 		s.plan(e)
-		e.Observed.Baselines.Distrust()
-		e.Observed.Histories.ReadAnew()
+		e.Observed.Baselines.DistrustRecords()
+		e.Observed.Histories.Invalidate()
 		s.left = e.Observed.Baselines.Releases()
-		s.every = min(s.due.Sub(now)/2, longestScan) / time.Duration(max(1, len(s.left)))
+		s.every = min(s.due.Sub(now)/2, maxScan) / time.Duration(max(1, len(s.left)))
 	}
 	batch := 1
 	if s.every < time.Second {
@@ -57,7 +57,7 @@ func (s *fullScan) run(e *environment) {
 	batch = min(batch, len(s.left))
 	for _, key := range s.left[:batch] {
 		if b := e.Observed.Baselines.Of(key); b != nil {
-			e.Cluster.Live.Placements.Doubt(b.IDs)
+			e.Cluster.Live.Placements.Invalidate(b.IDs)
 			e.Observed.Baselines.Set(key, b.AsStale())
 		}
 	}

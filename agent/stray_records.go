@@ -20,7 +20,7 @@ func repairRecords(ctx context.Context, environment string, records *record.Stor
 		if current == nil || current.Environment != environment || j.State.Paused != "" {
 			continue
 		}
-		for _, r := range j.State.History.Stray() {
+		for _, r := range j.State.History.StaleDeployed() {
 			if err := records.Supersede(ctx, r); err != nil {
 				return err
 			}

@@ -82,14 +82,14 @@ func Connect(config *rest.Config, environment string, o Options) (*Cluster, erro
 
 // Rediscover forgets what the API server can do; call it after CRDs changed.
 func (c *Cluster) Rediscover() {
-	c.Live.Reconsider()
+	c.Live.RetryAbsentKinds()
 	c.Refresh()
 }
 
-// Blind returns what can't be watched now, one error for each kind and namespace.
-func (c *Cluster) Blind() []*live.BlindError {
-	out := slices.Concat(c.Live.Blind(), c.Surveyor.BlindAutoscalers(time.Now()))
-	slices.SortFunc(out, func(a, b *live.BlindError) int {
+// Unwatchable returns what can't be watched now, one error for each kind and namespace.
+func (c *Cluster) Unwatchable() []*live.UnwatchableError {
+	out := slices.Concat(c.Live.Unwatchable(), c.Surveyor.UnwatchableAutoscalers(time.Now()))
+	slices.SortFunc(out, func(a, b *live.UnwatchableError) int {
 		return cmp.Or(strings.Compare(a.Kind.String(), b.Kind.String()), strings.Compare(a.Namespace, b.Namespace))
 	})
 	return out

@@ -35,7 +35,7 @@ func (p *Prepared) renderError(err error) error {
 	if !isFault(err) {
 		return fmt.Errorf("release %s: %w", p.spec.Name, err)
 	}
-	if Exceeds(err) {
+	if ExceedsLimits(err) {
 		return p.broken(fmt.Sprintf("%s:%d: ", p.spec.File, p.spec.Line), p.Hide(err))
 	}
 	return p.broken("", p.hideFault(err))
@@ -53,12 +53,12 @@ func (p *Prepared) broken(at string, err error) *RenderError {
 // isFault reports whether an error is about what the repository holds.
 func isFault(err error) bool {
 	var helm *worker.HelmError
-	return errors.As(err, &helm) || Exceeds(err)
+	return errors.As(err, &helm) || ExceedsLimits(err)
 }
 
-// Exceeds reports whether a release is refused since it takes too long or too much.
+// ExceedsLimits reports whether a release is refused since it takes too long or too much.
 // Others of the same commit may do so too.
-func Exceeds(err error) bool {
+func ExceedsLimits(err error) bool {
 	var exceeded *worker.Exceeded
 	return errors.As(err, &exceeded)
 }

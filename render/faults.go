@@ -255,8 +255,8 @@ func has(values any, at []string) bool {
 
 var inTemplate = regexp.MustCompile(`\(?\b([A-Za-z0-9_.-]+)/((?:charts/[A-Za-z0-9_.-]+/)*templates/[^\s:()]+):(\d+)(?::(\d+))?`)
 
-// Found lists the problems that an error is, with where each stands as far as it is known.
-func Found(err error) []config.Problem {
+// ProblemsOf lists the problems that an error is, with where each stands as far as it is known.
+func ProblemsOf(err error) []config.Problem {
 	var problems config.Problems
 	var broken *RenderError
 	switch {

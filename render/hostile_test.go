@@ -185,11 +185,11 @@ func TestWhatIsWrongIsTold(t *testing.T) {
 	const good = "  namespace: prod\n  releases:\n    - {name: web, chart: charts/web}"
 	_, _, err := prepareAll(repo(t, environment(good)+"-- charts/web/templates/x.yaml --\n{{ until 2000000000 }}\n"))
 	var wrong *render.RenderError
-	if !errors.As(err, &wrong) || !render.Exceeds(err) {
+	if !errors.As(err, &wrong) || !render.ExceedsLimits(err) {
 		t.Errorf("too much: %v", err)
 	}
 	_, _, err = prepareAll(repo(t, environment(good)+"-- charts/web/templates/x.yaml --\n{{ fail \"a\" }}\n"))
-	if !errors.As(err, &wrong) || render.Exceeds(err) {
+	if !errors.As(err, &wrong) || render.ExceedsLimits(err) {
 		t.Errorf("a mistake: %v", err)
 	}
 	files := repo(t, environment(good))

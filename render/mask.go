@@ -26,8 +26,8 @@ func (p *Prepared) Veil() *mask.Mask {
 	return h.mask
 }
 
-// Secretive reports whether anything secret is known to go into what is rendered.
-func (p *Prepared) Secretive() bool {
+// HasSecrets reports whether anything secret is known to go into what is rendered.
+func (p *Prepared) HasSecrets() bool {
 	if p == nil || p.hiding == nil {
 		return p != nil && p.opaque
 	}
@@ -37,17 +37,17 @@ func (p *Prepared) Secretive() bool {
 }
 
 // wary reports whether what can't be told for sure is not to be shown.
-func (p *Prepared) wary() bool { return p != nil && (p.opaque || p.Secretive()) }
+func (p *Prepared) wary() bool { return p != nil && (p.opaque || p.HasSecrets()) }
 
-// Unknown returns what stands for a release of which it is not known what is secret: any
+// UnknownSecrets returns what stands for a release of which it is not known what is secret: any
 // of it may be.
-func Unknown() *Prepared { return &Prepared{opaque: true} }
+func UnknownSecrets() *Prepared { return &Prepared{opaque: true} }
 
-// Wary returns what knows the same as p, and shows nothing that can't be told for sure: what
+// Strict returns what knows the same as p, and shows nothing that can't be told for sure: what
 // is recorded of the release may hold other secrets than what git asks for now.
-func (p *Prepared) Wary() *Prepared {
+func (p *Prepared) Strict() *Prepared {
 	if p == nil {
-		return Unknown()
+		return UnknownSecrets()
 	}
 	out := *p
 	out.opaque = true

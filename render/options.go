@@ -37,11 +37,11 @@ type Options struct {
 	// Installs has a chart see the APIs of its own crds/ folders, and of Defined, as
 	// if they were in the cluster already: helm install puts them there first.
 	Installs bool
-	// Past has the release not held to its environment's rules: it is what was.
-	Past bool
+	// Historic has the release not held to its environment's rules: it is what was.
+	Historic bool
 	// Defined are the CRDs that come before the release.
 	Defined manifest.Defined
-	// Aside says that what is rendered is to be looked at, and not deployed: it is not
+	// Preview says that what is rendered is to be looked at, and not deployed: it is not
 	// kept for the next time.
-	Aside bool
+	Preview bool
 }

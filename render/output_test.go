@@ -10,7 +10,7 @@ func TestOutputOfAnUnknownReleaseShowsNothingItWasGiven(t *testing.T) {
 	if have := MaskOutput(nil, text, given); have != text {
 		t.Errorf("a release without secrets: %q", have)
 	}
-	if have, want := MaskOutput(Unknown(), text, given), "dial (masked):5432 failed"; have != want {
+	if have, want := MaskOutput(UnknownSecrets(), text, given), "dial (masked):5432 failed"; have != want {
 		t.Errorf("an unknown release: %q, want %q", have, want)
 	}
 }

@@ -45,7 +45,7 @@ func TestWhereAValueStandsThatASchemaRefuses(t *testing.T) {
 func TestSeveralValuesAreSeveralProblems(t *testing.T) {
 	const good = "  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, values: [values.yaml]}"
 	_, _, err := prepareAll(repo(t, environment(good)+"-- environments/prod/values.yaml --\nb: x\na: y\n-- charts/web/values.schema.json --\n{\"properties\": {\"a\": {\"type\": \"integer\"}, \"b\": {\"type\": \"integer\"}}}\n"))
-	found := render.Found(err)
+	found := render.ProblemsOf(err)
 	if len(found) != 2 || found[0].Line != 1 || found[0].Column != 4 || found[1].Line != 2 || found[1].File != "environments/prod/values.yaml" {
 		t.Errorf("%+v", found)
 	}
@@ -55,12 +55,12 @@ func TestSeveralValuesAreSeveralProblems(t *testing.T) {
 func TestWhereATemplateFails(t *testing.T) {
 	const good = "  namespace: prod\n  releases:\n    - {name: web, chart: charts/web, values: [values.yaml]}"
 	_, _, err := prepareAll(repo(t, environment(good)+"-- charts/web/templates/x.yaml --\na: 1\nb: {{ fail \"because\" }}\n"))
-	found := render.Found(err)
+	found := render.ProblemsOf(err)
 	if len(found) != 1 || found[0].File != "charts/web/templates/x.yaml" || found[0].Line != 2 || found[0].Column != 6 || !strings.Contains(found[0].Message, "because") {
 		t.Errorf("%+v", found)
 	}
 	_, _, err = prepareAll(repo(t, environment(good)+"-- charts/web/Chart.yaml --\napiVersion: v2\nname: web\nversion: 1.0.0\nkubeVersion: \">=9.0.0\"\n"))
-	if found = render.Found(err); len(found) != 1 || found[0].File != "environments/prod/environment.yaml" || found[0].Line != 7 {
+	if found = render.ProblemsOf(err); len(found) != 1 || found[0].File != "environments/prod/environment.yaml" || found[0].Line != 7 {
 		t.Errorf("%+v", found)
 	}
 }

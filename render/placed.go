@@ -29,13 +29,13 @@ type Place struct {
 
 // Places finds where a release's values are set. It is not safe for concurrent use.
 type Places struct {
-	p     Inside
+	p     Inspection
 	nodes map[string]*yaml.Node
 	own   *yaml.Node
 }
 
 // Places returns what finds where the values of a release are set.
-func (p Inside) Places() *Places {
+func (p Inspection) Places() *Places {
 	s := &Places{p: p, nodes: map[string]*yaml.Node{}}
 	if raw := p.ChartFile("values.yaml"); raw != nil {
 		if node, err := yamldoc.File.Parse(raw); err == nil {
@@ -87,7 +87,7 @@ func (s *Places) standard(path []any, key string) *Place {
 }
 
 // within are the values of a chart in the release's, or beside it.
-func (p Inside) within(name string) []byte {
+func (p Inspection) within(name string) []byte {
 	if raw := p.ChartFile("charts/" + name + "/values.yaml"); raw != nil {
 		return raw
 	}
@@ -230,17 +230,17 @@ func (e *Environment) NamespaceAt(spec config.ReleaseSpec) Place {
 
 // Listed is where a field of the release stands in environment.yaml, at the least the
 // release itself.
-func (p Inside) Listed(key string) Place {
+func (p Inspection) Listed(key string) Place {
 	return Place{Kind: "environment", File: p.spec.File, Line: p.spec.Line, Key: key}
 }
 
 // PatchAt is where a patch of the release stands, counted from 1.
-func (p Inside) PatchAt(n int) Place {
+func (p Inspection) PatchAt(n int) Place {
 	return Place{Kind: "patch", File: p.spec.File, Line: p.spec.Patches[n-1].Line, Key: "patches"}
 }
 
 // Shown is a value as it may be shown: JSON, or what stands for a secret.
-func (p Inside) Shown(value string) string {
+func (p Inspection) Shown(value string) string {
 	other := value
 	p.MaskDrift(&value, &other)
 	return value

@@ -24,7 +24,7 @@ func (r *Renderer) Render(ctx context.Context, p *Prepared, opts Options) (*mani
 		return nil, p.renderError(err)
 	}
 	rel, err := r.patched(ctx, p, out, opts)
-	if err != nil || opts.Past {
+	if err != nil || opts.Historic {
 		return rel, err
 	}
 	problems, err := r.checkSecrets(ctx, p, rel, opts, &caps)
@@ -49,7 +49,7 @@ func (r *Renderer) patched(ctx context.Context, p *Prepared, out *worker.Rendere
 	if err := cmp.Or(rel.CheckReserved(), unrepeated(rel)); err != nil {
 		return nil, p.broken("", p.hideFault(err))
 	}
-	rel.Plain = !p.Secretive()
+	rel.Plain = !p.HasSecrets()
 	return rel, nil
 }
 

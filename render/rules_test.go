@@ -88,7 +88,7 @@ func TestThePastIsNotHeldToRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.Render(t.Context(), p, render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil), Past: true}); err != nil {
+	if _, err := r.Render(t.Context(), p, render.Options{Revision: 1, Capabilities: render.OfflineCapabilities("", nil), Historic: true}); err != nil {
 		t.Error(err)
 	}
 }

@@ -21,7 +21,7 @@ func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *wor
 	r.mu.Lock()
 	known := r.outputs.get(p.source(), key)
 	r.mu.Unlock()
-	if known != nil && !opts.Aside {
+	if known != nil && !opts.Preview {
 		return known, nil
 	}
 	raw, err := p.inputs(opts)
@@ -33,7 +33,7 @@ func (r *Renderer) run(ctx context.Context, p *Prepared, opts Options, caps *wor
 	if err != nil && seen.trouble != nil {
 		return nil, fmt.Errorf("look up: %w", seen.trouble) // it says nothing about the templates
 	}
-	if err == nil && !seen.any && !opts.Aside {
+	if err == nil && !seen.any && !opts.Preview {
 		r.mu.Lock()
 		r.outputs.put(p.source(), key, out)
 		r.mu.Unlock()

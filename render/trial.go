@@ -9,9 +9,9 @@ import (
 	"github.com/xetys/tether/render/config"
 )
 
-// Inside is a release as who takes it apart sees it: what it is made of, and what it would
+// Inspection is a release as who takes it apart sees it: what it is made of, and what it would
 // be with other inputs.
-type Inside struct{ *Prepared }
+type Inspection struct{ *Prepared }
 
 // Trial is what of a release's inputs is different for one render.
 type Trial struct {
@@ -30,7 +30,7 @@ type Trial struct {
 // Try returns the release with some of its inputs changed, to be rendered with
 // Options.Aside and Past and to be looked at. Nothing of it is checked, and it has no
 // digest of its own. It hides the same secrets.
-func (p Inside) Try(t Trial) *Prepared {
+func (p Inspection) Try(t Trial) *Prepared {
 	out := *p.Prepared
 	if t.Values != nil {
 		out.values = t.Values
@@ -51,13 +51,13 @@ func (p Inside) Try(t Trial) *Prepared {
 
 // Values are the release's merged values, without the chart's own. They may hold
 // secrets, and are not to be changed.
-func (p Inside) Values() map[string]any { return p.values }
+func (p Inspection) Values() map[string]any { return p.values }
 
 // Spec is the release as environment.yaml lists it.
-func (p Inside) Spec() config.ReleaseSpec { return p.spec }
+func (p Inspection) Spec() config.ReleaseSpec { return p.spec }
 
 // ChartFile is a file of a release's chart, by its name in it; nil if there is none.
-func (p Inside) ChartFile(name string) []byte {
+func (p Inspection) ChartFile(name string) []byte {
 	for _, f := range p.chart.Files {
 		if f.Name == name {
 			return f.Data
@@ -68,7 +68,7 @@ func (p Inside) ChartFile(name string) []byte {
 
 // ChartFiles are the names of the files of a release's chart that are not packed, those of
 // the charts in it too, but not of charts that lie beside it.
-func (p Inside) ChartFiles() []string {
+func (p Inspection) ChartFiles() []string {
 	var out []string
 	for _, f := range p.chart.Files {
 		out = append(out, f.Name)
@@ -79,7 +79,7 @@ func (p Inside) ChartFiles() []string {
 // ChartAt is where a file of a release's chart stands: its path in the repository, or
 // else what is said of a chart that lies elsewhere or is packed. The name is that in the
 // chart, or below charts/NAME of one that it refers to.
-func (p Inside) ChartAt(name string) (file, of string) {
+func (p Inspection) ChartAt(name string) (file, of string) {
 	if p.spec.Remote != nil {
 		return "", p.spec.Remote.String()
 	}

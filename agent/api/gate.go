@@ -49,11 +49,11 @@ func IsLoopback(address string) bool {
 
 // The bounds of asking whose tokens are.
 const (
-	longestToken = 16 << 10
-	mostKnown    = 1024             // answers that are kept
-	mostAsked    = 4                // questions at a time: who guesses tokens is no load on the API server
-	keptFor      = 30 * time.Second // how long a right that was taken away is still in force at the most
-	askFor       = 10 * time.Second
+	maxToken   = 16 << 10
+	maxCached  = 1024             // answers that are kept
+	maxReviews = 4                // questions at a time: who guesses tokens is no load on the API server
+	keptFor    = 30 * time.Second // how long a right that was taken away is still in force at the most
+	askFor     = 10 * time.Second
 )
 
 // Ask says whose a token is, empty if it is nobody's, and whether he may read an environment,
@@ -83,7 +83,7 @@ type decision struct {
 
 // NewTokens returns a gate that asks.
 func NewTokens(ask Ask, now func() time.Time) *Tokens {
-	return &Tokens{ask: ask, now: now, turns: make(chan struct{}, mostAsked), known: map[key]decision{}}
+	return &Tokens{ask: ask, now: now, turns: make(chan struct{}, maxReviews), known: map[key]decision{}}
 }
 
 // Admits lets those through whose token may read the environment.
@@ -119,7 +119,7 @@ func (t *Tokens) Who(r *http.Request, environment string) (string, error) {
 
 func bearer(r *http.Request) (string, bool) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	return token, ok && token != "" && len(token) <= longestToken
+	return token, ok && token != "" && len(token) <= maxToken
 }
 
 // decision is what was answered of a token, or is when it is asked now.
@@ -158,7 +158,7 @@ func (t *Tokens) cached(k key) (decision, bool) {
 func (t *Tokens) store(k key, d decision) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.known) >= mostKnown {
+	if len(t.known) >= maxCached {
 		clear(t.known)
 	}
 	t.known[k] = d

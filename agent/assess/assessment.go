@@ -32,7 +32,7 @@ func (a *Assessor) Assess(ctx, reading context.Context, l *Commit, known []strin
 		return nil, err
 	}
 	if err = a.prepare(ctx, reading, s); err == nil {
-		err = a.giveUpBlocked(ctx, l, s.Releases)
+		err = a.abandonBlocked(ctx, l, s.Releases)
 	}
 	return s, err
 }
@@ -68,7 +68,7 @@ func (a *Assessor) prepare(ctx, reading context.Context, s *Assessment) error {
 	kept := slices.DeleteFunc(slices.Clone(s.Releases), func(j *Release) bool {
 		return j.Changes() && !stay // surveyed by the preflight
 	})
-	for _, err := range together(kept, func(j *Release) error { return a.DetectDrift(ctx, s.Commit, j) }) {
+	for _, err := range inParallel(kept, func(j *Release) error { return a.DetectDrift(ctx, s.Commit, j) }) {
 		if err != nil {
 			return err
 		}
@@ -76,9 +76,9 @@ func (a *Assessor) prepare(ctx, reading context.Context, s *Assessment) error {
 	return a.holdDeletions(ctx, s.Commit, s.Releases)
 }
 
-// giveUpBlocked takes back what was begun and can't be gone on with, since a
+// abandonBlocked takes back what was begun and can't be gone on with, since a
 // release that it depends on is held.
-func (a *Assessor) giveUpBlocked(ctx context.Context, l *Commit, jobs []*Release) error {
+func (a *Assessor) abandonBlocked(ctx context.Context, l *Commit, jobs []*Release) error {
 	byName := ByKey(jobs)
 	blocked := Order(jobs, l.Atomic()).Blocked(func(name string) bool { return byName[name].Fails() })
 	for _, j := range jobs {

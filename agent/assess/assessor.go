@@ -20,8 +20,8 @@ type Assessor struct {
 	Busy time.Time
 }
 
-// leaveTo has a pass made when somebody else should have ended the rollout that they began.
-func (a *Assessor) leaveTo(until time.Time) {
+// passAfter has a pass made when somebody else should have ended the rollout that they began.
+func (a *Assessor) passAfter(until time.Time) {
 	if a.Busy.IsZero() || until.Before(a.Busy) {
 		a.Busy = until
 	}

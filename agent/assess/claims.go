@@ -79,6 +79,6 @@ func (a *Assessor) formerAtWork(last *record.Record, given bool) string {
 	if !given || !last.Status.IsPending() || !now.Before(until) {
 		return ""
 	}
-	a.leaveTo(until)
+	a.passAfter(until)
 	return fmt.Sprintf("environment %s is in the middle of revision %d", last.Environment, last.Revision)
 }

@@ -83,7 +83,7 @@ func (a *Reader) readTree(ctx context.Context, files fs.FS, commit string) (*Com
 		}
 		if err != nil {
 			problems = append(problems, err)
-			if render.Exceeds(err) {
+			if render.ExceedsLimits(err) {
 				break // each other one might take as long
 			}
 			continue

@@ -55,16 +55,16 @@ func (a *Surveyor) describeOnce(ctx context.Context, j *Release) error {
 	if err != nil || j.Manifest == nil {
 		return err
 	}
-	j.mark()
-	if c := j.State.History.Settled(); !j.Changes() && a.Observed.Baselines.Trust() && c != nil {
+	j.setOwner()
+	if c := j.State.History.Settled(); !j.Changes() && a.Observed.Baselines.RecordsTrusted() && c != nil {
 		n := len(j.Manifest.CRDs)
 		a.Cluster.Live.Placements.Trust(slices.Concat(j.want[n:], j.want[:n]), c.Left)
 	}
 	return nil
 }
 
-// mark sets what the job's release is applied as.
-func (j *Release) mark() {
+// setOwner sets what the job's release is applied as.
+func (j *Release) setOwner() {
 	j.want = j.Owner.Mark(slices.Concat(j.Manifest.CRDs, j.Manifest.Objects))
 	j.IDs = IDsOf(j.want)
 	j.Lasting = IDsOf(slices.DeleteFunc(slices.Clone(j.want), func(o manifest.Object) bool { return plan.ExpiresWhenFinished(o.Unstructured) }))
@@ -87,7 +87,7 @@ func (a *Surveyor) Reload(j *Release) error {
 	}
 	var err error
 	if j.Manifest.Objects, err = manifest.Parse(j.Manifest.Manifest, j.Manifest.Namespace, manifest.Define(j.Manifest.CRDs).Scope(a.Cluster.Namespaced)); err == nil {
-		j.mark()
+		j.setOwner()
 	}
 	return err
 }
@@ -276,19 +276,19 @@ func outgoing(ctx context.Context, a *Surveyor, j *Release, former []formerHook,
 	if err != nil || len(leaves) == 0 {
 		return out, err
 	}
-	brings, known, err := wouldBring(ctx, a, j)
+	brings, known, err := broughtObjects(ctx, a, j)
 	if err != nil || !known {
 		return out, err
 	}
 	return append(out, slices.DeleteFunc(leaves, func(c plan.Change) bool { return brings[c.ID] })...), nil
 }
 
-// wouldBring returns what hooks a chart has where nothing is there yet, at an install and
+// broughtObjects returns what hooks a chart has where nothing is there yet, at an install and
 // at an upgrade. Charts make what is to be made once, a password above all, by a hook that
 // they render at the install only, or only while a lookup does not find it: that such a
 // hook is not rendered does not say that it left the chart. It is not known of a release
 // that is not rendered, or can't be so.
-func wouldBring(ctx context.Context, a *Surveyor, j *Release) (brings map[manifest.ID]bool, known bool, err error) {
+func broughtObjects(ctx context.Context, a *Surveyor, j *Release) (brings map[manifest.ID]bool, known bool, err error) {
 	if j.Prepared == nil || j.Prepared.Digest != j.Manifest.Digest {
 		return nil, false, nil
 	}
@@ -296,7 +296,7 @@ func wouldBring(ctx context.Context, a *Surveyor, j *Release) (brings map[manife
 	if err != nil {
 		return nil, false, err
 	}
-	opts.Aside, opts.Revision = true, 1
+	opts.Preview, opts.Revision = true, 1
 	brings = map[manifest.ID]bool{}
 	for _, upgrade := range []bool{false, true} {
 		opts.IsUpgrade = upgrade

@@ -181,7 +181,7 @@ func compareRelease(ctx context.Context, r *render.Renderer, key observed.Key, b
 	}
 	if before != nil {
 		was := opts
-		was.IsUpgrade, was.Past = after != nil, true
+		was.IsUpgrade, was.Historic = after != nil, true
 		if from, err = r.Render(ctx, before, was); err != nil {
 			return nil, formerly(err)
 		}

@@ -4,8 +4,8 @@ import (
 	"github.com/xetys/tether/agent/ledger"
 )
 
-// ForeignOf lists what people's tools added to a release's objects and may stay.
-func ForeignOf(j *Release) []ledger.Drift {
+// ForeignFields lists what people's tools added to a release's objects and may stay.
+func ForeignFields(j *Release) []ledger.Drift {
 	var out []ledger.Drift
 	for _, c := range j.Plan.Changes {
 		for _, f := range c.Foreign {
@@ -21,7 +21,7 @@ func ForeignOf(j *Release) []ledger.Drift {
 func driftOf(j *Release) []ledger.Drift {
 	var out []ledger.Drift
 	for _, c := range j.Plan.Refusals() {
-		fields := j.Owner.Withstood(c)
+		fields := j.Owner.Uncorrected(c)
 		for _, f := range fields {
 			d := ledger.DriftOf(c.ID.String(), f)
 			d.Refused = ledger.Shorten(j.Veil().Mask(c.Why))

@@ -53,7 +53,7 @@ func Edits(ctx context.Context, c *apply.Cluster, config render.Config, files fs
 			}
 			one := Edited{Release: j.Spec.Name, ID: c.ID, Live: c.Live, Fields: slices.Clone(c.Foreign)}
 			if c.Action == plan.Refused { // it can't be put back
-				one.Fields = append(one.Fields, j.Owner.Withstood(c)...)
+				one.Fields = append(one.Fields, j.Owner.Uncorrected(c)...)
 			}
 			for _, f := range c.Drift {
 				if byHand(f, j.Changes(), c.Live, applied[c.ID]) {

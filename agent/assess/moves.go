@@ -114,7 +114,7 @@ func (a *Surveyor) owned(j *Release) []manifest.ID {
 
 // waitsForTakeover leaves a release as it is whose new object a held release still has.
 func waitsForTakeover(id manifest.ID, taker, holder *Release) bool {
-	if holder.Decision.Act != decide.Hold || !taker.Changes() && taker.State.Kept == "" {
+	if holder.Decision.Act != decide.Hold || !taker.Changes() && taker.State.Frozen == "" {
 		return false
 	}
 	taker.KeepCurrent(fmt.Sprintf("%s is in release %s, too, which is held (%s): it is taken over once %s gives it up", id, holder.Spec.Name, holder.Decision.Reason, holder.Spec.Name))

@@ -49,7 +49,7 @@ func (a *Assessor) preflight(ctx, reading context.Context, l *Commit, jobs []*Re
 		}
 		return records.check(ctx, a, l, j)
 	}
-	for i, err := range together(changing, survey) {
+	for i, err := range inParallel(changing, survey) {
 		j := changing[i]
 		wrong := j.refusals()
 		switch {
@@ -100,14 +100,14 @@ func (a *Assessor) describeAll(ctx context.Context, rounds [][]*Release) ([]stri
 		if err == nil && j.Manifest != nil {
 			size.Add(int64(len(j.Manifest.Manifest)))
 		}
-		if render.Exceeds(err) || size.Load() > maxRendered {
+		if render.ExceedsLimits(err) || size.Load() > maxRendered {
 			enough()
 		}
 		return err
 	}
 	var wrong []string
 	for _, round := range rounds {
-		for _, err := range together(round, describe) {
+		for _, err := range inParallel(round, describe) {
 			var problem *render.RenderError
 			var forbidden config.Problems
 			switch {
@@ -128,9 +128,9 @@ func (a *Assessor) describeAll(ctx context.Context, rounds [][]*Release) ([]stri
 	return wrong, nil
 }
 
-// together does something about several jobs at once and returns each one's
+// inParallel does something about several jobs at once and returns each one's
 // error. The requests that it takes are paced by the cluster's own slots.
-func together(jobs []*Release, do func(*Release) error) []error {
+func inParallel(jobs []*Release, do func(*Release) error) []error {
 	errs := make([]error, len(jobs))
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, kube.DefaultConcurrency)

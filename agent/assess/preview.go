@@ -79,7 +79,7 @@ func previewed(ctx context.Context, c *apply.Cluster, config render.Config, file
 	refs := c.References(func(manifest.Reference) {})
 	site.Renderer = render.NewRenderer(config).With(refs, keys.For(c.OwnReferences(nil), c.Environment, namespace))
 	site.Observed.Forget()
-	site.Observed.Baselines.Distrust()
+	site.Observed.Baselines.DistrustRecords()
 	c.KnowSeal(ctx, namespace)
 	site.Observed.Histories.Sealed = true // a preview makes no key
 	none := func(observed.Key) error { return nil }

@@ -35,7 +35,7 @@ func (a *Reader) facts(ctx context.Context, l *Commit) (realm.Facts, error) {
 	if f.Homes, err = a.Homes.Find(ctx, a.Cluster, a.Now()); err != nil {
 		return f, err
 	}
-	own := had(a.Ledger)
+	own := ownNamespaces(a.Ledger)
 	var named []string
 	if l.Env != nil { // else it could not be read
 		named = namespacesOf(l.Env.Environment)
@@ -54,8 +54,8 @@ func (a *Reader) facts(ctx context.Context, l *Commit) (realm.Facts, error) {
 	return f, nil
 }
 
-// had are the namespaces that an environment has, as its ledger says.
-func had(l *ledger.Ledger) map[string]bool {
+// ownNamespaces are the namespaces that an environment has, as its ledger says.
+func ownNamespaces(l *ledger.Ledger) map[string]bool {
 	out := map[string]bool{l.Namespace: true}
 	for _, r := range l.Releases {
 		out[r.Namespace] = true
@@ -99,9 +99,9 @@ func (a *Reader) othersNamespaces(ctx context.Context, l *Commit, homes []string
 	if err != nil {
 		return nil, err
 	}
-	out, tenants := map[string]realm.Holder{}, had(a.Ledger)
+	out, tenants := map[string]realm.Holder{}, ownNamespaces(a.Ledger)
 	for _, other := range ledgers {
-		maps.Copy(tenants, had(other))
+		maps.Copy(tenants, ownNamespaces(other))
 		if other.Environment != a.Environment && a.before(other, l) {
 			a.enterNamespaces(out, l, other)
 		}
@@ -122,7 +122,7 @@ func (a *Reader) othersNamespaces(ctx context.Context, l *Commit, homes []string
 			if same || !a.before(other, l) {
 				continue
 			}
-			for ns := range had(other) {
+			for ns := range ownNamespaces(other) {
 				if _, taken := out[ns]; !taken {
 					out[ns] = realm.Holder{Environment: other.Environment, Home: home}
 				}
@@ -148,7 +148,7 @@ func (a *Reader) enterNamespaces(out map[string]realm.Holder, l *Commit, other *
 			kept = func(ns string) bool { return slices.Contains(namespacesOf(env), ns) } // none, if its folder is gone
 		}
 	}
-	for ns := range had(other) {
+	for ns := range ownNamespaces(other) {
 		if kept(ns) {
 			out[ns] = realm.Holder{Environment: other.Environment}
 		}

@@ -72,7 +72,7 @@ type trouble struct {
 func (j *Release) Veil() *render.Prepared {
 	for _, r := range []*record.Record{j.State.History.Settled(), j.State.History.Pending(), j.Decision.To} {
 		if r != nil && r.Ours() && !r.Plain {
-			return j.Secrets.Wary()
+			return j.Secrets.Strict()
 		}
 	}
 	return j.Secrets
@@ -96,10 +96,10 @@ func (j *Release) GoesBack() bool {
 
 func (j *Release) decide() {
 	j.Decision = decide.Decide(j.State)
-	if j.State.Kept != "" && j.Asked != j.State.Want && !j.Decision.Behind {
+	if j.State.Frozen != "" && j.Asked != j.State.Want && !j.Decision.Behind {
 		j.Decision.Behind = true
 		if j.Decision.Reason == "" {
-			j.Decision.Reason = j.State.Kept
+			j.Decision.Reason = j.State.Frozen
 		}
 	}
 }
@@ -137,7 +137,7 @@ func (j *Release) automatic() bool { return j.Decision.Behind && j.GoesBack() }
 
 // bar has a job that can't go back stay as it is.
 func (j *Release) bar(why string) {
-	j.State.Barred = why
+	j.State.RollbackRefused = why
 	j.Manifest = nil
 	j.decide()
 }

@@ -61,7 +61,7 @@ func abortTogether(jobs []*Release) {
 			continue
 		}
 		for _, j := range jobs {
-			if j != failed && j.State.Kept == "" {
+			if j != failed && j.State.Frozen == "" {
 				j.State.Aborted, j.State.AbortedCommit = fmt.Sprintf("release %s failed, and the environment is atomic", failed.Spec.Name), r.Commit
 				j.decide()
 			}
@@ -98,7 +98,7 @@ func (a *Assessor) Release(l *Commit, key observed.Key, spec config.ReleaseSpec,
 		a.Veil.Note(key, p)
 	}
 	if j.Secrets = a.Veil.Of(key); j.Secrets == nil && l.Unread() != nil {
-		j.Secrets = render.Unknown() // this process never read what is in force
+		j.Secrets = render.UnknownSecrets() // this process never read what is in force
 	}
 	j.Waits = a.Waits(key)
 	if l.Unread() != nil {
@@ -124,7 +124,7 @@ func (a *Assessor) helmAtWork(h record.History, now time.Time) string {
 	if !now.Before(until) {
 		return ""
 	}
-	a.leaveTo(until)
+	a.passAfter(until)
 	return fmt.Sprintf("helm is in the middle of revision %d", last.Revision)
 }
 

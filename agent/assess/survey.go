@@ -16,7 +16,7 @@ func (a *Surveyor) Survey(ctx context.Context, j *Release, provisions plan.Provi
 	if j.Manifest == nil {
 		return nil
 	}
-	a.Observed.Touched.Clean(j.IDs)
+	a.Observed.Touched.MarkSurveyed(j.IDs)
 	if err := a.replan(ctx, j, provisions); err != nil {
 		a.Observed.Baselines.Set(j.Key, nil)
 		return fmt.Errorf("release %s: %w", j.Spec.Name, err)
@@ -25,7 +25,7 @@ func (a *Surveyor) Survey(ctx context.Context, j *Release, provisions plan.Provi
 		return nil
 	}
 	j.Plan = j.Plan.WithoutExpired()
-	found := &observed.Baseline{Revision: j.State.History.Settled().Revision, IDs: j.NotLeftToOthers(j.IDs), Lasting: j.NotLeftToOthers(j.Lasting), LeftToOthers: j.Plan.LeftToOthers(), Drift: driftOf(j), Foreign: ForeignOf(j), By: observed.TermsOf(j.Owner)}
+	found := &observed.Baseline{Revision: j.State.History.Settled().Revision, IDs: j.NotLeftToOthers(j.IDs), Lasting: j.NotLeftToOthers(j.Lasting), LeftToOthers: j.Plan.LeftToOthers(), Drift: driftOf(j), Foreign: ForeignFields(j), By: observed.TermsOf(j.Owner)}
 	for _, list := range [][]ledger.Drift{found.Drift, found.Foreign} {
 		for i := range list {
 			j.Veil().MaskDrift(&list[i].Want, &list[i].Have)
@@ -34,7 +34,7 @@ func (a *Surveyor) Survey(ctx context.Context, j *Release, provisions plan.Provi
 	a.Listener.Surveyed(j, a.Observed.Baselines.Of(j.Key), found)
 	a.Observed.Baselines.Set(j.Key, found)
 	j.Found = found
-	j.Plan = a.Observed.Fights.Leave(j.Plan, a.Now())
+	j.Plan = a.Observed.Fights.WithoutFought(j.Plan, a.Now())
 	j.State.Drifted = j.Plan.Pending() || len(j.Plan.Refusals()) > 0
 	j.decide()
 	return nil

@@ -58,8 +58,8 @@ var rules = []func(State) *Decision{
 // Decide says what is to be done about a release. It is pure.
 func Decide(s State) Decision {
 	d := decide(s)
-	if s.Barred != "" && d.Behind && (d.Act == Rollback || d.Act == Resume) {
-		d = Decision{Act: Hold, Behind: true, Reason: "it can't go back: " + s.Barred}
+	if s.RollbackRefused != "" && d.Behind && (d.Act == Rollback || d.Act == Resume) {
+		d = Decision{Act: Hold, Behind: true, Reason: "it can't go back: " + s.RollbackRefused}
 	}
 	switch {
 	case s.Busy != "" && d.Acts():
@@ -126,7 +126,7 @@ func leaveForeign(s State) *Decision {
 	switch {
 	case !s.Listed:
 		return &Decision{Act: None}
-	case s.Given && s.Kept == "":
+	case s.Given && s.Frozen == "":
 		return &Decision{Act: Upgrade, Reason: fmt.Sprintf("environment %s gave it up", last.Environment)}
 	case s.Confirm != "":
 		return &Decision{Act: Hold, Behind: true, Reason: fmt.Sprintf("release %s/%s belongs to environment %s, which neither this repository nor this agent has: if no other agent keeps it, take it over with %s",
@@ -138,10 +138,10 @@ func leaveForeign(s State) *Decision {
 
 // beginNothing holds what would be the first to begin where nothing new may.
 func beginNothing(s State) *Decision {
-	if s.Kept == "" || s.Want != "" || !s.Listed {
+	if s.Frozen == "" || s.Want != "" || !s.Listed {
 		return nil
 	}
-	return &Decision{Act: Hold, Behind: true, Reason: s.Kept}
+	return &Decision{Act: Hold, Behind: true, Reason: s.Frozen}
 }
 
 // uninstallUnlisted removes what environment.yaml no longer names.
@@ -222,11 +222,11 @@ func retryFailed(s State) *Decision {
 		}
 		tries++
 	}
-	if tries == 0 || tries > s.Retries || s.Kept != "" || s.Aborted != "" {
+	if tries == 0 || tries > s.Retries || s.Frozen != "" || s.Aborted != "" {
 		return nil
 	}
 	act := Upgrade
-	if s.History.Current() == nil && !s.History.Ran() {
+	if s.History.Current() == nil && !s.History.IsInstalled() {
 		act = Install
 	}
 	return &Decision{Act: act, Reason: fmt.Sprintf("revision %d failed, and is tried again (%d of %d)", s.History.Last().Revision, tries, s.Retries)}
@@ -261,8 +261,8 @@ func quarantine(s State) *Decision {
 	}
 	reason := fmt.Sprintf("revision %d failed with the same inputs (commit %.7s): it is not tried again until they change",
 		failed.Revision, failed.Commit)
-	if s.Kept != "" {
-		reason = s.Kept + "; " + reason // what keeps it may be mended by somebody
+	if s.Frozen != "" {
+		reason = s.Frozen + "; " + reason // what keeps it may be mended by somebody
 	}
 	if last, current := s.History.Last(), s.History.Current(); last.Outcome != record.Failed && last != current && current != nil && current.Ours() {
 		return &Decision{Act: Rollback, To: current, Behind: true, Reason: fmt.Sprintf("revision %d was given up; %s", last.Revision, reason)}
@@ -315,7 +315,7 @@ func installNew(s State) *Decision {
 	switch {
 	case s.History.Current() != nil:
 		return nil
-	case s.History.Ran() || s.Runs && s.History.Last() == nil:
+	case s.History.IsInstalled() || s.Runs && s.History.Last() == nil:
 		return &Decision{Act: Upgrade, Reason: "it runs, and the record of it is gone"}
 	}
 	return &Decision{Act: Install, Reason: "it is not installed"}

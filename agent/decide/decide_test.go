@@ -135,8 +135,8 @@ func TestDecide(t *testing.T) {
 		"then with other inputs, too":                            {State{Desired: Desired{Want: "b"}, History: record.History{failed(1, "a")}}, "upgrade"},
 		"it is tried as often as it says":                        {State{Desired: Desired{Want: "b", Retries: 1}, History: record.History{running(1, "a"), failed(2, "b"), failed(3, "b")}}, "rollback to 1"},
 		"a rollback that failed is not":                          {State{Desired: Desired{Want: "a", Retries: 3}, History: record.History{running(1, "a"), failed(2, "b"), failedBack(3, "a")}}, "hold"},
-		"a way back that is refused is held":                     {State{Desired: Desired{Want: "b"}, Holds: Holds{Barred: "denied"}, History: record.History{running(1, "a"), failed(2, "b")}}, "hold"},
-		"a revert is not held by what kept it from going back":   {State{Desired: Desired{Want: "a", OnFailure: "hold"}, Holds: Holds{Barred: "denied"}, History: record.History{running(1, "a"), failed(2, "b")}}, "rollback to 1"},
+		"a way back that is refused is held":                     {State{Desired: Desired{Want: "b"}, Holds: Holds{RollbackRefused: "denied"}, History: record.History{running(1, "a"), failed(2, "b")}}, "hold"},
+		"a revert is not held by what kept it from going back":   {State{Desired: Desired{Want: "a", OnFailure: "hold"}, Holds: Holds{RollbackRefused: "denied"}, History: record.History{running(1, "a"), failed(2, "b")}}, "rollback to 1"},
 		"what another environment lists now is left to it":       {State{Handover: Handover{Taker: "beta"}, History: record.History{running(1, "a")}}, "none"},
 		"what another environment gave up is taken over":         {State{Desired: Desired{Want: "a"}, Handover: Handover{Given: true}, History: record.History{others(running(1, "a"))}}, "upgrade"},
 		"what an environment has that is not known is held":      {State{Desired: Desired{Want: "a"}, Handover: Handover{Confirm: "tether sync"}, History: record.History{others(running(1, "a"))}}, "hold"},
@@ -168,7 +168,7 @@ func back(revision int, digest, commit string) *record.Record {
 // complete fills in what a case does not say: ours, listed, going back by itself.
 func (s State) complete() State {
 	s.Environment = "production"
-	if s.Kept == "" {
+	if s.Frozen == "" {
 		s.Listed = s.Want != ""
 	}
 	if s.OnFailure == "" {
@@ -281,7 +281,7 @@ var invariants = map[string]func(State, Decision) bool{
 		return d.Act == Repair && (!s.Correct || !s.Drifted)
 	},
 	"a refused commit begins nothing new": func(s State, d Decision) bool {
-		return s.Kept != "" && s.Aborted == "" && !begun(s) && (d.Act == Install || d.Act == Upgrade || d.Act == Uninstall)
+		return s.Frozen != "" && s.Aborted == "" && !begun(s) && (d.Act == Install || d.Act == Upgrade || d.Act == Uninstall)
 	},
 	"nothing that was given up is left half done": func(s State, d Decision) bool {
 		last, current := s.History.Last(), s.History.Current()

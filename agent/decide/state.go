@@ -55,14 +55,14 @@ type Holds struct {
 	Paused string
 	// Closed says that no deploy window is open.
 	Closed string
-	// Kept says why nothing new may be begun; see State.Keep.
-	Kept string
+	// Frozen says why nothing new may be begun; see State.Keep.
+	Frozen string
 	// Blocked says which releases it depends on are not what git asks for, where that keeps
 	// it from going on with what was begun.
 	Blocked string
-	// Barred says why the API server would not take the way back from a failure; empty also
+	// RollbackRefused says why the API server would not take the way back from a failure; empty also
 	// if it was not asked.
-	Barred string
+	RollbackRefused string
 }
 
 // Handover is that the release passes from one environment to another.
@@ -82,13 +82,13 @@ type Handover struct {
 // the newest record asked for stays in force.
 func (s State) KeepCurrent(why string) State {
 	listed := s.Listed
-	s.Kept, s.Listed, s.Retry, s.Want = why, true, false, ""
+	s.Frozen, s.Listed, s.Retry, s.Want = why, true, false, ""
 	last, current := s.History.Last(), s.History.Current()
 	switch {
 	case last == nil || !last.Ours() || last.Status == release.StatusUninstalled:
 	case last.Status == release.StatusUninstalling:
 		s.Listed = listed // what was begun is ended, unless it is wanted again
-	case current == nil && s.History.Ran(): // the record of what runs is gone
+	case current == nil && s.History.IsInstalled(): // the record of what runs is gone
 	case last.Outcome != record.Abandoned:
 		s.Want = last.Digest
 	case current != nil:

@@ -10,7 +10,7 @@ import (
 // Closed says why nothing new may be deployed at now, or nothing if it may; next
 // is when that changes, zero if it does not as far as Turns looks.
 func Closed(windows []config.Window, now time.Time) (reason string, next time.Time) {
-	is, next, whole := outlook(windows, now)
+	is, next, whole := windowState(windows, now)
 	switch {
 	case is:
 		return "", next
@@ -19,31 +19,31 @@ func Closed(windows []config.Window, now time.Time) (reason string, next time.Ti
 	case whole:
 		return "outside the deploy windows, and none opens within a year", next
 	}
-	return fmt.Sprintf("outside the deploy windows, and their next %d starts open none", mostStarts), next
+	return fmt.Sprintf("outside the deploy windows, and their next %d starts open none", maxStarts), next
 }
 
-// Turns returns when what Closed says becomes the opposite: when deploys are allowed
+// NextChange returns when what Closed says becomes the opposite: when deploys are allowed
 // next if they are not now, or else when they end to be. It is zero if that is not within
 // a year, or within 10,000 starts of windows.
-func Turns(windows []config.Window, now time.Time) time.Time {
-	_, at, _ := outlook(windows, now)
+func NextChange(windows []config.Window, now time.Time) time.Time {
+	_, at, _ := windowState(windows, now)
 	return at
 }
 
 const (
 	// longest is how far ahead is looked.
 	longest = 366 * 24 * time.Hour
-	// mostStarts bounds what one look costs: a schedule may have a start each minute, and
+	// maxStarts bounds what one look costs: a schedule may have a start each minute, and
 	// who writes it is not who waits for the answer. It takes some ten milliseconds.
-	mostStarts = 10_000
+	maxStarts = 10_000
 	// daylight is more than any zone's clocks are put back.
 	daylight = 2 * time.Hour
 )
 
-// outlook reports whether deploys are allowed at now, and when that changes first; at is
+// windowState reports whether deploys are allowed at now, and when that changes first; at is
 // zero if it does not, and whole whether a whole year was looked through for that.
-func outlook(windows []config.Window, now time.Time) (is bool, at time.Time, whole bool) {
-	left := mostStarts
+func windowState(windows []config.Window, now time.Time) (is bool, at time.Time, whole bool) {
+	left := maxStarts
 	var spans []*span
 	for _, w := range windows {
 		spans = append(spans, newSpan(w, now, &left))

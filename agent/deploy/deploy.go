@@ -19,13 +19,13 @@ import (
 // drift waiting. Its methods are for the loop alone.
 type Deploy struct {
 	*assess.Assessment
-	Jobs        []*Job
-	Waits       context.Context         // ends when the rollouts are to stop waiting
-	Stop        context.CancelCauseFunc // ends Waits
-	Idle        bool                    // no job could begin
-	Results     map[string]graph.Result // by release, once Done is closed; nil if nothing was to be done
-	Done        chan struct{}           // closed when the Results are there
-	Unconcerned string                  // the newest head that was found not to concern it
+	Jobs         []*Job
+	Waits        context.Context         // ends when the rollouts are to stop waiting
+	Stop         context.CancelCauseFunc // ends Waits
+	Idle         bool                    // no job could begin
+	Results      map[string]graph.Result // by release, once Done is closed; nil if nothing was to be done
+	Done         chan struct{}           // closed when the Results are there
+	UnaffectedBy string                  // the newest head that was found not to concern it
 
 	outcomes chan rollout.Outcome // of releases, as they end
 }

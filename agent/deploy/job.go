@@ -34,8 +34,8 @@ func JobsOf(releases []*assess.Release) []*Job {
 	return jobs
 }
 
-// PassesOver reports whether the job abandons a pending rollout for another one.
-func (j *Job) PassesOver() bool {
+// AbandonsPending reports whether the job abandons a pending rollout for another one.
+func (j *Job) AbandonsPending() bool {
 	return j.Decision.Act == decide.Install || j.Decision.Act == decide.Upgrade || j.Decision.Act == decide.Rollback || j.Decision.Act == decide.Uninstall
 }
 
@@ -46,7 +46,7 @@ func (j *Job) Open(err error) bool {
 	switch {
 	case err == nil:
 		return false
-	case rollout.Denied(err):
+	case rollout.RecordsDenied(err):
 		return true
 	case j.Outcome.Outcome == string(ledger.Failed), j.Outcome.Outcome == string(ledger.RolledBack):
 		return false

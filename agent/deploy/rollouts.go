@@ -13,7 +13,7 @@ import (
 // concurrent use: each rollout has a goroutine of its own. The zero value has to be Cleared
 // before it is used.
 type Rollouts struct {
-	Beside sync.WaitGroup // what goes on beside the deploy
+	Background sync.WaitGroup // what goes on beside the deploy
 
 	mu       sync.Mutex
 	current  *Deploy                      // nil if there is none
@@ -69,7 +69,7 @@ func (r *Rollouts) Wait() {
 	if d := r.Current(); d != nil {
 		<-d.Done
 	}
-	r.Beside.Wait()
+	r.Background.Wait()
 }
 
 // LockOf returns the lock that is held by who works on a release.

@@ -16,20 +16,20 @@ type Loop interface {
 	TriggerSoon() // one has
 }
 
-// HandedOut is a release that its rollout has for itself, and the commit that it belongs to.
-type HandedOut struct {
+// Assignment is a release that its rollout has for itself, and the commit that it belongs to.
+type Assignment struct {
 	*assess.Release
 	Commit string
 }
 
-// HandOut gives the releases to their rollouts, by their keys. The jobs keep a brief copy: the
+// Assign gives the releases to their rollouts, by their keys. The jobs keep a brief copy: the
 // loop never reads what a rollout writes.
-func HandOut(jobs []*Job) map[string]HandedOut {
-	out := make(map[string]HandedOut, len(jobs))
+func Assign(jobs []*Job) map[string]Assignment {
+	out := make(map[string]Assignment, len(jobs))
 	for _, j := range jobs {
 		brief := j.Release.Brief()
 		j.Own()
-		out[j.Key.String()] = HandedOut{j.Release, j.Commit}
+		out[j.Key.String()] = Assignment{j.Release, j.Commit}
 		j.Release = brief
 	}
 	return out
@@ -38,7 +38,7 @@ func HandOut(jobs []*Job) map[string]HandedOut {
 // Run rolls the releases of a deploy out in the order of work, and returns at once. The deploy
 // has to be the current one. ctx ends all, the deploy's Waits end the waiting.
 func (r *Rollouts) Run(ctx context.Context, d *Deploy, work *graph.Graph, x *rollout.Executor, seen *observed.State, loop Loop) {
-	releases := HandOut(d.Jobs)
+	releases := Assign(d.Jobs)
 	go func() {
 		defer loop.Trigger()
 		defer close(d.Done)

@@ -108,7 +108,7 @@ func (d *Desired) read(ctx context.Context, head source.Head) (*assess.Commit, e
 		return nil, err
 	}
 	d.postpone(l)
-	return l, d.Verdicts.KeepCharts(ctx, l)
+	return l, d.Verdicts.StorePins(ctx, l)
 }
 
 // postpone has a commit that lacks something read again later, the later the more often it was.

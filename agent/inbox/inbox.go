@@ -119,7 +119,7 @@ func (i *Inbox) Head() source.Head {
 // mostSuperseded is how many readings in a row newer heads end before one is read to its end:
 // where commits come faster than they are rendered, none would be deployed, and no drift
 // corrected.
-const mostSuperseded = 3
+const maxSuperseded = 3
 
 // Reading returns a context that ends when the head is not the newest any more, and a function
 // that ends it.
@@ -127,7 +127,7 @@ func (i *Inbox) Reading(ctx context.Context, head source.Head) (context.Context,
 	ctx, stop := context.WithCancelCause(ctx)
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.superseded >= mostSuperseded {
+	if i.superseded >= maxSuperseded {
 		i.stopReading = func(error) {}
 		return ctx, stop
 	}

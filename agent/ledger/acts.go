@@ -39,18 +39,18 @@ const (
 
 // Acts are kept within bounds: the newest ones, and of each text as much as fits a line.
 const (
-	mostActs   = 100
-	longestAct = 512
-	// mostTurns bounds the acts about health: a release that comes and goes would push out
+	maxActs    = 100
+	maxActText = 512
+	// maxHealthChanges bounds the acts about health: a release that comes and goes would push out
 	// all else.
-	mostTurns = 40
+	maxHealthChanges = 40
 )
 
 // note adds an act to those before it. The same as the newest one again is counted: what
 // is fought over would push out all else.
 func note(acts []Act, a Act) []Act {
 	a.At = a.At.UTC().Truncate(time.Second)
-	a.By, a.Reason = cut(a.By, longestAct), cut(a.Reason, longestAct)
+	a.By, a.Reason = cut(a.By, maxActText), cut(a.Reason, maxActText)
 	if n := len(acts); n > 0 && a.Kind == Repaired {
 		last := &acts[n-1]
 		if last.Kind == a.Kind && last.Release == a.Release && last.Reason == a.Reason {
@@ -59,12 +59,12 @@ func note(acts []Act, a Act) []Act {
 		}
 	}
 	acts = append(acts, a)
-	if turns := slices.DeleteFunc(slices.Clone(acts), func(a Act) bool { return !a.turn() }); len(turns) > mostTurns {
-		oldest := slices.IndexFunc(acts, Act.turn)
+	if changes := slices.DeleteFunc(slices.Clone(acts), func(a Act) bool { return !a.isHealthChange() }); len(changes) > maxHealthChanges {
+		oldest := slices.IndexFunc(acts, Act.isHealthChange)
 		acts = slices.Delete(slices.Clone(acts), oldest, oldest+1)
 	}
-	return slices.Clone(acts[max(0, len(acts)-mostActs):])
+	return slices.Clone(acts[max(0, len(acts)-maxActs):])
 }
 
-// turn reports whether an act says that the health of a release turned.
-func (a Act) turn() bool { return a.Kind == Unhealthy || a.Kind == Recovered }
+// isHealthChange reports whether an act says that the health of a release changed.
+func (a Act) isHealthChange() bool { return a.Kind == Unhealthy || a.Kind == Recovered }

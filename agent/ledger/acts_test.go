@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func told(story []Moment) string {
+func told(story []HistoryItem) string {
 	var out []string
 	for _, m := range story {
 		if m.Entry != nil {
@@ -28,9 +28,9 @@ func TestTheStoryOfAnEnvironment(t *testing.T) {
 	end := at(20)
 	l := &Ledger{Entries: []Entry{{Commit: Commit{Commit: "a"}, Started: at(0), Finished: &end, Verdict: Applied}, {Commit: Commit{Commit: "b"}, Started: at(30), Verdict: Progressing}}}
 	for i := range 3 {
-		l.Note(Act{Kind: Repaired, At: at(10 + i), Release: "web", Reason: "edited"})
+		l.AddAct(Act{Kind: Repaired, At: at(10 + i), Release: "web", Reason: "edited"})
 	}
-	l.Note(Act{Kind: Repaired, At: at(40), Release: "app", Reason: "edited"})
+	l.AddAct(Act{Kind: Repaired, At: at(40), Release: "app", Reason: "edited"})
 	var c Control
 	c.note(Act{Kind: Paused, At: at(5)})
 	c.note(Act{Kind: Resumed, At: at(6)})
@@ -44,7 +44,7 @@ func TestTheStoryOfAnEnvironment(t *testing.T) {
 		"a commit counts until it ended":        {at(15), 0, "repair, b, a"},
 		"what goes on counts whenever it began": {at(60), 0, "b"},
 	} {
-		if have := told(l.Story(c, want.since, want.limit)); have != want.text {
+		if have := told(l.History(c, want.since, want.limit)); have != want.text {
 			t.Errorf("%s: %s; want %s", sentence, have, want.text)
 		}
 	}
@@ -53,10 +53,10 @@ func TestTheStoryOfAnEnvironment(t *testing.T) {
 func TestActsAreBounded(t *testing.T) {
 	l := &Ledger{}
 	for i := range 1000 {
-		l.Note(Act{Kind: Repaired, At: noon, Release: fmt.Sprint(i % 7), Reason: strings.Repeat("x", 10_000)})
+		l.AddAct(Act{Kind: Repaired, At: noon, Release: fmt.Sprint(i % 7), Reason: strings.Repeat("x", 10_000)})
 	}
 	text, err := l.Text()
-	if err != nil || len(l.Acts) != mostActs || len(text) > 100<<10 {
+	if err != nil || len(l.Acts) != maxActs || len(text) > 100<<10 {
 		t.Errorf("%d acts, %d bytes, %v", len(l.Acts), len(text), err)
 	}
 }
@@ -65,12 +65,12 @@ func TestActsAreBounded(t *testing.T) {
 func TestTurnsOfHealthLeaveRoomForTheRest(t *testing.T) {
 	l := &Ledger{}
 	for i := range 10 {
-		l.Note(Act{Kind: Repaired, At: noon, Release: fmt.Sprint(i)})
+		l.AddAct(Act{Kind: Repaired, At: noon, Release: fmt.Sprint(i)})
 	}
 	for i := range 1000 {
-		l.Note(Act{Kind: []string{Unhealthy, Recovered}[i%2], At: noon.Add(time.Duration(i) * time.Minute), Release: "web"})
+		l.AddAct(Act{Kind: []string{Unhealthy, Recovered}[i%2], At: noon.Add(time.Duration(i) * time.Minute), Release: "web"})
 	}
-	if n := len(l.Acts); n != 10+mostTurns || l.Acts[9].Release != "9" {
+	if n := len(l.Acts); n != 10+maxHealthChanges || l.Acts[9].Release != "9" {
 		t.Fatalf("%d acts are kept, the last repair is %+v", n, l.Acts[9])
 	}
 	if last := l.Acts[len(l.Acts)-1]; last.Kind != Recovered || !last.At.Equal(noon.Add(999*time.Minute)) {

@@ -12,7 +12,7 @@ import (
 func BenchmarkLedger(b *testing.B) {
 	l := &Ledger{Environment: "production", Namespace: "prod"}
 	for i := range maxEntries {
-		l.Arrive([]source.Commit{{SHA: fmt.Sprintf("%040d", i), Subject: "Bump web to v1.2.3", Author: "Ann <ann@example.com>", Time: noon}}, noon)
+		l.AddCommits([]source.Commit{{SHA: fmt.Sprintf("%040d", i), Subject: "Bump web to v1.2.3", Author: "Ann <ann@example.com>", Time: noon}}, noon)
 		l.Head().Merge(Outcome{Name: "web", Action: "upgrade", Revision: i, Outcome: string(Applied)})
 		l.Head().SetVerdict(Applied, "", noon)
 	}

@@ -7,13 +7,13 @@ import (
 
 // longestReason bounds a reason in bytes: it may quote what a repository holds, and
 // the ledger has to be written whatever that is.
-const longestReason = 4 << 10
+const maxReason = 4 << 10
 
 // mostDrift bounds how many drifted fields of one release are kept.
-const mostDrift = 50
+const maxDrift = 50
 
 // Shorten bounds a text that quotes what comes from outside.
-func Shorten(text string) string { return cut(text, longestReason) }
+func Shorten(text string) string { return cut(text, maxReason) }
 
 func cut(text string, longest int) string {
 	if len(text) <= longest {
@@ -24,19 +24,19 @@ func cut(text string, longest int) string {
 
 // Bound returns the first drifted fields, and how many more there are.
 func Bound(all []Drift) (first []Drift, more int) {
-	if len(all) <= mostDrift {
+	if len(all) <= maxDrift {
 		return all, 0
 	}
-	return all[:mostDrift:mostDrift], len(all) - mostDrift
+	return all[:maxDrift:maxDrift], len(all) - maxDrift
 }
 
 // mostFields bounds how many fields of an object are told of.
-const mostFields = 5
+const maxFields = 5
 
-// Few joins the first texts, and says how many more there are.
-func Few(texts []string) string {
-	if n := len(texts) - mostFields; n > 0 {
-		return fmt.Sprintf("%s; and %d more fields", strings.Join(texts[:mostFields], "; "), n)
+// JoinFirst joins the first texts, and says how many more there are.
+func JoinFirst(texts []string) string {
+	if n := len(texts) - maxFields; n > 0 {
+		return fmt.Sprintf("%s; and %d more fields", strings.Join(texts[:maxFields], "; "), n)
 	}
 	return strings.Join(texts, "; ")
 }

@@ -26,27 +26,27 @@ type Condition int
 
 // The conditions. Unsure says that nobody can see it.
 const (
-	Unsure Condition = iota
-	Well
-	Slow // something is in progress
-	Sick // something is wrong
+	ConditionUnknown Condition = iota
+	ConditionHealthy
+	ConditionProgressing // something is in progress
+	ConditionUnhealthy   // something is wrong
 )
 
 // ConditionOf is how a release does by its objects, and the object that says so: one that
 // is wrong before one that is in progress.
 func ConditionOf(all []judge.Health) (how Condition, why string) {
-	how = Well
+	how = ConditionHealthy
 	for _, h := range all {
-		one := Sick
+		one := ConditionUnhealthy
 		switch h.State {
 		case health.Healthy:
 			continue
 		case health.Progressing:
-			one = Slow
+			one = ConditionProgressing
 		case health.Unknown:
-			one = Unsure
+			one = ConditionUnknown
 		}
-		if how == Well || one == Sick && how != Sick {
+		if how == ConditionHealthy || one == ConditionUnhealthy && how != ConditionUnhealthy {
 			how, why = one, h.ID.String()+": "+h.Reason
 		}
 	}
@@ -63,13 +63,13 @@ const slower = 4
 // to be told now.
 func (d *Decline) Next(how Condition, now time.Time, after time.Duration) (next *Decline, turned bool) {
 	switch {
-	case how == Unsure || d == nil && how == Well:
+	case how == ConditionUnknown || d == nil && how == ConditionHealthy:
 		return d, false
 	case d == nil:
 		d = &Decline{Since: now.UTC()}
 	}
 	out := *d
-	if how == Well {
+	if how == ConditionHealthy {
 		if out.Mended.IsZero() {
 			out.Mended = now.UTC()
 		}
@@ -82,7 +82,7 @@ func (d *Decline) Next(how Condition, now time.Time, after time.Duration) (next 
 	if out.Notified {
 		return &out, false
 	}
-	if how == Slow {
+	if how == ConditionProgressing {
 		after *= slower
 	}
 	if due := out.Since.Add(after); now.Before(due) {

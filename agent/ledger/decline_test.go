@@ -11,7 +11,7 @@ import (
 // TestADeclineIsToldOnce plays how a release does over time. Each step is "SECOND CONDITION", and
 // what is told is "SECOND bad" or "SECOND good"; after is 15 seconds.
 func TestADeclineIsToldOnce(t *testing.T) {
-	conditions := map[string]Condition{"unsure": Unsure, "well": Well, "slow": Slow, "sick": Sick}
+	conditions := map[string]Condition{"unsure": ConditionUnknown, "well": ConditionHealthy, "slow": ConditionProgressing, "sick": ConditionUnhealthy}
 	for sentence, c := range map[string]struct{ steps, told string }{
 		"it is well":                                  {"0s well, 60s well", ""},
 		"it is sick for a moment":                     {"0s sick, 10s well, 30s well", ""},
@@ -72,10 +72,10 @@ func TestTheNextTellingIsTheEarliestThatIsStillToCome(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	due := func(after time.Duration) *Decline { return &Decline{Since: now, Due: now.Add(after)} }
 	l := &Ledger{Releases: []Release{{Name: "a"}, {Name: "b", Decline: due(9 * time.Second)}, {Name: "c", Decline: due(3 * time.Second)}, {Name: "d", Decline: due(-time.Second)}, {Name: "e", Decline: &Decline{Notified: true}}}}
-	if got := l.NextTelling(now); !got.Equal(now.Add(3 * time.Second)) {
+	if got := l.NextDeclineDue(now); !got.Equal(now.Add(3 * time.Second)) {
 		t.Errorf("%s", got)
 	}
-	if got := l.NextTelling(now.Add(time.Minute)); !got.IsZero() {
+	if got := l.NextDeclineDue(now.Add(time.Minute)); !got.IsZero() {
 		t.Errorf("%s, though all are past", got)
 	}
 }

@@ -105,9 +105,9 @@ func (e *Entry) Outcome(namespace, name string) *Outcome {
 	return &e.Releases[i]
 }
 
-// Shown returns an entry as it is shown: without what the agent keeps for itself, and
+// Public returns an entry as it is shown: without what the agent keeps for itself, and
 // with times to the second.
-func (e Entry) Shown() *Entry {
+func (e Entry) Public() *Entry {
 	if e.Wants = nil; e.Releases == nil {
 		e.Releases = []Outcome{}
 	}

@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Moment is one line of an environment's history: a commit, or an act.
-type Moment struct {
+// HistoryItem is one line of an environment's history: a commit, or an act.
+type HistoryItem struct {
 	Entry *Entry // nil for an act
 	Act   *Act   // nil for a commit
 }
 
 // At is when it began.
-func (m Moment) At() time.Time {
+func (m HistoryItem) At() time.Time {
 	if m.Entry != nil {
 		return m.Entry.Started
 	}
@@ -21,7 +21,7 @@ func (m Moment) At() time.Time {
 }
 
 // finishedAt is when it was over, as far as it is.
-func (m Moment) finishedAt() time.Time {
+func (m HistoryItem) finishedAt() time.Time {
 	switch {
 	case m.Act != nil:
 		return cmp.Or(m.Act.Last, m.Act.At)
@@ -31,18 +31,18 @@ func (m Moment) finishedAt() time.Time {
 	return time.Unix(1<<60, 0)
 }
 
-// Story returns what became of an environment, newest first: its commits, and what was
+// History returns what became of an environment, newest first: its commits, and what was
 // done without one, from since on, at the most limit lines of it. No limit is 0.
-func (l *Ledger) Story(c Control, since time.Time, limit int) []Moment {
-	var out []Moment
+func (l *Ledger) History(c Control, since time.Time, limit int) []HistoryItem {
+	var out []HistoryItem
 	for _, e := range l.Newest() {
-		out = append(out, Moment{Entry: &e})
+		out = append(out, HistoryItem{Entry: &e})
 	}
 	for _, a := range slices.Backward(slices.Concat(l.Acts, c.Acts)) {
-		out = append(out, Moment{Act: &a})
+		out = append(out, HistoryItem{Act: &a})
 	}
-	slices.SortStableFunc(out, func(a, b Moment) int { return b.At().Compare(a.At()) })
-	out = slices.DeleteFunc(out, func(m Moment) bool { return m.finishedAt().Before(since) })
+	slices.SortStableFunc(out, func(a, b HistoryItem) int { return b.At().Compare(a.At()) })
+	out = slices.DeleteFunc(out, func(m HistoryItem) bool { return m.finishedAt().Before(since) })
 	if limit > 0 && len(out) > limit {
 		out = out[:limit]
 	}

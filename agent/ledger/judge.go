@@ -47,9 +47,9 @@ func Judge(e *Entry, behind []Behind) (Verdict, string) {
 	return NoOp, "no release's inputs changed"
 }
 
-// Close draws the verdict of an entry that is not the newest any more and whose rollouts
+// JudgeOlder draws the verdict of an entry that is not the newest any more and whose rollouts
 // have ended: what it did not come to is superseded.
-func Close(e *Entry, head *Entry) (Verdict, string) {
+func JudgeOlder(e *Entry, head *Entry) (Verdict, string) {
 	v, why := Judge(e, nil)
 	complete := true
 	for key := range e.Wants {

@@ -39,8 +39,8 @@ type Ledger struct {
 	Away *Away `json:"away,omitempty"`
 	// Acts are corrections of drift and turns of health, oldest first; see Control for what people did.
 	Acts []Act `json:"acts,omitempty"`
-	// Untold are events that were not written yet; see package report.
-	Untold []Message `json:"untold,omitempty"`
+	// Outbox are events that were not written yet; see package report.
+	Outbox []Message `json:"untold,omitempty"`
 }
 
 // Message is something that is told once, by an event and metrics.
@@ -117,11 +117,11 @@ func (l *Ledger) Pins(commit string) (others, own []fetch.Pin) {
 	return others, own
 }
 
-// Arrive enters commits, oldest first, of which the last is the branch's new
+// AddCommits enters commits, oldest first, of which the last is the branch's new
 // head. All that had no final verdict are superseded by it, and so are the
 // commits before it; but one whose rollouts are under way stays open: the new head
 // may leave them as they are. It returns how many were superseded.
-func (l *Ledger) Arrive(commits []source.Commit, now time.Time) (superseded int) {
+func (l *Ledger) AddCommits(commits []source.Commit, now time.Time) (superseded int) {
 	if len(commits) == 0 {
 		return 0
 	}
@@ -151,8 +151,8 @@ func (l *Ledger) Arrive(commits []source.Commit, now time.Time) (superseded int)
 	return superseded
 }
 
-// Again enters the newest commit once more, for what is done without a new one.
-func (l *Ledger) Again(trigger string, now time.Time) {
+// Retrigger enters the newest commit once more, for what is done without a new one.
+func (l *Ledger) Retrigger(trigger string, now time.Time) {
 	l.Entries = append(l.Entries, Entry{Commit: l.Head().Commit, Verdict: Pending, Trigger: Shorten(trigger), Started: now.UTC()})
 	l.trim()
 }
@@ -219,7 +219,7 @@ func (l *Ledger) Newest() []Entry {
 	out := slices.Clone(l.Entries)
 	slices.Reverse(out)
 	for i := range out {
-		out[i] = *out[i].Shown()
+		out[i] = *out[i].Public()
 	}
 	return out
 }
@@ -233,8 +233,8 @@ func (l *Ledger) LeavingOf(namespace, name string) []Object {
 	return nil
 }
 
-// NextTelling is when the next decline is to be told after a moment; zero if none is.
-func (l *Ledger) NextTelling(now time.Time) time.Time {
+// NextDeclineDue is when the next decline is to be told after a moment; zero if none is.
+func (l *Ledger) NextDeclineDue(now time.Time) time.Time {
 	var next time.Time
 	for _, r := range l.Releases {
 		if d := r.Decline; d != nil && d.Due.After(now) && (next.IsZero() || d.Due.Before(next)) {
@@ -244,8 +244,8 @@ func (l *Ledger) NextTelling(now time.Time) time.Time {
 	return next
 }
 
-// Note enters what was done.
-func (l *Ledger) Note(a Act) { l.Acts = note(l.Acts, a) }
+// AddAct enters what was done.
+func (l *Ledger) AddAct(a Act) { l.Acts = note(l.Acts, a) }
 
 // Follow enters what a commit says of the environment as a whole.
 func (l *Ledger) Follow(env *config.Environment) {
@@ -254,13 +254,13 @@ func (l *Ledger) Follow(env *config.Environment) {
 		l.Windows = append(l.Windows, w.Text)
 	}
 	kinds := env.Health.Kinds()
-	for _, k := range kinds[:min(len(kinds), mostRules)] {
-		l.HealthRules = append(l.HealthRules, cut(k, longestKind))
+	for _, k := range kinds[:min(len(kinds), maxRules)] {
+		l.HealthRules = append(l.HealthRules, cut(k, maxKindName))
 	}
 }
 
 // These bound the list of kinds that an environment has rules for.
 const (
-	mostRules   = 20
-	longestKind = 200
+	maxRules    = 20
+	maxKindName = 200
 )

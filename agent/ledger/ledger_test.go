@@ -54,29 +54,29 @@ func TestLedger(t *testing.T) {
 		do   func(*Ledger)
 		want string
 	}{
-		"a new head is pending": {func(l *Ledger) { l.Arrive(commits("a"), noon) }, "a pending"},
+		"a new head is pending": {func(l *Ledger) { l.AddCommits(commits("a"), noon) }, "a pending"},
 		"the same head again changes nothing": {func(l *Ledger) {
-			l.Arrive(commits("a"), noon)
+			l.AddCommits(commits("a"), noon)
 			l.Head().SetVerdict(Applied, "", noon)
-			l.Arrive(commits("a"), noon)
+			l.AddCommits(commits("a"), noon)
 		}, "a applied"},
 		"commits that came together are superseded by the last": {func(l *Ledger) {
-			l.Arrive(commits("a", "b", "c"), noon)
+			l.AddCommits(commits("a", "b", "c"), noon)
 		}, "a superseded superseded by ccccccc\nb superseded superseded by ccccccc\nc pending"},
 		"a head that was under way is superseded": {func(l *Ledger) {
-			l.Arrive(commits("a"), noon)
+			l.AddCommits(commits("a"), noon)
 			l.Head().SetVerdict(Progressing, "", noon)
-			l.Arrive(commits("b"), noon)
+			l.AddCommits(commits("b"), noon)
 		}, "a superseded superseded by bbbbbbb\nb pending"},
 		"a head that was held is superseded": {func(l *Ledger) {
-			l.Arrive(commits("a"), noon)
+			l.AddCommits(commits("a"), noon)
 			l.Head().SetVerdict(Held, "paused", noon)
-			l.Arrive(commits("b"), noon)
+			l.AddCommits(commits("b"), noon)
 		}, "a superseded superseded by bbbbbbb\nb pending"},
 		"a verdict that was given stays when a newer head comes": {func(l *Ledger) {
-			l.Arrive(commits("a"), noon)
+			l.AddCommits(commits("a"), noon)
 			l.Head().SetVerdict(Failed, "why", noon)
-			l.Arrive(commits("b"), noon)
+			l.AddCommits(commits("b"), noon)
 		}, "a failed why\nb pending"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestLedger(t *testing.T) {
 func TestALedgerIsBounded(t *testing.T) {
 	l := &Ledger{Environment: "production"}
 	for i := range 3 * maxEntries {
-		l.Arrive([]source.Commit{{SHA: fmt.Sprintf("%040d", i), Subject: strings.Repeat("long ", 2000)}}, noon)
+		l.AddCommits([]source.Commit{{SHA: fmt.Sprintf("%040d", i), Subject: strings.Repeat("long ", 2000)}}, noon)
 	}
 	if want := fmt.Sprintf("%040d", 0); l.Began != want {
 		t.Errorf("it began with %s, want %s: what is its own since then must not be another's", l.Began, want)
@@ -147,7 +147,7 @@ func TestTheVerdictOfACommit(t *testing.T) {
 func TestSecondsBehindCountFromTheOldestCommitThatIsNotLive(t *testing.T) {
 	l := &Ledger{}
 	for i, v := range []Verdict{Applied, Superseded, Failed} {
-		l.Arrive(commits(fmt.Sprint(i)), noon.Add(time.Duration(i)*time.Minute))
+		l.AddCommits(commits(fmt.Sprint(i)), noon.Add(time.Duration(i)*time.Minute))
 		l.Head().SetVerdict(v, "", noon)
 	}
 	if s := l.SecondsBehind(noon.Add(10 * time.Minute)); s != 9*60 {
@@ -164,7 +164,7 @@ func TestALongReasonIsCutOff(t *testing.T) {
 	l := &Ledger{}
 	long := strings.Repeat("<ä", 500_000)
 	for i := range maxEntries {
-		l.Arrive([]source.Commit{{SHA: fmt.Sprintf("%040d", i)}}, noon)
+		l.AddCommits([]source.Commit{{SHA: fmt.Sprintf("%040d", i)}}, noon)
 		l.Head().Merge(Outcome{Name: "web", Outcome: string(Failed), Reason: long})
 		l.Head().SetVerdict(Refused, long, noon)
 		l.Head().SetVerdict(Refused, long, noon.Add(time.Hour))

@@ -7,10 +7,10 @@ import (
 )
 
 // mostNames is how many names an error lists.
-const mostNames = 10
+const maxNames = 10
 
-// Hint says which names there are in place of one that is not.
-func Hint(name string, known []string) string {
+// SuggestNames says which names there are in place of one that is not.
+func SuggestNames(name string, known []string) string {
 	if len(known) == 0 {
 		return ""
 	}
@@ -28,9 +28,9 @@ func instead(name string, known []string) string {
 			meant = append(meant, n)
 		}
 	}
-	more := len(names) - mostNames
+	more := len(names) - maxNames
 	if more > 0 {
-		names = names[:mostNames]
+		names = names[:maxNames]
 	}
 	slices.Sort(names)
 	text := strings.Join(names, ", ")

@@ -26,7 +26,7 @@ func TestANameThatIsWrongIsToldWithTheNearest(t *testing.T) {
 			t.Errorf("%s: %s; want %s", sentence, have, c.want)
 		}
 	}
-	if have := Hint("prod", nil); have != "" {
+	if have := SuggestNames("prod", nil); have != "" {
 		t.Errorf("where there are none: %q", have)
 	}
 }

@@ -22,7 +22,7 @@ func ended(e *Entry, name string, v Verdict, reason string) {
 
 func closed(l *Ledger) string {
 	for _, e := range l.Open() {
-		v, why := Close(e, l.Head())
+		v, why := JudgeOlder(e, l.Head())
 		e.SetVerdict(v, why, noon)
 	}
 	return lines(l)
@@ -42,9 +42,9 @@ func TestACommitWhoseRolloutsAreUnderWayKeepsItsOwnVerdict(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			l := &Ledger{}
-			l.Arrive(commits("a"), noon)
+			l.AddCommits(commits("a"), noon)
 			began(l, "web 1")
-			l.Arrive(commits("b"), noon)
+			l.AddCommits(commits("b"), noon)
 			if have := lines(l); have != "a progressing\nb pending" {
 				t.Fatalf("after the newer commit came:\n%s", have)
 			}
@@ -58,9 +58,9 @@ func TestACommitWhoseRolloutsAreUnderWayKeepsItsOwnVerdict(t *testing.T) {
 
 func TestHalfOfACommitThatWentOnIsNotApplied(t *testing.T) {
 	l := &Ledger{}
-	l.Arrive(commits("a"), noon)
+	l.AddCommits(commits("a"), noon)
 	began(l, "web 1", "api 1")
-	l.Arrive(commits("b"), noon)
+	l.AddCommits(commits("b"), noon)
 	ended(l.Open()[0], "web", Applied, "")
 	if have, want := closed(l), "a superseded superseded by bbbbbbb\nb pending"; have != want {
 		t.Errorf("have\n%s\nwant\n%s", have, want)
@@ -69,11 +69,11 @@ func TestHalfOfACommitThatWentOnIsNotApplied(t *testing.T) {
 
 func TestToWhichCommitARolloutBelongs(t *testing.T) {
 	l := &Ledger{}
-	l.Arrive(commits("a"), noon)
+	l.AddCommits(commits("a"), noon)
 	began(l, "web 1", "old ")
-	l.Arrive(commits("b"), noon)
+	l.AddCommits(commits("b"), noon)
 	began(l, "api 2")
-	l.Arrive(commits("c"), noon)
+	l.AddCommits(commits("c"), noon)
 	for sentence, c := range map[string]struct{ release, digest, want string }{
 		"what an older one asked for is its own":      {"prod/web", "1", "a"},
 		"what another older one asked for is its own": {"prod/api", "2", "b"},
@@ -101,7 +101,7 @@ func TestOutcomesAreKeptByNamespaceAndName(t *testing.T) {
 // However much there is to say, the newest verdict can be stored.
 func TestTheNewestVerdictAlwaysFits(t *testing.T) {
 	l := &Ledger{Environment: "production"}
-	l.Arrive(commits("a"), noon)
+	l.AddCommits(commits("a"), noon)
 	long := strings.Repeat("x", 10_000)
 	for i := range 3000 {
 		name := fmt.Sprintf("release-%d", i)

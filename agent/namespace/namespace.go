@@ -60,10 +60,10 @@ func (n *Labels) report(ctx context.Context, name string, changed bool, err erro
 	switch {
 	case err != nil:
 		n.Messages.Log.Error("the namespace can't be labelled", "namespace", name, "error", err)
-		n.Messages.Reporter.Say(ctx, "Warning", "Namespace", fmt.Sprintf("namespace %s can't be labelled: %v", name, err))
+		n.Messages.Reporter.Event(ctx, "Warning", "Namespace", fmt.Sprintf("namespace %s can't be labelled: %v", name, err))
 	case changed:
 		n.Messages.Log.Info("namespace labelled", "namespace", name)
-		n.Messages.Reporter.Say(ctx, "Normal", "Namespace", fmt.Sprintf("namespace %s has the labels that environment.yaml gives it", name))
+		n.Messages.Reporter.Event(ctx, "Normal", "Namespace", fmt.Sprintf("namespace %s has the labels that environment.yaml gives it", name))
 	}
 }
 

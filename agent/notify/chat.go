@@ -25,7 +25,7 @@ func (s *slack) follows() bool   { return true }
 func (s *slack) address() string { return hostOf(s.API) + " " + s.Channel }
 
 // Slack's own bound of a section's text is 3,000 characters.
-const mostSlack = 2900
+const maxSlackText = 2900
 
 func (s *slack) send(ctx context.Context, n Notice, known string) (string, error) {
 	channel, ts, _ := strings.Cut(known, " ")
@@ -59,7 +59,7 @@ func (s *slack) post(ctx context.Context, method string, message any) (channel, 
 		return "", "", err
 	}
 	if !answer.OK {
-		return "", "", &slackError{method, printable.Line(answer.Error, mostComplain)}
+		return "", "", &slackError{method, printable.Line(answer.Error, maxComplaint)}
 	}
 	return answer.Channel, answer.TS, nil
 }
@@ -74,8 +74,8 @@ func slackBlocks(n Notice) []any {
 	for _, l := range n.Lines {
 		text += "\n" + escapeSlack(l)
 	}
-	if len([]rune(text)) > mostSlack {
-		text = string([]rune(text)[:mostSlack]) + "…"
+	if len([]rune(text)) > maxSlackText {
+		text = string([]rune(text)[:maxSlackText]) + "…"
 	}
 	section := func(text string) map[string]any {
 		return map[string]any{"type": "mrkdwn", "text": text, "verbatim": true}

@@ -67,7 +67,7 @@ type sinkDocument struct {
 
 const (
 	defaultBehindFor = time.Hour
-	mostSinks        = 20
+	maxSinks         = 20
 )
 
 // Parse reads a Config. Errors name the sink, and no value that may be secret.
@@ -76,7 +76,7 @@ func Parse(raw []byte) (*Config, error) {
 	d := yaml.NewDecoder(bytes.NewReader(raw))
 	d.KnownFields(true)
 	if err := d.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
-		return nil, readable(err)
+		return nil, withoutQuotes(err)
 	}
 	c := &Config{BehindFor: defaultBehindFor}
 	if doc.BehindFor != "" {
@@ -85,8 +85,8 @@ func Parse(raw []byte) (*Config, error) {
 			return nil, fmt.Errorf("behindFor %q: use a duration like 1h", doc.BehindFor)
 		}
 	}
-	if len(doc.Sinks) > mostSinks {
-		return nil, fmt.Errorf("it has %d sinks: up to %d are told", len(doc.Sinks), mostSinks)
+	if len(doc.Sinks) > maxSinks {
+		return nil, fmt.Errorf("it has %d sinks: up to %d are told", len(doc.Sinks), maxSinks)
 	}
 	for i, s := range doc.Sinks {
 		r, err := s.rule()
@@ -101,8 +101,8 @@ func Parse(raw []byte) (*Config, error) {
 	return c, nil
 }
 
-// readable is an error of the parser without what it quotes: that may be a token.
-func readable(err error) error {
+// withoutQuotes is an error of the parser without what it quotes: that may be a token.
+func withoutQuotes(err error) error {
 	var te *yaml.TypeError
 	if !errors.As(err, &te) {
 		return err

@@ -42,7 +42,7 @@ func (f *forge) follows() bool   { return true }
 func (f *forge) address() string { return hostOf(f.URL) + " " + f.Repository }
 
 // Hosts bound a status' description; GitHub takes the least.
-const mostDescription = 140
+const maxDescription = 140
 
 func (f *forge) send(ctx context.Context, n Notice, known string) (string, error) {
 	if n.Kind != Deploy {
@@ -97,8 +97,8 @@ func description(n Notice) string {
 	if len(n.Lines) > 0 {
 		text += ": " + n.Lines[0]
 	}
-	if r := []rune(text); len(r) > mostDescription {
-		return string(r[:mostDescription-1]) + "…"
+	if r := []rune(text); len(r) > maxDescription {
+		return string(r[:maxDescription-1]) + "…"
 	}
 	return text
 }

@@ -26,7 +26,7 @@ func (p *pagerDuty) address() string { return hostOf(p.API) }
 func (p *pagerDuty) identifies()     {}
 
 // PagerDuty's own bound of a summary.
-const mostSummary = 1024
+const maxSummary = 1024
 
 func (p *pagerDuty) send(ctx context.Context, n Notice, _ string) (string, error) {
 	if n.Kind == Deploy && !n.Bad() && !ledger.Verdict(n.State).Live() {
@@ -36,7 +36,7 @@ func (p *pagerDuty) send(ctx context.Context, n Notice, _ string) (string, error
 	if n.Bad() {
 		summary := []rune(n.Title)
 		event["event_action"] = "trigger"
-		event["payload"] = map[string]any{"summary": string(summary[:min(len(summary), mostSummary)]), "source": "tether/" + n.Environment, "severity": "error",
+		event["payload"] = map[string]any{"summary": string(summary[:min(len(summary), maxSummary)]), "source": "tether/" + n.Environment, "severity": "error",
 			"timestamp": n.Since.Format(time.RFC3339), "component": n.Environment, "class": string(n.Kind), "custom_details": n}
 	}
 	return n.ID, call(ctx, http.MethodPost, p.API+"/v2/enqueue", nil, event, nil)

@@ -79,9 +79,9 @@ func (n Notice) Text() string { return strings.Join(append([]string{n.Title}, n.
 // Bounds of what is told: the newest commits, a few releases by name, and times that are
 // long enough to be news.
 const (
-	mostCommits  = 20
-	mostRepairs  = 20
-	mostNamed    = 5
+	maxCommits   = 20
+	maxRepairs   = 20
+	maxNamed     = 5
 	fightTimes   = 4
 	fightLasts   = 10 * time.Minute
 	repairWindow = 24 * time.Hour
@@ -91,7 +91,7 @@ const (
 // A release that is behind git for less than behindFor gives none.
 func Notices(l *ledger.Ledger, about func(release string) bool, behindFor time.Duration, now time.Time) []Notice {
 	var out []Notice
-	for _, e := range l.Entries[max(0, len(l.Entries)-mostCommits):] {
+	for _, e := range l.Entries[max(0, len(l.Entries)-maxCommits):] {
 		if n := deploy(l, e); concerns(e, about) {
 			out = append(out, n)
 		}
@@ -138,7 +138,7 @@ func deployLines(e ledger.Entry) []string {
 		lines = append(lines, e.Reason)
 	}
 	for i, o := range e.Releases {
-		if i == mostNamed {
+		if i == maxNamed {
 			return append(lines, fmt.Sprintf("and %d more releases", len(e.Releases)-i))
 		}
 		line := fmt.Sprintf("%s: %s %s", o.Name, o.Action, o.Outcome)
@@ -165,12 +165,12 @@ func repairs(l *ledger.Ledger, about func(string) bool, now time.Time) []Notice 
 		minutes[minute] = append(minutes[minute], a)
 	}
 	var out []Notice
-	for _, minute := range order[max(0, len(order)-mostRepairs):] {
+	for _, minute := range order[max(0, len(order)-maxRepairs):] {
 		n := Notice{ID: fmt.Sprintf("%s/repair/%d", l.Environment, minute.Unix()), Kind: Repair, Environment: l.Environment, Repository: l.Repository, State: Over, Since: minute}
 		var names []string
 		for _, a := range minutes[minute] {
 			names = append(names, a.Release)
-			if len(n.Lines) < mostNamed {
+			if len(n.Lines) < maxNamed {
 				n.Lines = append(n.Lines, a.Release+": "+a.Reason)
 			}
 		}
@@ -197,7 +197,7 @@ func fights(l *ledger.Ledger, about func(string) bool, now time.Time) []Notice {
 		return nil
 	}
 	n.ID = fmt.Sprintf("%s/fight/%d", l.Environment, n.Since.Unix())
-	n.Lines = n.Lines[:min(len(n.Lines), mostNamed)]
+	n.Lines = n.Lines[:min(len(n.Lines), maxNamed)]
 	n.Title = fmt.Sprintf("%s: %s is changed again each time it is put back", l.Environment, named(names))
 	return []Notice{n}
 }
@@ -216,7 +216,7 @@ func standing(l *ledger.Ledger, about func(string) bool, kind Kind, are string, 
 			n.Since = at.UTC()
 		}
 		names = append(names, r.Name)
-		if len(n.Lines) < mostNamed {
+		if len(n.Lines) < maxNamed {
 			n.Lines = append(n.Lines, strings.TrimSuffix(r.Name+": "+why, ": "))
 		}
 	}
@@ -262,8 +262,8 @@ func behind(r ledger.Release, limit time.Duration, now time.Time) (since time.Ti
 func named(names []string) string {
 	slices.Sort(names)
 	names = slices.Compact(names)
-	if n := len(names) - mostNamed; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNamed], ", "), n)
+	if n := len(names) - maxNamed; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxNamed], ", "), n)
 	}
 	return strings.Join(names, ", ")
 }

@@ -46,8 +46,8 @@ type pause struct {
 
 const (
 	firstPause   = time.Second
-	longestPause = 5 * time.Minute
-	lookAgain    = time.Minute // by itself: releases fall behind without a word of the ledger
+	maxPause     = 5 * time.Minute
+	recheckEvery = time.Minute // by itself: releases fall behind without a word of the ledger
 )
 
 // New returns a Notifier.
@@ -74,7 +74,7 @@ func (n *Notifier) Ledger(text string) {
 // Run tells what the ledgers say, until ctx ends.
 func (n *Notifier) Run(ctx context.Context) {
 	var now *ledger.Ledger
-	timer := time.NewTimer(lookAgain)
+	timer := time.NewTimer(recheckEvery)
 	defer timer.Stop()
 	for {
 		select {
@@ -86,7 +86,7 @@ func (n *Notifier) Run(ctx context.Context) {
 			}
 		case <-timer.C:
 		}
-		next := lookAgain
+		next := recheckEvery
 		if now != nil {
 			next = n.deliver(ctx, now)
 		}
@@ -100,7 +100,7 @@ func (n *Notifier) deliver(ctx context.Context, l *ledger.Ledger) time.Duration 
 		n.Failed("", err)
 		return firstPause
 	}
-	next := lookAgain
+	next := recheckEvery
 	for i := range n.Config.rules {
 		r := &n.Config.rules[i]
 		if !matches(r.environments, l.Environment) {
@@ -113,10 +113,10 @@ func (n *Notifier) deliver(ctx context.Context, l *ledger.Ledger) time.Duration 
 		}
 		err := n.deliverTo(ctx, l, r)
 		if ctx.Err() != nil {
-			return lookAgain
+			return recheckEvery
 		}
 		if err != nil {
-			p.after = min(max(2*p.after, firstPause), longestPause)
+			p.after = min(max(2*p.after, firstPause), maxPause)
 			p.next = n.Now().Add(p.after)
 			n.pauses[r.name], next = p, min(next, p.after)
 		} else {
@@ -201,7 +201,7 @@ func (n *Notifier) repeat(ctx context.Context, r *rule, all []Notice) error {
 	if !told {
 		n.repeated[r.name] = n.Now() // it was told just now, or is told by the next look
 	}
-	if !told || n.Now().Sub(last) < lookAgain {
+	if !told || n.Now().Sub(last) < recheckEvery {
 		return nil
 	}
 	for _, notice := range goingOnOf(all) {

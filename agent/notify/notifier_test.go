@@ -174,7 +174,7 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		entries = append(entries, entry(string("abcdef"[i%6]), ledger.Applied, i))
 		d.deliver(t.Context(), prod(entries...))
 	}
-	if n := len(d.memory.Sent); n > mostCommits {
+	if n := len(d.memory.Sent); n > maxCommits {
 		t.Errorf("it remembers %d", n)
 	}
 	if !json.Valid([]byte(d.shelf.text)) {

@@ -34,8 +34,8 @@ type repeater interface {
 
 const (
 	sendTimeout  = 15 * time.Second
-	mostAnswer   = 64 << 10
-	mostComplain = 200
+	maxAnswer    = 64 << 10
+	maxComplaint = 200
 )
 
 // call sends JSON to an address, and reads the answer as JSON into out, if that is not nil.
@@ -65,18 +65,18 @@ func call(ctx context.Context, method, address string, header http.Header, in, o
 		return plain(err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, mostAnswer))
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
 		return plain(err)
 	}
 	if res.StatusCode/100 != 2 {
-		return &answerError{res.StatusCode, printable.Line(string(body), mostComplain)}
+		return &answerError{res.StatusCode, printable.Line(string(body), maxComplaint)}
 	}
 	if out == nil {
 		return nil
 	}
 	if err := json.Unmarshal(body, out); err != nil {
-		return fmt.Errorf("it answers what is no JSON (%s): is the address right?", printable.Line(res.Header.Get("Content-Type"), mostComplain))
+		return fmt.Errorf("it answers what is no JSON (%s): is the address right?", printable.Line(res.Header.Get("Content-Type"), maxComplaint))
 	}
 	return nil
 }

@@ -192,7 +192,7 @@ func TestHostsOfGitShowAStatus(t *testing.T) {
 			if a.line != c.line || a.body["state"] != c.state || a.header.Get(name) != value {
 				t.Errorf("asked %s %s with %v", a.line, a.raw, a.header)
 			}
-			if d := []rune(fmt.Sprint(a.body["description"])); len(d) != mostDescription {
+			if d := []rune(fmt.Sprint(a.body["description"])); len(d) != maxDescription {
 				t.Errorf("the description has %d letters", len(d))
 			}
 		})

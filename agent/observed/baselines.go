@@ -95,15 +95,15 @@ func (b *Baselines) Releases() []Key {
 	return slices.SortedFunc(maps.Keys(b.of), func(a, b Key) int { return strings.Compare(a.String(), b.String()) })
 }
 
-// Trust reports whether what records say of the cluster is believed.
-func (b *Baselines) Trust() bool {
+// RecordsTrusted reports whether what records say of the cluster is believed.
+func (b *Baselines) RecordsTrusted() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.trusting
 }
 
-// Distrust has the cluster asked from now on.
-func (b *Baselines) Distrust() {
+// DistrustRecords has the cluster asked from now on.
+func (b *Baselines) DistrustRecords() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.trusting = false
@@ -122,9 +122,9 @@ func (b *Baselines) Holder(besides string, id manifest.ID) string {
 	return ""
 }
 
-// Offer has the releases that left an object to another one surveyed anew: they may have
+// ObjectReleased has the releases that left an object to another one surveyed anew: they may have
 // to have it.
-func (b *Baselines) Offer(id manifest.ID) {
+func (b *Baselines) ObjectReleased(id manifest.ID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for key, h := range b.of {

@@ -20,9 +20,9 @@ const (
 	// fightPatience is how often an object is put back at once before it is a fight: an
 	// edit by hand is often followed by another.
 	fightPatience = 3
-	longestFight  = 5 * time.Minute
-	// truce is how long an object has to stay as it is for a fight to be over.
-	truce = time.Minute
+	maxFight      = 5 * time.Minute
+	// fightForgotten is how long an object has to stay as it is for a fight to be over.
+	fightForgotten = time.Minute
 )
 
 // Fights are the objects that somebody changes again each time they are put back. They are
@@ -38,9 +38,9 @@ func (f *Fights) forget() {
 	f.of = map[manifest.ID]*fight{}
 }
 
-// Leave takes out of a plan what is fought over and not to be put back yet.
+// WithoutFought takes out of a plan what is fought over and not to be put back yet.
 // Its drift is reported all the same.
-func (f *Fights) Leave(p plan.Plan, now time.Time) plan.Plan {
+func (f *Fights) WithoutFought(p plan.Plan, now time.Time) plan.Plan {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c plan.Change) bool {
@@ -50,21 +50,21 @@ func (f *Fights) Leave(p plan.Plan, now time.Time) plan.Plan {
 	return p
 }
 
-// PutBack notes that an object was put back. It returns how often it was in a row, and how
+// AddCorrection notes that an object was put back. It returns how often it was in a row, and how
 // long it is left alone if that was in vain: twice as long each time.
-func (f *Fights) PutBack(id manifest.ID, now time.Time) (times int, pause time.Duration) {
+func (f *Fights) AddCorrection(id manifest.ID, now time.Time) (times int, pause time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	one := f.of[id]
-	if one == nil || now.After(one.until.Add(truce)) {
+	if one == nil || now.After(one.until.Add(fightForgotten)) {
 		one = &fight{until: now}
 		f.of[id] = one
 	}
 	one.times++
 	if n := one.times - fightPatience; n >= 0 {
-		pause = min(time.Second<<min(n, 16), longestFight)
+		pause = min(time.Second<<min(n, 16), maxFight)
 	}
 	one.until = now.Add(pause)
-	maps.DeleteFunc(f.of, func(_ manifest.ID, one *fight) bool { return now.After(one.until.Add(truce)) })
+	maps.DeleteFunc(f.of, func(_ manifest.ID, one *fight) bool { return now.After(one.until.Add(fightForgotten)) })
 	return one.times, pause
 }

@@ -30,8 +30,8 @@ func (h *Histories) forget() {
 	h.of, h.read, h.watched, h.unrecorded = map[Key]record.History{}, map[string]bool{}, map[string]bool{}, map[Key][]manifest.Object{}
 }
 
-// ReadAnew has all namespaces read again; those that are watched stay so.
-func (h *Histories) ReadAnew() {
+// Invalidate has all namespaces read again; those that are watched stay so.
+func (h *Histories) Invalidate() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	clear(h.read)
@@ -152,5 +152,5 @@ func LacksRecord(h record.History) bool {
 	case last == nil:
 		return true
 	}
-	return h.Ran() || len(h.Damaged()) > 0 && last.Status != release.StatusUninstalled
+	return h.IsInstalled() || len(h.Damaged()) > 0 && last.Status != release.StatusUninstalled
 }

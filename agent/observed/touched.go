@@ -23,7 +23,7 @@ func (t *Touched) forget() {
 }
 
 // leastDirty is how many objects may be dirty before any is forgotten.
-const leastDirty = 4096
+const minTouched = 4096
 
 // Touch enters an object that may have drifted. Once there are many, those are
 // forgotten that no release is held to, as hooks' are: a release that is not held is
@@ -32,7 +32,7 @@ func (t *Touched) Touch(id manifest.ID, inForce func() []manifest.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ids[id] = true
-	if len(t.ids) <= max(t.most, leastDirty) {
+	if len(t.ids) <= max(t.most, minTouched) {
 		return
 	}
 	kept := map[manifest.ID]bool{}
@@ -51,9 +51,9 @@ func (t *Touched) Any(ids []manifest.ID) bool {
 	return slices.ContainsFunc(ids, func(id manifest.ID) bool { return t.ids[id] })
 }
 
-// Clean enters that objects are being surveyed: one that is touched from now on is surveyed
+// MarkSurveyed enters that objects are being surveyed: one that is touched from now on is surveyed
 // again.
-func (t *Touched) Clean(ids []manifest.ID) {
+func (t *Touched) MarkSurveyed(ids []manifest.ID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, id := range ids {

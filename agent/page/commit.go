@@ -66,11 +66,11 @@ type changedObject struct {
 
 // The bounds of a commit's page.
 const (
-	mostChanged = 10
-	mostObjects = 50
-	mostFields  = 60
-	longestSide = 2000
-	compareFor  = 5 * time.Second
+	maxChanged = 10
+	maxObjects = 50
+	maxFields  = 60
+	maxSide    = 2000
+	compareFor = 5 * time.Second
 )
 
 func (p *Pages) commit(r *http.Request) (document, error) {
@@ -78,7 +78,7 @@ func (p *Pages) commit(r *http.Request) (document, error) {
 	if err := p.admit(r, environment); err != nil {
 		return nil, err
 	}
-	story, err := p.Reader.Story(r.Context(), environment, time.Time{})
+	story, err := p.Reader.HistoryItems(r.Context(), environment, time.Time{})
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (p *Pages) changed(ctx context.Context, environment string, entries []*ledg
 				continue
 			}
 			seen[o.Name] = true
-			if only != "" && o.Name != only || len(out) >= mostChanged {
+			if only != "" && o.Name != only || len(out) >= maxChanged {
 				others = append(others, link{o.Name, "?" + url.Values{"release": {o.Name}}.Encode() + "#changed"})
 				continue
 			}
@@ -167,12 +167,12 @@ func (p *Pages) compared(ctx context.Context, environment string, o ledger.Outco
 }
 
 func objectsOf(d *reads.Difference) (out []changedObject, left int) {
-	for _, o := range d.Objects[:min(len(d.Objects), mostObjects)] {
-		one := changedObject{Object: o.Object, Action: o.Action, Why: o.Why, Left: max(0, len(o.Fields)-mostFields)}
-		one.Fields = slices.Clone(o.Fields[:min(len(o.Fields), mostFields)])
+	for _, o := range d.Objects[:min(len(d.Objects), maxObjects)] {
+		one := changedObject{Object: o.Object, Action: o.Action, Why: o.Why, Left: max(0, len(o.Fields)-maxFields)}
+		one.Fields = slices.Clone(o.Fields[:min(len(o.Fields), maxFields)])
 		for i := range one.Fields {
 			f := &one.Fields[i]
-			f.From, f.To = cut(f.From, longestSide), cut(f.To, longestSide)
+			f.From, f.To = cut(f.From, maxSide), cut(f.To, maxSide)
 		}
 		out = append(out, one)
 	}

@@ -59,10 +59,10 @@ type driftRow struct {
 // The bounds of an environment's page: it is to be small however many releases there are.
 const (
 	releasesAPage = 200
-	mostDrift     = 100
-	fewMoments    = 20
-	mostMoments   = 300
-	longestReason = 300
+	maxDrift      = 100
+	fewItems      = 20
+	maxItems      = 300
+	maxReason     = 300
 )
 
 func (p *Pages) environment(r *http.Request) (document, error) {
@@ -75,7 +75,7 @@ func (p *Pages) environment(r *http.Request) (document, error) {
 	if err != nil {
 		return nil, err
 	}
-	story, err := p.Reader.Story(ctx, name, time.Time{})
+	story, err := p.Reader.HistoryItems(ctx, name, time.Time{})
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +181,7 @@ func matches(r releaseRow, query string) bool {
 }
 
 func rowOf(environment string, r status.ReleaseStatus, partial bool) releaseRow {
-	row := releaseRow{Name: r.Name, Chart: strings.TrimSpace(r.Chart + " " + r.ChartVersion), Version: r.AppVersion, State: stateOf(r, partial), Why: cut(r.Reason, longestReason),
+	row := releaseRow{Name: r.Name, Chart: strings.TrimSpace(r.Chart + " " + r.ChartVersion), Version: r.AppVersion, State: stateOf(r, partial), Why: cut(r.Reason, maxReason),
 		Images: r.Images, DependsOn: r.DependsOn, Revision: r.Revision}
 	if r.Commit != "" {
 		row.Commit, row.Link = short(r.Commit), environmentLink(environment)+"/commits/"+url.PathEscape(r.Commit)
@@ -198,14 +198,14 @@ func rowOf(environment string, r status.ReleaseStatus, partial bool) releaseRow 
 func (c clock) drift(st *status.Status) (rows []driftRow, more int) {
 	for _, r := range st.Releases {
 		for _, d := range r.Drift {
-			if len(rows) >= mostDrift {
+			if len(rows) >= maxDrift {
 				more++
 				continue
 			}
-			row := driftRow{Release: r.Name, Object: d.Object, Path: d.Path, Want: cut(d.Want, longestReason), Have: cut(d.Have, longestReason), Who: d.Manager, When: c.stamp(d.Since)}
+			row := driftRow{Release: r.Name, Object: d.Object, Path: d.Path, Want: cut(d.Want, maxReason), Have: cut(d.Have, maxReason), Who: d.Manager, When: c.stamp(d.Since)}
 			switch {
 			case d.Refused != "":
-				row.Note = "it can't be put back: " + cut(d.Refused, longestReason)
+				row.Note = "it can't be put back: " + cut(d.Refused, maxReason)
 			case d.Foreign:
 				row.Note = "added beside what was applied, and left alone"
 			}

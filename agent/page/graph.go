@@ -35,8 +35,8 @@ const (
 	columnGap   = 56
 	rowGap      = 14
 	graphMargin = 2
-	mostNodes   = 48
-	longestName = 22
+	maxNodes    = 48
+	maxName     = 22
 )
 
 // graphOf draws the releases; nil if none depends on another.
@@ -71,12 +71,12 @@ func graphOf(all []status.ReleaseStatus) *graph {
 // pick returns the releases that are drawn: all, or of many those that are not well, and
 // what they depend on.
 func pick(all []status.ReleaseStatus, known map[string]int) []status.ReleaseStatus {
-	if len(all) <= mostNodes {
+	if len(all) <= maxNodes {
 		return all
 	}
 	chosen := map[int]bool{}
 	add := func(i int) {
-		if len(chosen) < mostNodes {
+		if len(chosen) < maxNodes {
 			chosen[i] = true
 		}
 	}
@@ -140,7 +140,7 @@ func (g *graph) place(picked []status.ReleaseStatus, depth map[string]int) {
 		m := stateOf(r, false)
 		g.Nodes = append(g.Nodes, node{
 			X: graphMargin + column*(nodeWidth+columnGap), Y: graphMargin + rows[column]*(nodeHeight+rowGap),
-			Name: cut(r.Name, longestName), Title: r.Name + ": " + m.Word, Mark: m, Depth: column,
+			Name: cut(r.Name, maxName), Title: r.Name + ": " + m.Word, Mark: m, Depth: column,
 		})
 		rows[column]++
 	}

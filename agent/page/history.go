@@ -11,14 +11,14 @@ import (
 
 // history is what became of an environment, newest first.
 type history struct {
-	Moments []moment
+	Items []historyItem
 	// More leads to the rest; empty if that is all.
 	More string
 	Left int
 }
 
-// moment is a commit, or what was done without one.
-type moment struct {
+// historyItem is a commit, or what was done without one.
+type historyItem struct {
 	Mark     mark
 	At       stamp
 	Took     string
@@ -44,30 +44,30 @@ type outcomeLine struct {
 // commits' own pages have the others.
 const (
 	fewOutcomes = 6
-	mostLogs    = 6
+	maxLogs     = 6
 )
 
-func (c clock) history(environment string, story []reads.Moment, all string) history {
-	most := fewMoments
+func (c clock) history(environment string, story []reads.HistoryItem, all string) history {
+	most := fewItems
 	if all == "all" {
-		most = mostMoments
+		most = maxItems
 	}
 	h := history{}
 	if h.Left = max(0, len(story)-most); h.Left > 0 && all != "all" {
 		h.More = "?history=all#history"
 	}
-	logs := mostLogs
+	logs := maxLogs
 	for _, m := range story[:min(len(story), most)] {
 		if m.Act != nil {
-			h.Moments = append(h.Moments, c.act(*m.Act))
+			h.Items = append(h.Items, c.act(*m.Act))
 			continue
 		}
-		one := moment{Mark: verdictMark(m.Verdict), At: c.stamp(m.Started), Took: took(m.Entry, c.now), Commit: c.commit(environment, m.Commit), Who: m.Author, Why: cut(m.Reason, longestReason)}
+		one := historyItem{Mark: verdictMark(m.Verdict), At: c.stamp(m.Started), Took: took(m.Entry, c.now), Commit: c.commit(environment, m.Commit), Who: m.Author, Why: cut(m.Reason, maxReason)}
 		if m.Trigger != "" {
 			one.Text = "again: " + m.Trigger
 		}
 		one.Outcomes, one.Left = outcomeLines(m.Entry, fewOutcomes, &logs)
-		h.Moments = append(h.Moments, one)
+		h.Items = append(h.Items, one)
 	}
 	return h
 }
@@ -83,7 +83,7 @@ func outcomeLines(e *ledger.Entry, most int, logs *int) (out []outcomeLine, left
 			left++
 			continue
 		}
-		line := outcomeLine{Release: o.Name, Action: o.Action, Mark: outcomeMark(o.Outcome), Why: cut(ownReason(e, o), longestReason)}
+		line := outcomeLine{Release: o.Name, Action: o.Action, Mark: outcomeMark(o.Outcome), Why: cut(ownReason(e, o), maxReason)}
 		if len(o.Log) > 0 && *logs > 0 {
 			line.Log, line.LogID = o.Log, fmt.Sprintf("log-%s-%d-%s", short(e.Commit.Commit), e.Started.Unix(), o.Name)
 			*logs--
@@ -101,8 +101,8 @@ func ownReason(e *ledger.Entry, o ledger.Outcome) string {
 	return o.Reason
 }
 
-func (c clock) act(a ledger.Act) moment {
-	m := moment{Mark: mark{"idle", "act", a.Kind}, At: c.stamp(cmp.Or(a.Last, a.At)), Who: a.By, Text: a.Release, Why: cut(a.Reason, longestReason)}
+func (c clock) act(a ledger.Act) historyItem {
+	m := historyItem{Mark: mark{"idle", "act", a.Kind}, At: c.stamp(cmp.Or(a.Last, a.At)), Who: a.By, Text: a.Release, Why: cut(a.Reason, maxReason)}
 	if a.Commit != "" {
 		m.Text = strings.TrimSpace(m.Text + " " + short(a.Commit))
 	}

@@ -207,11 +207,11 @@ type timelineCell struct {
 
 func (p *Pages) timeline(ctx context.Context, environments []string) (timeline, error) {
 	shown := environments[:min(len(environments), timelineEnvironments)]
-	stories := make([][]reads.Moment, len(shown))
+	stories := make([][]reads.HistoryItem, len(shown))
 	t := timeline{More: len(environments) - len(shown)}
 	for i, name := range shown {
 		t.Environments = append(t.Environments, link{name, environmentLink(name)})
-		story, err := p.Reader.Story(ctx, name, time.Time{})
+		story, err := p.Reader.HistoryItems(ctx, name, time.Time{})
 		if err != nil && !isMissing(err) {
 			return t, err
 		}
@@ -222,7 +222,7 @@ func (p *Pages) timeline(ctx context.Context, environments []string) (timeline, 
 }
 
 // fill puts commits together that arrived in several environments.
-func (c clock) fill(t *timeline, stories [][]reads.Moment) {
+func (c clock) fill(t *timeline, stories [][]reads.HistoryItem) {
 	rows := map[string]*timelineCommit{}
 	for i, story := range stories {
 		for _, m := range story {

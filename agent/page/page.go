@@ -29,7 +29,7 @@ type Reader interface {
 	Summaries(ctx context.Context) ([]status.Summary, error)
 	// LastKnown does not wait for what takes long: the time that it returns is zero then.
 	LastKnown(ctx context.Context, environment string) (*status.Status, time.Time, error)
-	Story(ctx context.Context, environment string, since time.Time) ([]reads.Moment, error)
+	HistoryItems(ctx context.Context, environment string, since time.Time) ([]reads.HistoryItem, error)
 	Delivered(ctx context.Context, environment string, since time.Time) (*reads.Delivery, error)
 	Compare(ctx context.Context, environment, release string, from, to int) (*reads.Difference, error)
 	// Changes calls tell whenever there may be something new, until ctx ends.

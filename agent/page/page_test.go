@@ -136,14 +136,14 @@ func TestAnEnvironmentShowsHowALogEnds(t *testing.T) {
 	log := "panic: <b>no route</b> to db"
 	r := sample.Hostile(log)
 	one := r.Stories["production"][0]
-	for range mostLogs {
+	for range maxLogs {
 		r.Stories["production"] = append(r.Stories["production"], one)
 	}
 	page := ask(t, pagesOf(r).Handler(), "/environments/production").Body.String()
 	folded := regexp.MustCompile(`<details><summary id="(log-[^"]+)">The last lines of the log</summary><pre class="said">([^<]*)</pre></details>`)
 	all := folded.FindAllStringSubmatch(page, -1)
-	if len(all) != mostLogs || strings.Count(page, "<details") != mostLogs {
-		t.Fatalf("%d logs are shown, not %d:\n%s", len(all), mostLogs, page)
+	if len(all) != maxLogs || strings.Count(page, "<details") != maxLogs {
+		t.Fatalf("%d logs are shown, not %d:\n%s", len(all), maxLogs, page)
 	}
 	if html.UnescapeString(all[0][2]) != log+"\n" {
 		t.Errorf("the log is shown as %q", all[0])

@@ -18,10 +18,10 @@ import (
 // A browser keeps the token in a cookie, sealed with a key of the agent's: who reads the
 // cookie has the page until it expires, and not the token.
 const (
-	cookieName   = "tether"
-	signedInFor  = 8 * time.Hour
-	longestForm  = 64 << 10
-	longestToken = 2800 // sealed, it is what browsers keep: 4 KiB
+	cookieName  = "tether"
+	signedInFor = 8 * time.Hour
+	maxForm     = 64 << 10
+	maxToken    = 2800 // sealed, it is what browsers keep: 4 KiB
 )
 
 // seal seals tokens.
@@ -122,7 +122,7 @@ var sameSite = http.NewCrossOriginProtection()
 
 // signIn takes a token, if anybody has it, and goes on to the page that was wanted.
 func (p *Pages) signIn(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, longestForm)
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	token := strings.TrimSpace(r.PostFormValue("token"))
 	switch {
 	case sameSite.Check(r) != nil:
@@ -131,7 +131,7 @@ func (p *Pages) signIn(w http.ResponseWriter, r *http.Request) {
 	case !secret(r):
 		p.refuse(w, r, http.StatusForbidden, inTheClear)
 		return
-	case len(token) > longestToken:
+	case len(token) > maxToken:
 		p.refuse(w, r, http.StatusBadRequest, "the token is too long for a cookie: use a ServiceAccount's, as below")
 		return
 	case token == "" || strings.ContainsAny(token, " \r\n"):

@@ -145,7 +145,7 @@ func (s *Client) Ledger(ctx context.Context, environment string, since time.Time
 	if !since.IsZero() {
 		query.Set("since", since.UTC().Format(time.RFC3339))
 	}
-	story, err := every[Moment](ctx, s, pathTo("environments", environment, "history"), query)
+	story, err := every[HistoryItem](ctx, s, pathTo("environments", environment, "history"), query)
 	if err != nil {
 		return nil, err
 	}

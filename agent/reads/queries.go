@@ -63,9 +63,9 @@ const (
 	readFor = time.Minute
 )
 
-// Story returns what became of an environment, newest first: its commits, and what was done
+// HistoryItems returns what became of an environment, newest first: its commits, and what was done
 // without one.
-func (r *Reads) Story(ctx context.Context, environment string, since time.Time) ([]Moment, error) {
+func (r *Reads) HistoryItems(ctx context.Context, environment string, since time.Time) ([]HistoryItem, error) {
 	l, c, err := r.ledger(ctx, environment)
 	if err != nil {
 		return nil, err
@@ -74,12 +74,12 @@ func (r *Reads) Story(ctx context.Context, environment string, since time.Time) 
 	if err != nil {
 		return nil, err
 	}
-	var out []Moment
-	for _, m := range l.Story(control, since, 0) {
+	var out []HistoryItem
+	for _, m := range l.History(control, since, 0) {
 		if m.Act != nil {
-			out = append(out, Moment{Kind: m.Act.Kind, Act: m.Act})
+			out = append(out, HistoryItem{Kind: m.Act.Kind, Act: m.Act})
 		} else {
-			out = append(out, Moment{Kind: "commit", Entry: m.Entry})
+			out = append(out, HistoryItem{Kind: "commit", Entry: m.Entry})
 		}
 	}
 	return out, nil
@@ -103,7 +103,7 @@ type Day struct {
 }
 
 // mostDays bounds how far back Delivery tells days: the ledger holds 200 commits.
-const mostDays = 366
+const maxDays = 366
 
 // Delivered returns the metrics of an environment since then.
 func (r *Reads) Delivered(ctx context.Context, environment string, since time.Time) (*Delivery, error) {
@@ -112,7 +112,7 @@ func (r *Reads) Delivered(ctx context.Context, environment string, since time.Ti
 		return nil, err
 	}
 	now := r.now().UTC()
-	if oldest := now.AddDate(0, 0, -mostDays); since.Before(oldest) {
+	if oldest := now.AddDate(0, 0, -maxDays); since.Before(oldest) {
 		since = oldest
 	}
 	d := &Delivery{Delivery: ledger.Deliver(environment, l.Entries, since, now), Days: []Day{}}

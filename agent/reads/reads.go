@@ -236,8 +236,8 @@ func (r *Reads) Drift(ctx context.Context, environment string) ([]any, error) {
 	return out, nil
 }
 
-// Moment is a line of a history: a commit, or what was done without one.
-type Moment struct {
+// HistoryItem is a line of a history: a commit, or what was done without one.
+type HistoryItem struct {
 	// Kind is commit, or what was done.
 	Kind string `json:"kind"`
 	*ledger.Entry
@@ -246,7 +246,7 @@ type Moment struct {
 
 // History implements api.Reader.
 func (r *Reads) History(ctx context.Context, environment string, since time.Time) ([]any, error) {
-	story, err := r.Story(ctx, environment, since)
+	story, err := r.HistoryItems(ctx, environment, since)
 	return anyOf(story), err
 }
 
@@ -268,7 +268,7 @@ func (r *Reads) Commit(ctx context.Context, environment, commit string) (any, er
 	if e == nil {
 		return nil, api.Missing(fmt.Errorf("%.7s has not been seen in %s yet", commit, environment))
 	}
-	return e.Shown(), nil
+	return e.Public(), nil
 }
 
 // Revisions implements api.Reader.
@@ -297,7 +297,7 @@ func (r *Reads) Follow(ctx context.Context, environment string, tell func(any)) 
 	}
 	return ledger.Follow(ctx, one.cluster, r.namespace, func(e *ledger.Entry) {
 		if e != nil {
-			tell(e.Shown())
+			tell(e.Public())
 		}
 	})
 }

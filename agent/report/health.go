@@ -8,9 +8,9 @@ import (
 	"github.com/xetys/tether/agent/ledger"
 )
 
-// Turn says that a release has not been healthy for a while after its rollout, or that it
+// HealthChange says that a release has not been healthy for a while after its rollout, or that it
 // is healthy again.
-type Turn struct {
+type HealthChange struct {
 	Namespace, Release string
 	Since              time.Time // when it was not healthy any more
 	Recovered          time.Time // when it was healthy again; zero if it is not
@@ -19,12 +19,12 @@ type Turn struct {
 
 // mostTurns bounds how many releases are told of one by one: when a node goes, all of
 // them may turn at once.
-const mostTurns = 5
+const maxHealthChanges = 5
 
 // Health enters into the ledger that the health of releases turned, and logs it. The
 // caller stores the ledger and then calls Deliver.
-func (r *Reporter) Health(l *ledger.Ledger, turns []Turn) {
-	var sick, well []Turn
+func (r *Reporter) Health(l *ledger.Ledger, turns []HealthChange) {
+	var sick, well []HealthChange
 	for _, t := range turns {
 		if t.Recovered.IsZero() {
 			sick = append(sick, t)
@@ -34,19 +34,19 @@ func (r *Reporter) Health(l *ledger.Ledger, turns []Turn) {
 			r.log.Info("healthy again", "release", t.Release, "after", t.lasted())
 		}
 	}
-	r.enqueueTurns(l, sick, "Warning", "Unhealthy", "are not healthy any more", func(t Turn) string {
+	r.enqueueHealthChanges(l, sick, "Warning", "Unhealthy", "are not healthy any more", func(t HealthChange) string {
 		return fmt.Sprintf("release %s has not been healthy since %s: %s", t.Release, t.Since.UTC().Format(time.RFC3339), t.Reason)
 	})
-	r.enqueueTurns(l, well, "Normal", "Recovered", "are healthy again", func(t Turn) string {
+	r.enqueueHealthChanges(l, well, "Normal", "Recovered", "are healthy again", func(t HealthChange) string {
 		return fmt.Sprintf("release %s is healthy again, after %s", t.Release, t.lasted())
 	})
 }
 
-func (t Turn) lasted() string { return t.Recovered.Sub(t.Since).Round(time.Second).String() }
+func (t HealthChange) lasted() string { return t.Recovered.Sub(t.Since).Round(time.Second).String() }
 
-// enqueueTurns tells turns of one kind, each by itself if they are few.
-func (r *Reporter) enqueueTurns(l *ledger.Ledger, turns []Turn, kind, reason, do string, text func(Turn) string) {
-	if len(turns) > mostTurns {
+// enqueueHealthChanges tells turns of one kind, each by itself if they are few.
+func (r *Reporter) enqueueHealthChanges(l *ledger.Ledger, turns []HealthChange, kind, reason, do string, text func(HealthChange) string) {
+	if len(turns) > maxHealthChanges {
 		facts, names := []string{reason}, make([]string, 0, len(turns))
 		for _, t := range turns {
 			facts, names = append(facts, t.Namespace, t.Release, t.Since.String()), append(names, t.Release)
@@ -62,8 +62,8 @@ func (r *Reporter) enqueueTurns(l *ledger.Ledger, turns []Turn, kind, reason, do
 
 // enqueue has a message told by Deliver.
 func enqueue(l *ledger.Ledger, m ledger.Message) {
-	l.Untold = append(l.Untold, m)
-	if n := len(l.Untold) - mostUntold; n > 0 {
-		l.Untold = l.Untold[n:]
+	l.Outbox = append(l.Outbox, m)
+	if n := len(l.Outbox) - maxOutbox; n > 0 {
+		l.Outbox = l.Outbox[n:]
 	}
 }

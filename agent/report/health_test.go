@@ -17,14 +17,14 @@ func TestATurnOfHealthIsToldOnceWhereverTheAgentDies(t *testing.T) {
 	b := &board{events: map[string]string{}}
 	r, _ := reporter(b)
 	l := &ledger.Ledger{}
-	sick := Turn{Namespace: "x", Release: "web", Since: noon, Reason: "Deployment.apps x/web: Available: 0/1"}
-	r.Health(l, []Turn{sick})
+	sick := HealthChange{Namespace: "x", Release: "web", Since: noon, Reason: "Deployment.apps x/web: Available: 0/1"}
+	r.Health(l, []HealthChange{sick})
 	again := stored(t, l)
 	r.Deliver(t.Context(), l)
 	r.Deliver(t.Context(), again) // of a process that died before the ledger was stored
 	well := sick
 	well.Recovered = noon.Add(90 * time.Second)
-	r.Health(l, []Turn{well})
+	r.Health(l, []HealthChange{well})
 	r.Deliver(t.Context(), l)
 	var texts []string
 	for _, text := range b.events {
@@ -44,9 +44,9 @@ func TestManyTurnsAtOnceAreToldTogether(t *testing.T) {
 	b := &board{events: map[string]string{}}
 	r, _ := reporter(b)
 	l := &ledger.Ledger{}
-	var turns []Turn
+	var turns []HealthChange
 	for i := range 100 {
-		turns = append(turns, Turn{Namespace: "x", Release: fmt.Sprintf("r%d", i), Since: noon, Reason: "its node is gone"})
+		turns = append(turns, HealthChange{Namespace: "x", Release: fmt.Sprintf("r%d", i), Since: noon, Reason: "its node is gone"})
 	}
 	r.Health(l, turns)
 	r.Deliver(t.Context(), l)

@@ -163,8 +163,8 @@ func (m *Metrics) Passed(environment string, err error) {
 	m.passes.WithLabelValues(environment, result).Inc()
 }
 
-// Blind says how many kinds can't be watched.
-func (m *Metrics) Blind(environment string, kinds int) {
+// Unwatchable says how many kinds can't be watched.
+func (m *Metrics) Unwatchable(environment string, kinds int) {
 	m.blind.WithLabelValues(environment).Set(float64(kinds))
 }
 
@@ -178,13 +178,13 @@ func (m *Metrics) RolledBack(environment, release, cause string) {
 	m.rollbacks.WithLabelValues(environment, release, cause).Inc()
 }
 
-// PutBack counts objects whose drift was put back.
-func (m *Metrics) PutBack(environment, release string, objects int) {
+// Corrected counts objects whose drift was put back.
+func (m *Metrics) Corrected(environment, release string, objects int) {
 	m.corrections.WithLabelValues(environment, release).Add(float64(objects))
 }
 
-// Fought counts an object that was put back in vain.
-func (m *Metrics) Fought(environment, release string) {
+// Fight counts an object that was put back in vain.
+func (m *Metrics) Fight(environment, release string) {
 	m.fights.WithLabelValues(environment, release).Inc()
 }
 

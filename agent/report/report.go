@@ -36,11 +36,11 @@ func New(environment string, log *slog.Logger, m *Metrics, emit Emit) *Reporter 
 
 // mostUntold bounds what waits in the ledger to be told: while events can't be written,
 // the oldest are dropped, and the log still has them.
-const mostUntold = 20
+const maxOutbox = 20
 
-// Say tells something at once, once: in the log by the caller, and here by an event. One
+// Event tells something at once, once: in the log by the caller, and here by an event. One
 // that can't be written is only logged.
-func (r *Reporter) Say(ctx context.Context, kind, reason, text string) {
+func (r *Reporter) Event(ctx context.Context, kind, reason, text string) {
 	if _, err := r.emit(ctx, "", kind, reason, text); err != nil {
 		r.log.Warn("an event can't be written", "error", err)
 	}
@@ -89,8 +89,8 @@ func (r *Reporter) ShowHealth(release string, healthy bool, unhealthy time.Time)
 // out of the ledger, and it reports whether the ledger is to be stored again. Until that is
 // done an event's name keeps it from being told twice, by this process or another.
 func (r *Reporter) Deliver(ctx context.Context, l *ledger.Ledger) (told bool) {
-	for len(l.Untold) > 0 {
-		m := l.Untold[0]
+	for len(l.Outbox) > 0 {
+		m := l.Outbox[0]
 		created, err := r.emit(ctx, m.ID, m.Kind, m.Reason, m.Text)
 		if err != nil {
 			r.log.Warn("an event can't be written", "error", err)
@@ -99,9 +99,9 @@ func (r *Reporter) Deliver(ctx context.Context, l *ledger.Ledger) (told bool) {
 		if created {
 			r.count(m)
 		}
-		l.Untold, told = l.Untold[1:], true
+		l.Outbox, told = l.Outbox[1:], true
 	}
-	l.Untold = nil
+	l.Outbox = nil
 	return told
 }
 

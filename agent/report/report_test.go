@@ -65,7 +65,7 @@ func counted(t *testing.T, r *prometheus.Registry, line string) {
 }
 
 func verdict(l *ledger.Ledger, v ledger.Verdict) *ledger.Entry {
-	l.Arrive([]source.Commit{{SHA: strings.Repeat("a", 40), Subject: "Bump web", Time: noon}}, noon)
+	l.AddCommits([]source.Commit{{SHA: strings.Repeat("a", 40), Subject: "Bump web", Time: noon}}, noon)
 	l.Head().SetVerdict(v, "", noon)
 	return l.Head()
 }
@@ -107,8 +107,8 @@ func TestAVerdictIsToldOnceWhereverTheAgentDies(t *testing.T) {
 			c.before(first, b, l)
 			second, registry := reporter(b)
 			second.Deliver(t.Context(), after)
-			if len(b.events) != 1 || len(after.Untold) != 0 {
-				t.Errorf("events %v, untold %v", b.events, after.Untold)
+			if len(b.events) != 1 || len(after.Outbox) != 0 {
+				t.Errorf("events %v, untold %v", b.events, after.Outbox)
 			}
 			if c.counts {
 				counted(t, registry, "tether_deploys_total prod applied")

@@ -138,8 +138,8 @@ func (w *world) run(t *testing.T) {
 	w.stop = stop
 	x := &Executor{recorder{Site: &assess.Site{Environment: "prod", Observed: seen, Veil: &veil.Veil{}, Config: assess.Config{Now: w.clock}},
 		Options: Options{Commit: &assess.Commit{SHA: strings.Repeat("c", 7)}, HistoryMax: 10, Log: slog.New(slog.DiscardHandler), Metrics: report.NewMetrics(prometheus.NewRegistry()),
-			Say:     func(_ context.Context, kind, reason, text string) { w.tell("event %s %s: %s", kind, reason, text) },
-			Waiting: func(observed.Key, string) {}, Reverts: func(string) string { return "" }, Beside: beside},
+			Event:   func(_ context.Context, kind, reason, text string) { w.tell("event %s %s: %s", kind, reason, text) },
+			Waiting: func(observed.Key, string) {}, Reverts: func(string) string { return "" }, Background: beside},
 		cluster: w, records: w, surveyor: w}}
 	w.tell("%s: %s", r.Decision.Act, r.Decision.Reason)
 	o := x.Run(t.Context(), waits, r, strings.Repeat("c", 7))

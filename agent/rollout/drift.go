@@ -27,14 +27,14 @@ func (x *Executor) reportDrift(ctx context.Context, j *run, c plan.Change, doing
 				manager = f.Manager
 			}
 		}
-		text = ledger.Few(parts)
+		text = ledger.JoinFirst(parts)
 	}
 	if manager != "" {
 		text += ", by " + manager
 	}
 	what := fmt.Sprintf("%s: %s", c.ID, text)
 	x.Log.Warn("drift", "release", j.Spec.Name, "what", what, "doing", doing)
-	x.Say(ctx, "Warning", "Drift", fmt.Sprintf("release %s: %s; %s", j.Spec.Name, what, doing))
+	x.Event(ctx, "Warning", "Drift", fmt.Sprintf("release %s: %s; %s", j.Spec.Name, what, doing))
 	return text
 }
 
@@ -82,15 +82,15 @@ func changed(told map[manifest.ID]string) int {
 
 // putBack notes that an object was put back, and says so if it is fought over.
 func (x *Executor) putBack(ctx context.Context, j *run, c plan.Change) {
-	times, pause := x.Observed.Fights.PutBack(c.ID, x.Now())
+	times, pause := x.Observed.Fights.AddCorrection(c.ID, x.Now())
 	if pause == 0 {
 		return
 	}
 	time.AfterFunc(pause, x.Listener.Wake)
-	x.Metrics.Fought(x.Environment, j.Spec.Name)
+	x.Metrics.Fight(x.Environment, j.Spec.Name)
 	rival := rivalOf(j, c)
 	text := fmt.Sprintf("release %s: %s was put back %d times in a row, and changed again by %s: it is left alone for %s; take the field out of the chart, or the other writer away",
 		j.Spec.Name, c.ID, times, rival, pause)
 	x.Log.Warn("fight", "release", j.Spec.Name, "object", c.ID.String(), "by", rival, "times", times, "pause", pause.Round(100*time.Millisecond).String())
-	x.Say(ctx, "Warning", "Fight", text)
+	x.Event(ctx, "Warning", "Fight", text)
 }

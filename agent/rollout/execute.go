@@ -44,7 +44,7 @@ func (x *Executor) execute(ctx, waits context.Context, j *run, rec *record.Recor
 		}
 		return err
 	}
-	return x.stay(ctx, waits, j, rec) // it may have been changed since it was healthy
+	return x.awaitHealthy(ctx, waits, j, rec) // it may have been changed since it was healthy
 }
 
 // reached is what a record keeps of how far a rollout came that failed.
@@ -64,7 +64,7 @@ func (x *Executor) applyAndWait(ctx, waits context.Context, j *run, rec *record.
 	if err := x.apply(ctx, waits, j, x.bounds(j, rec)); err != nil {
 		return err
 	}
-	return x.stay(ctx, waits, j, rec)
+	return x.awaitHealthy(ctx, waits, j, rec)
 }
 
 // apply writes a job's plan, within its bounds.
@@ -74,10 +74,10 @@ func (x *Executor) apply(ctx, waits context.Context, j *run, bounds wait.Bounds)
 	return x.cluster.Apply(ctx, within, j.Owner, j.Plan, x.waiting(j))
 }
 
-// stay waits until what a job applied is healthy, and as it was applied. What somebody
+// awaitHealthy waits until what a job applied is healthy, and as it was applied. What somebody
 // deletes or changes meanwhile is applied again, until the deadline; where drift is
 // only told it is told, and waited for.
-func (x *Executor) stay(ctx, waits context.Context, j *run, rec *record.Record) error {
+func (x *Executor) awaitHealthy(ctx, waits context.Context, j *run, rec *record.Record) error {
 	var left map[manifest.ID]string
 	for {
 		bounds := x.bounds(j, rec)
@@ -93,7 +93,7 @@ func (x *Executor) stay(ctx, waits context.Context, j *run, rec *record.Record) 
 		if err := x.surveyor.Reload(j.Release); err != nil {
 			return err
 		}
-		if err := x.surveyor.Survey(ctx, j.Release, j.Plan.Again()); err != nil {
+		if err := x.surveyor.Survey(ctx, j.Release, j.Plan.ForReplan()); err != nil {
 			return err
 		}
 		if err := j.Refused(); err != nil {
@@ -105,7 +105,7 @@ func (x *Executor) stay(ctx, waits context.Context, j *run, rec *record.Record) 
 		if err := x.apply(ctx, waits, j, x.bounds(j, rec)); err != nil {
 			return err
 		}
-		x.Metrics.PutBack(x.Environment, j.Spec.Name, changed(left))
+		x.Metrics.Corrected(x.Environment, j.Spec.Name, changed(left))
 		left = nil
 	}
 }

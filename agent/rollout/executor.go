@@ -18,11 +18,11 @@ type Options struct {
 	HistoryMax int // how many records a release keeps
 	Log        *slog.Logger
 	Metrics    *report.Metrics
-	Say        func(ctx context.Context, kind, reason, text string)
+	Event      func(ctx context.Context, kind, reason, text string)
 	Waiting    func(release observed.Key, what string) // is told what a rollout waits for; empty for nothing any more
 	Reverts    func(commit string) string              // the commit that another one reverts; empty for none
 	Request    string                                  // the last request of a person, by which it was decided
-	Beside     *sync.WaitGroup                         // what goes on beside the rollouts
+	Background *sync.WaitGroup                         // what goes on beside the rollouts
 }
 
 // recorder keeps the records of rollouts.
@@ -32,7 +32,7 @@ type recorder struct {
 	cluster    Cluster
 	records    Records
 	surveyor   Surveyor
-	namespaces ensured
+	namespaces ensuredNamespaces
 }
 
 // Executor rolls releases of one environment out, as was decided about them. It is made for one
@@ -41,7 +41,7 @@ type Executor struct{ recorder }
 
 // New returns an Executor that surveys anew as a surveyor does.
 func New(s *assess.Surveyor, o Options) *Executor {
-	return &Executor{recorder{Site: s.Site, Options: o, cluster: rooms{s.Cluster}, records: s.Cluster.Records, surveyor: s}}
+	return &Executor{recorder{Site: s.Site, Options: o, cluster: clusterAdapter{s.Cluster}, records: s.Cluster.Records, surveyor: s}}
 }
 
 // Outcome is the result of a release's rollout.

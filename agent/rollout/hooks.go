@@ -12,7 +12,7 @@ import (
 // runHooks runs the hooks of one event, and records each that has ended: an
 // interruption runs none of them twice.
 func (x *Executor) runHooks(ctx, waits context.Context, j *run, hooks []manifest.Hook, rec *record.Record, event string) error {
-	run := execute.HookRun{Event: event, Bounds: x.bounds(j, rec), Progress: x.waiting(j), Revision: rec.Revision, Request: rec.Request, Provisions: j.Plan.Again()}
+	run := execute.HookRun{Event: event, Bounds: x.bounds(j, rec), Progress: x.waiting(j), Revision: rec.Revision, Request: rec.Request, Provisions: j.Plan.ForReplan()}
 	if rec.HookEvent == event {
 		run.Skip = rec.HooksDone
 	}

@@ -13,8 +13,8 @@ import (
 
 // What is kept of a container's log: the ledger is bounded.
 const (
-	mostLogLines   = 10
-	longestLogLine = 300
+	maxLogLines = 10
+	maxLogLine  = 300
 )
 
 // withOutput adds to why a rollout failed how a container's log ends, where the cluster told,
@@ -42,9 +42,9 @@ func lines(v *veil.Veil, j *run, out *pods.Output) []string {
 	text := v.Text(render.MaskOutput(j.Veil(), out.Text, out.Given))
 	var all []string
 	for line := range strings.Lines(text) {
-		if line = printable.Line(line, longestLogLine); line != "" {
+		if line = printable.Line(line, maxLogLine); line != "" {
 			all = append(all, line)
 		}
 	}
-	return all[max(0, len(all)-mostLogLines):]
+	return all[max(0, len(all)-maxLogLines):]
 }

@@ -24,7 +24,7 @@ func TestAFailureSaysHowTheLogEnds(t *testing.T) {
 	if !strings.HasSuffix(err.Error(), "; the log of pod web-1, container web, ends: panic: \ufffd]0;evil\ufffd no db") {
 		t.Errorf("it says %q", err)
 	}
-	if n := len(j.outcome.Log); n != mostLogLines || len(j.outcome.Log[n-2]) > longestLogLine+3 || j.outcome.Log[0] != "line" {
+	if n := len(j.outcome.Log); n != maxLogLines || len(j.outcome.Log[n-2]) > maxLogLine+3 || j.outcome.Log[0] != "line" {
 		t.Errorf("%d lines are kept: %q", n, j.outcome.Log)
 	}
 	var unhealthy *wait.UnhealthyError

@@ -109,9 +109,9 @@ func (x *recorder) recordGood(ctx context.Context, j *run, rec *record.Record, c
 // holdNew has the cluster held to what was just rolled out. If something changed
 // since, the next pass surveys it.
 func (x *recorder) holdNew(j *run, revision int) {
-	x.Observed.Touched.Clean(j.IDs)
+	x.Observed.Touched.MarkSurveyed(j.IDs)
 	if x.cluster.InPlace(j.Plan) {
-		x.Observed.Baselines.Set(j.Key, &observed.Baseline{Revision: revision, IDs: j.NotLeftToOthers(j.IDs), Lasting: j.NotLeftToOthers(j.Lasting), LeftToOthers: j.Plan.LeftToOthers(), Stale: len(j.Plan.LeftToOthers()) > 0, Foreign: assess.ForeignOf(j.Release), By: observed.TermsOf(j.Owner)})
+		x.Observed.Baselines.Set(j.Key, &observed.Baseline{Revision: revision, IDs: j.NotLeftToOthers(j.IDs), Lasting: j.NotLeftToOthers(j.Lasting), LeftToOthers: j.Plan.LeftToOthers(), Stale: len(j.Plan.LeftToOthers()) > 0, Foreign: assess.ForeignFields(j.Release), By: observed.TermsOf(j.Owner)})
 	} else {
 		x.Observed.Baselines.Set(j.Key, nil)
 	}

@@ -28,8 +28,8 @@ func (x *Executor) repair(ctx, waits context.Context, j *run) error {
 	if err := x.apply(ctx, waits, j, x.bounds(j, nil)); err != nil {
 		return err
 	}
-	x.Metrics.PutBack(x.Environment, j.Spec.Name, len(drifted))
-	j.outcome.Repaired = append(j.outcome.Repaired, ledger.Act{Kind: ledger.Repaired, At: x.Now(), Release: j.Spec.Name, Reason: x.Veil.Text(ledger.Few(texts))})
+	x.Metrics.Corrected(x.Environment, j.Spec.Name, len(drifted))
+	j.outcome.Repaired = append(j.outcome.Repaired, ledger.Act{Kind: ledger.Repaired, At: x.Now(), Release: j.Spec.Name, Reason: x.Veil.Text(ledger.JoinFirst(texts))})
 	for _, c := range drifted {
 		x.putBack(ctx, j, c)
 	}
@@ -46,16 +46,16 @@ func (x *Executor) repair(ctx, waits context.Context, j *run) error {
 		return fmt.Errorf("put back: %w", err)
 	}
 	if !j.Gate {
-		x.freeStuck(ctx, j, drifted)
+		x.replaceStuckPods(ctx, j, drifted)
 		return nil
 	}
 	return x.cluster.Wait(waits, wait.Awaited{Objects: j.NotLeftToOthers(j.Lasting), Bounds: x.bounds(j, nil), Progress: x.waiting(j)})
 }
 
-// freeStuck waits for StatefulSets that were put back, beside all else: the pods that
+// replaceStuckPods waits for StatefulSets that were put back, beside all else: the pods that
 // somebody's edit broke are replaced only while something waits for them. What becomes of
 // them shows as the release's health.
-func (x *Executor) freeStuck(ctx context.Context, j *run, drifted []plan.Change) {
+func (x *Executor) replaceStuckPods(ctx context.Context, j *run, drifted []plan.Change) {
 	var sets []manifest.ID
 	for _, c := range drifted {
 		if c.Kind == "StatefulSet" && c.Group == "apps" {
@@ -66,7 +66,7 @@ func (x *Executor) freeStuck(ctx context.Context, j *run, drifted []plan.Change)
 		return
 	}
 	name, awaited := j.Spec.Name, wait.Awaited{Objects: sets, Bounds: wait.Within(j.Spec.Timeout, x.Now())}
-	x.Beside.Go(func() {
+	x.Background.Go(func() {
 		var unhealthy *wait.UnhealthyError
 		if err := x.cluster.Wait(ctx, awaited); errors.As(err, &unhealthy) {
 			x.Log.Warn("what was put back is not healthy", "release", name, "error", err)

@@ -31,7 +31,7 @@ func (x *Executor) carryOut(ctx, waits context.Context, j *run) error {
 		return err // it is decided anew before anything is begun
 	}
 	err := x.act(ctx, waits, j)
-	if Denied(err) && j.Changes() {
+	if RecordsDenied(err) && j.Changes() {
 		j.outcome.Name, j.outcome.Outcome.Outcome, j.outcome.Reason = j.Spec.Name, string(ledger.Failed), err.Error()
 		if j.outcome.Action == "" { // it could not even begin
 			j.outcome.Action = string(j.Decision.Act)
@@ -40,9 +40,9 @@ func (x *Executor) carryOut(ctx, waits context.Context, j *run) error {
 	return err
 }
 
-// Denied reports whether the API server lets no record be written. That is a verdict, and
+// RecordsDenied reports whether the API server lets no record be written. That is a verdict, and
 // yet tried again: somebody may raise the quota, or give the permission back.
-func Denied(err error) bool {
+func RecordsDenied(err error) bool {
 	var d *record.DeniedError
 	return errors.As(err, &d)
 }
@@ -50,7 +50,7 @@ func Denied(err error) bool {
 func (x *Executor) act(ctx, waits context.Context, j *run) error {
 	switch j.Decision.Act {
 	case decide.None:
-		return x.stillHealthy(waits, j)
+		return x.dependenciesHealthy(waits, j)
 	case decide.Hold:
 		return ErrNotLive
 	case decide.Repair:
@@ -62,8 +62,8 @@ func (x *Executor) act(ctx, waits context.Context, j *run) error {
 	}
 }
 
-// stillHealthy lets releases that are to change start only on what is healthy now.
-func (x *Executor) stillHealthy(waits context.Context, j *run) error {
+// dependenciesHealthy lets releases that are to change start only on what is healthy now.
+func (x *Executor) dependenciesHealthy(waits context.Context, j *run) error {
 	h := x.Observed.Baselines.Of(j.Key)
 	if h == nil {
 		return nil
@@ -79,10 +79,10 @@ func (x *Executor) rollout(ctx, waits context.Context, j *run) error {
 	err := x.attempt(ctx, waits, j)
 	for x.decideAgain(j) {
 		if j.GoesBack() {
-			return x.goBack(ctx, waits, j, err)
+			return x.rollBack(ctx, waits, j, err)
 		}
 		tried := j.State.History.Last()
-		if err = x.goOn(ctx, waits, j); j.State.History.Last() == tried {
+		if err = x.carryOutAgain(ctx, waits, j); j.State.History.Last() == tried {
 			return err // it could not even begin
 		}
 	}
@@ -116,18 +116,18 @@ func (j *run) reportRollback(was decide.Decision) {
 	}
 }
 
-// goBack carries out the rollback that was decided on after a failure, and enters the outcome of
+// rollBack carries out the rollback that was decided on after a failure, and enters the outcome of
 // both.
-func (x *Executor) goBack(ctx, waits context.Context, j *run, failure error) error {
+func (x *Executor) rollBack(ctx, waits context.Context, j *run, failure error) error {
 	outcome := j.outcome.Outcome
-	back := x.goOn(ctx, waits, j)
+	back := x.carryOutAgain(ctx, waits, j)
 	revision := j.outcome.Revision
 	j.outcome.Outcome = outcome
 	switch {
 	case back == nil:
 		for _, c := range j.Plan.Changes { // it was handed over, and that failed
 			if c.Action == plan.Keep && c.Object == nil {
-				x.Observed.Baselines.Offer(c.ID)
+				x.Observed.Baselines.ObjectReleased(c.ID)
 			}
 		}
 		j.outcome.Outcome.Outcome = string(ledger.RolledBack)
@@ -141,9 +141,9 @@ func (x *Executor) goBack(ctx, waits context.Context, j *run, failure error) err
 	return errors.Join(failure, back)
 }
 
-// goOn plans and carries out what was decided after a failure, unless a newer head or a
+// carryOutAgain plans and carries out what was decided after a failure, unless a newer head or a
 // pause came meanwhile.
-func (x *Executor) goOn(ctx, waits context.Context, j *run) error {
+func (x *Executor) carryOutAgain(ctx, waits context.Context, j *run) error {
 	if err := context.Cause(waits); err != nil {
 		return err
 	}

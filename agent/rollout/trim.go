@@ -15,14 +15,14 @@ func (x *recorder) trimRecords(ctx context.Context, j *run) error {
 	if err != nil {
 		return err
 	}
-	return x.trimSpent(ctx, j)
+	return x.trimAttempts(ctx, j)
 }
 
-// trimSpent deletes records of rollouts that failed one after the other, beyond those that
+// trimAttempts deletes records of rollouts that failed one after the other, beyond those that
 // a release keeps: of each that brought nothing which is there and no other record tells
 // of.
-func (x *recorder) trimSpent(ctx context.Context, j *run) error {
-	spent := record.Spent(j.State.History, x.HistoryMax)
+func (x *recorder) trimAttempts(ctx context.Context, j *run) error {
+	spent := record.ExpendableAttempts(j.State.History, x.HistoryMax)
 	if len(spent) == 0 {
 		return nil
 	}

@@ -147,7 +147,7 @@ func known(r ledger.Release) ReleaseStatus {
 func releaseStatus(ctx context.Context, c *apply.Cluster, r ledger.Release, history record.History) (ReleaseStatus, error) {
 	s := known(r)
 	s.Reason = cmp.Or(s.Reason, damageOf(history))
-	runs := history.Runs()
+	runs := history.Running()
 	if runs == nil {
 		if last := history.Last(); last != nil {
 			s.Revision, s.Commit, s.Status = last.Revision, last.Commit, string(last.Status)
@@ -171,7 +171,7 @@ func releaseStatus(ctx context.Context, c *apply.Cluster, r ledger.Release, hist
 		return s, nil
 	}
 	how, why := ledger.ConditionOf(states)
-	if s.Healthy = how == ledger.Well; why != "" {
+	if s.Healthy = how == ledger.ConditionHealthy; why != "" {
 		s.Reason = discreet(why, r, runs)
 	}
 	s.Doubted = s.Healthy && !r.Healthy

@@ -98,7 +98,7 @@ func summarise(l *ledger.Ledger, control ledger.Control, leader Leader, now time
 	}
 	if windows := config.ParseWindows(l.Windows); len(windows) > 0 {
 		closed, _ := decide.Closed(windows, now)
-		s.Windows = &Windows{Open: closed == "", Changes: seconds(decide.Turns(windows, now))}
+		s.Windows = &Windows{Open: closed == "", Changes: seconds(decide.NextChange(windows, now))}
 	}
 	return s
 }

@@ -26,7 +26,7 @@ type Veil struct {
 
 // mostFormer is how many former sets of a release's secrets are hidden: what runs, what
 // failed since, and what is gone back to.
-const mostFormer = 4
+const maxFormer = 4
 
 // Note has the secrets of a release hidden, beside those that it had before.
 func (v *Veil) Note(key observed.Key, p *render.Prepared) {
@@ -37,7 +37,7 @@ func (v *Veil) Note(key observed.Key, p *render.Prepared) {
 	}
 	if was := v.releases[key]; was != nil && was.Digest != p.Digest {
 		former := append(v.former[key], was.Veil())
-		v.former[key] = former[max(0, len(former)-mostFormer):]
+		v.former[key] = former[max(0, len(former)-maxFormer):]
 	}
 	v.releases[key] = p
 }

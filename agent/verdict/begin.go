@@ -65,13 +65,13 @@ func (w *Writer) Retry(jobs []*deploy.Job, asked *ledger.Sync) {
 		}
 	}
 	if changes && w.Ledger.Head().Verdict.Stands() {
-		w.Ledger.Again(asked.By+" asked for it to be tried again", w.Now())
+		w.Ledger.Retrigger(asked.By+" asked for it to be tried again", w.Now())
 	}
 }
 
-// KeepCharts stores the versions that the commit's charts were resolved to, before anything is
+// StorePins stores the versions that the commit's charts were resolved to, before anything is
 // done with them: after a restart, here or elsewhere, they are the same.
-func (w *Writer) KeepCharts(ctx context.Context, l *assess.Commit) error {
+func (w *Writer) StorePins(ctx context.Context, l *assess.Commit) error {
 	if l.Env == nil || l.Gone || l.Unread() != nil { // there is more to resolve
 		return nil
 	}

@@ -20,20 +20,20 @@ func (s *Releases) observe(key observed.Key, b *observed.Baseline) (bool, string
 	history, now := s.Observed.Histories.History(key), s.Now()
 	last := history.Last()
 	if r == nil || last == nil || history.Pending() != nil {
-		return how == ledger.Well, why // its rollout comes to a verdict, which says it
+		return how == ledger.ConditionHealthy, why // its rollout comes to a verdict, which says it
 	}
 	if declines(r, last) {
 		d := r.Decline
 		next, turned := d.Next(how, now, s.UnhealthyAfter)
 		if r.Decline = next; turned && next != nil {
-			s.turns = append(s.turns, report.Turn{Namespace: key.Namespace, Release: key.Name, Since: next.Since, Reason: why})
+			s.turns = append(s.turns, report.HealthChange{Namespace: key.Namespace, Release: key.Name, Since: next.Since, Reason: why})
 		} else if turned {
-			s.turns = append(s.turns, report.Turn{Namespace: key.Namespace, Release: key.Name, Since: d.Since, Recovered: d.Mended})
+			s.turns = append(s.turns, report.HealthChange{Namespace: key.Namespace, Release: key.Name, Since: d.Since, Recovered: d.Mended})
 		}
 	} else {
 		r.Decline = nil
 	}
-	r.HealthRevision, r.Healthy = last.Revision, how == ledger.Well
+	r.HealthRevision, r.Healthy = last.Revision, how == ledger.ConditionHealthy
 	return r.Healthy, why
 }
 
@@ -48,8 +48,8 @@ func declines(r *ledger.Release, last *record.Record) bool {
 	return d != nil && (d.Notified || d.Since.After(last.Updated()) && r.HealthRevision == last.Revision)
 }
 
-// reportTurns enters the turns of health that observe noted into the ledger, to be reported.
-func (s *Releases) reportTurns() bool {
+// reportHealthChanges enters the turns of health that observe noted into the ledger, to be reported.
+func (s *Releases) reportHealthChanges() bool {
 	news := len(s.turns) > 0
 	s.Reporter.Health(s.Ledger, s.turns)
 	for _, t := range s.turns {
@@ -57,7 +57,7 @@ func (s *Releases) reportTurns() bool {
 		if !t.Recovered.IsZero() {
 			act.Kind, act.At, act.Reason = ledger.Recovered, t.Recovered, "not healthy since "+t.Since.UTC().Format(time.RFC3339)
 		}
-		s.Ledger.Note(act)
+		s.Ledger.AddAct(act)
 	}
 	s.turns = nil
 	return news
@@ -82,7 +82,7 @@ func (s *Releases) UpdateHealth(ctx context.Context, d *deploy.Deploy, rollouts 
 		s.Reporter.ShowHealth(r.Name, r.Healthy, r.Unhealthy())
 		news = news || was != r.Healthy
 	}
-	if s.reportTurns() || news {
+	if s.reportHealthChanges() || news {
 		return s.Publish(ctx)
 	}
 	return nil

@@ -37,7 +37,7 @@ func (w *Writer) RecordOutcomes(d *deploy.Deploy, goingBack func() bool) error {
 	head := w.Ledger.Head()
 	if head.Commit.Commit == l.SHA {
 		if v, why := w.judge(head, d, again, unsurveyed); v != "" {
-			w.Give(head, v, why)
+			w.SetVerdict(head, v, why)
 		}
 		if l.Env != nil && l.Unread() == nil { // else it may name what is another's
 			w.Ledger.Follow(l.Env.Environment)
@@ -67,7 +67,7 @@ func (w *Writer) Merge(jobs []*deploy.Job) {
 func (w *Writer) closeOlder(jobs []*deploy.Job) {
 	for _, entry := range w.Ledger.Open() {
 		open := func(j *deploy.Job) bool {
-			if p := w.Observed.Histories.History(j.Key).Pending(); p != nil && p.Commit == entry.Commit.Commit && !j.PassesOver() {
+			if p := w.Observed.Histories.History(j.Key).Pending(); p != nil && p.Commit == entry.Commit.Commit && !j.AbandonsPending() {
 				if j.Decision.Act == decide.Hold {
 					entry.SetVerdict(ledger.Held, w.Veil.Text(j.Spec.Name+": "+j.Decision.Reason), w.Now())
 				}
@@ -78,8 +78,8 @@ func (w *Writer) closeOlder(jobs []*deploy.Job) {
 		if slices.ContainsFunc(jobs, open) {
 			continue
 		}
-		v, why := ledger.Close(entry, w.Ledger.Head())
-		w.Give(entry, v, why)
+		v, why := ledger.JudgeOlder(entry, w.Ledger.Head())
+		w.SetVerdict(entry, v, why)
 	}
 }
 
@@ -116,7 +116,7 @@ func (w *Writer) recordJobs(jobs []*deploy.Job, results map[string]graph.Result)
 			}
 			switch {
 			case !j.Changes():
-			case rollout.Denied(r.Err):
+			case rollout.RecordsDenied(r.Err):
 				j.Decision.Behind, j.Decision.Reason = true, r.Err.Error()
 			case again == nil:
 				again = fmt.Errorf("release %s: %w", j.Spec.Name, r.Err)
@@ -134,7 +134,7 @@ func (w *Writer) revise(j *deploy.Job, err error) {
 	if err != nil || !j.Changes() || j.Commit != head.Commit.Commit || !head.Verdict.Stands() || before == nil || before.Outcome != string(ledger.Failed) {
 		return
 	}
-	w.Ledger.Again("release "+j.Spec.Name+" went through when it was tried again", w.Now())
+	w.Ledger.Retrigger("release "+j.Spec.Name+" went through when it was tried again", w.Now())
 }
 
 // judge draws the head's verdict; empty leaves it as it is. unsurveyed says that again is
@@ -165,14 +165,14 @@ func (w *Writer) judge(head *ledger.Entry, d *deploy.Deploy, again error, unsurv
 		}
 	}
 	v, why := ledger.Judge(head, behind)
-	if given := givenAway(d.Jobs); v == ledger.NoOp && given != "" {
+	if given := takenOver(d.Jobs); v == ledger.NoOp && given != "" {
 		why = given
 	}
 	return v, why
 }
 
-// givenAway says which releases other environments take over; empty if none does.
-func givenAway(jobs []*deploy.Job) string {
+// takenOver says which releases other environments take over; empty if none does.
+func takenOver(jobs []*deploy.Job) string {
 	var out []string
 	for _, j := range jobs {
 		if j.State.Taker != "" && j.Decision.Reason != "" {

@@ -39,10 +39,10 @@ func (m *Messages) clear() { m.damaged = map[string]bool{} }
 // Repaired enters corrections of drift.
 func (m *Messages) Repaired(acts []ledger.Act) { m.repaired = append(m.repaired, acts...) }
 
-// Found enters drift that a survey found and that stays in the cluster, if it was not there
+// DriftFound enters drift that a survey found and that stays in the cluster, if it was not there
 // before: drift that is only reported, and fields that people's tools added. Each object is told
 // once, however many of its fields differ.
-func (m *Messages) Found(r *assess.Release, before, now *observed.Baseline) {
+func (m *Messages) DriftFound(r *assess.Release, before, now *observed.Baseline) {
 	var known []ledger.Drift
 	if before != nil {
 		known = slices.Concat(before.Drift, before.Foreign)
@@ -72,7 +72,7 @@ func (m *Messages) Found(r *assess.Release, before, now *observed.Baseline) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, n := range order {
-		m.waiting = append(m.waiting, message{n.reason, n.release, n.text + ": " + ledger.Few(fields[n])})
+		m.waiting = append(m.waiting, message{n.reason, n.release, n.text + ": " + ledger.JoinFirst(fields[n])})
 	}
 }
 
@@ -83,12 +83,12 @@ func (m *Messages) Announce(ctx context.Context, l *ledger.Ledger) {
 	m.waiting = nil
 	m.mu.Unlock()
 	for _, act := range m.repaired {
-		l.Note(act)
+		l.AddAct(act)
 	}
 	m.repaired = nil
 	for _, n := range waiting {
 		m.Log.Warn(strings.ToLower(n.reason), "release", n.release, "what", n.text, "doing", "leaving it")
-		m.Reporter.Say(ctx, "Warning", n.reason, fmt.Sprintf("release %s: %s; it is left as it is", n.release, n.text))
+		m.Reporter.Event(ctx, "Warning", n.reason, fmt.Sprintf("release %s: %s; it is left as it is", n.release, n.text))
 	}
 }
 
@@ -99,21 +99,21 @@ func (m *Messages) Damaged(ctx context.Context, release string, h record.History
 		if key := r.Namespace + " " + text; !m.damaged[key] {
 			m.damaged[key] = true
 			m.Log.Warn("damaged record", "release", release, "revision", r.Revision, "reason", r.Damage)
-			m.Reporter.Say(ctx, "Warning", "Damaged", text)
+			m.Reporter.Event(ctx, "Warning", "Damaged", text)
 		}
 	}
 }
 
 // Unwatchable reports, once each time, which kinds can't be watched any more and which can
 // again.
-func (m *Messages) Unwatchable(ctx context.Context, kinds []*live.BlindError) {
+func (m *Messages) Unwatchable(ctx context.Context, kinds []*live.UnwatchableError) {
 	now := map[string]bool{}
 	for _, b := range kinds {
 		key := b.Kind.String() + " in " + b.Namespace
 		now[key] = true
 		if !m.unwatchable[key] {
 			m.Log.Error("what runs can't be watched", "kind", b.Kind.String(), "namespace", b.Namespace, "error", b)
-			m.Reporter.Say(ctx, "Warning", "Blind", b.Error()+"; nothing is known of these objects until then")
+			m.Reporter.Event(ctx, "Warning", "Blind", b.Error()+"; nothing is known of these objects until then")
 		}
 	}
 	for key := range m.unwatchable {

@@ -20,8 +20,8 @@ type Releases struct {
 	*Writer
 	UnhealthyAfter time.Duration // a turn of health is reported once it has lasted so long
 
-	turns []report.Turn // releases whose health turned
-	saved time.Time     // when progress was last stored
+	turns []report.HealthChange // releases whose health turned
+	saved time.Time             // when progress was last stored
 }
 
 // Describe enters what all releases are like.
@@ -35,12 +35,12 @@ func (s *Releases) Describe(ctx context.Context, jobs []*deploy.Job) {
 		states = append(states, s.describe(ctx, j))
 	}
 	s.Ledger.Releases = states
-	s.reportTurns()
+	s.reportHealthChanges()
 }
 
 // describe returns what a release is like now, and has the metrics show it.
 func (s *Releases) describe(ctx context.Context, j *deploy.Job) ledger.Release {
-	current, runs := j.State.History.Current(), j.State.History.Runs()
+	current, runs := j.State.History.Current(), j.State.History.Running()
 	var drifted []ledger.Drift
 	r := ledger.Release{Name: j.Key.Name, Namespace: j.Key.Namespace, Healthy: current != nil && current == runs, BlockedBy: j.Blocked, DependsOn: j.Spec.DependsOn}
 	if j.Prepared == nil { // environment.yaml does not list it, or can't be read
@@ -78,7 +78,7 @@ func (s *Releases) show(j *deploy.Job, r ledger.Release, drifted []ledger.Drift)
 		}
 	}
 	g := report.Release{Name: j.Key.Name, Healthy: r.Healthy, Paused: j.State.Paused != "", Behind: r.Behind, Unhealthy: r.Unhealthy(), Drifted: len(objects), Foreign: foreign}
-	if c := j.State.History.Runs(); c != nil {
+	if c := j.State.History.Running(); c != nil {
 		g.ChartVersion, g.AppVersion, g.Revision, g.Status = c.ChartVersion(), c.AppVersion(), c.Revision, string(c.Status)
 	}
 	s.Reporter.Show(g)

@@ -8,7 +8,7 @@ import (
 )
 
 // mostUndone bounds how many commits a rollback is said to take back.
-const mostUndone = 20
+const maxUndone = 20
 
 // undone returns the commits whose content an outcome took back, newest first: those
 // that a release had, or failed to get, since the content that it went back to.
@@ -25,7 +25,7 @@ func undone(h record.History, o ledger.Outcome) []string {
 			continue
 		case r.Digest == last.Digest && r.Outcome == record.Good:
 			return out
-		case r.Commit == "" || r.Action == record.Rollback || slices.Contains(out, r.Commit) || len(out) == mostUndone:
+		case r.Commit == "" || r.Action == record.Rollback || slices.Contains(out, r.Commit) || len(out) == maxUndone:
 			continue
 		}
 		if r.Outcome == record.Good || r.Outcome == record.Failed {

@@ -82,7 +82,7 @@ func (w *Writer) setAside(ctx context.Context, doc kube.Document, why error) (*l
 	}
 	w.Stored.set(doc, "")
 	w.Log.Error("the ledger is damaged; it is kept in another ConfigMap, and a new one is begun", "error", why, "configmap", aside.Namespace+"/"+aside.Name)
-	w.Reporter.Say(ctx, "Warning", "Ledger", fmt.Sprintf("%v: it is kept in ConfigMap %s, and a new one is begun", why, aside.Name))
+	w.Reporter.Event(ctx, "Warning", "Ledger", fmt.Sprintf("%v: it is kept in ConfigMap %s, and a new one is begun", why, aside.Name))
 	return &ledger.Ledger{}, nil
 }
 
@@ -96,12 +96,12 @@ func (w *Writer) follow(ctx context.Context) string {
 	}
 	text := fmt.Sprintf("it follows another repository now: %s instead of %s", is, was)
 	w.Log.Warn(text)
-	w.Reporter.Say(ctx, "Warning", "Repository", text)
+	w.Reporter.Event(ctx, "Warning", "Repository", text)
 	return text
 }
 
 // mostBetween bounds how many commits that came at once are entered.
-const mostBetween = 200
+const maxSuperseded = 200
 
 // RecordHead enters the head, and the commits between it and the last one, and reports whether it is
 // new. between lists at most so many commits from one to another, with the latter.
@@ -114,11 +114,11 @@ func (w *Writer) RecordHead(head source.Commit, between func(from, to string, mo
 	}
 	commits := []source.Commit{head}
 	if last != nil {
-		if all, err := between(last.Commit.Commit, head.SHA, mostBetween); err == nil && len(all) > 0 {
+		if all, err := between(last.Commit.Commit, head.SHA, maxSuperseded); err == nil && len(all) > 0 {
 			commits = all
 		}
 	}
-	w.Reporter.Superseded(w.Ledger.Arrive(commits, w.Now()))
+	w.Reporter.Superseded(w.Ledger.AddCommits(commits, w.Now()))
 	w.Ledger.Head().Trigger = trigger
 	w.Log.Info("new head", "commit", fmt.Sprintf("%.7s", head.SHA), "subject", head.Subject, "author", head.Author)
 	return true
@@ -195,8 +195,8 @@ func (w *Writer) SetAway(ctx context.Context, away *ledger.Away) error {
 	return err
 }
 
-// Give gives an entry a verdict, and has it reported if it is another than before.
-func (w *Writer) Give(entry *ledger.Entry, v ledger.Verdict, why string) {
+// SetVerdict gives an entry a verdict, and has it reported if it is another than before.
+func (w *Writer) SetVerdict(entry *ledger.Entry, v ledger.Verdict, why string) {
 	before, reason, now := entry.Verdict, entry.Reason, w.Now()
 	entry.SetVerdict(v, w.Veil.Text(why), now)
 	if entry.Verdict.Live() {
@@ -235,7 +235,7 @@ func (w *Writer) Reopen(inputs, why string) {
 	if before == "" || before == inputs || head == nil || !head.Verdict.Stands() {
 		return
 	}
-	w.Ledger.Again(why, w.Now())
+	w.Ledger.Retrigger(why, w.Now())
 	w.Retries.Clear()
 	w.Log.Info("inputs changed without a commit", "commit", fmt.Sprintf("%.7s", head.Commit.Commit), "reason", why)
 }

@@ -13,19 +13,19 @@ import (
 // The bounds of the HTTP server. Nothing that is of use here takes long, and whoever
 // holds connections without use is not to keep others out.
 const (
-	maxConnections  = 128
-	leastConnection = 8
-	maxHeaders      = 16 << 10
-	headerTimeout   = 5 * time.Second  // for a request's headers
-	requestTimeout  = 15 * time.Second // for all of a request
-	answerTimeout   = time.Minute      // for the answer; profiles extend it themselves
-	idleTimeout     = 30 * time.Second // for the next request on a connection
+	maxConnections = 128
+	minConnections = 8
+	maxHeaders     = 16 << 10
+	headerTimeout  = 5 * time.Second  // for a request's headers
+	requestTimeout = 15 * time.Second // for all of a request
+	answerTimeout  = time.Minute      // for the answer; profiles extend it themselves
+	idleTimeout    = 30 * time.Second // for the next request on a connection
 )
 
 // connectionsFor is how many connections the HTTP server may have open: a quarter
 // of the descriptors at the most, so that fetches, watches and workers have theirs.
 func connectionsFor(descriptors uint64) int {
-	return max(leastConnection, int(min(descriptors/4, maxConnections)))
+	return max(minConnections, int(min(descriptors/4, maxConnections)))
 }
 
 // descriptors is how many files this process may have open.

@@ -38,9 +38,9 @@ func NotFound(err error) Subject {
 
 var excludes = regexp.MustCompile(`^(?:Invalid value: .*?: )?"([^"]*)" must `)
 
-// Complaints lists the paths that a refusal is about. Of a custom resource's schema
+// FieldPaths lists the paths that a refusal is about. Of a custom resource's schema
 // only the message says which part does not hold.
-func Complaints(err error) []string {
+func FieldPaths(err error) []string {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || status.Status().Details == nil {
 		return nil
@@ -57,8 +57,8 @@ func Complaints(err error) []string {
 	return out
 }
 
-// Unacceptable reports whether the server refuses an object for its content.
-func Unacceptable(err error) bool { return apierrors.IsInvalid(err) }
+// Invalid reports whether the server refuses an object for its content.
+func Invalid(err error) bool { return apierrors.IsInvalid(err) }
 
 // AboutNameOnly reports whether an object is refused for its name alone: some kinds have
 // one that may be had.
@@ -88,9 +88,9 @@ func AboutContent(err error) bool {
 		status.Status().Code == http.StatusInternalServerError && !Transient(err)
 }
 
-// Replaced reports whether a deletion was refused because another object has the name
+// NameTaken reports whether a deletion was refused because another object has the name
 // by now.
-func Replaced(err error) bool {
+func NameTaken(err error) bool {
 	return apierrors.IsConflict(err) && (strings.Contains(err.Error(), "the UID in the precondition") || strings.Contains(err.Error(), "UID in precondition"))
 }
 

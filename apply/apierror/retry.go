@@ -16,9 +16,9 @@ const (
 	repeatPause = 100 * time.Millisecond
 )
 
-// Pauses returns a function that returns the pause before each repetition of a request, and
+// RetryPauses returns a function that returns the pause before each repetition of a request, and
 // false once it is not to be sent again.
-func Pauses() func() (pause time.Duration, again bool) {
+func RetryPauses() func() (pause time.Duration, again bool) {
 	n, next := 0, repeatPause
 	return func() (time.Duration, bool) {
 		pause := next
@@ -30,7 +30,7 @@ func Pauses() func() (pause time.Duration, again bool) {
 // Retry repeats an idempotent request that met trouble of the way, some times and
 // with a growing pause.
 func Retry(ctx context.Context, request func() error) error {
-	for pauses := Pauses(); ; {
+	for pauses := RetryPauses(); ; {
 		err := request()
 		if err == nil || !momentary(err) {
 			return err
@@ -54,8 +54,8 @@ func momentary(err error) bool {
 	return Transient(err) && !WebhookDown(err) && !apierrors.IsTooManyRequests(err) && !errors.As(err, &pending)
 }
 
-// MayPass reports whether what the API server says with a code of 500 or more may be over within
+// MayBeTransient reports whether what the API server says with a code of 500 or more may be over within
 // the second, as far as its text tells: it is not about an object, and no webhook's.
-func MayPass(message string) bool {
+func MayBeTransient(message string) bool {
 	return !denied(message) && !finalFault(message) && !strings.Contains(message, "webhook")
 }

@@ -137,7 +137,7 @@ func TestADeletionOfAnotherObjectIsToldFromTrouble(t *testing.T) {
 		"nothing":                 {nil, false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if have := Replaced(c.err); have != c.want {
+			if have := NameTaken(c.err); have != c.want {
 				t.Errorf("replaced is %v", have)
 			}
 		})

@@ -60,7 +60,7 @@ func (x *Executor) createValid(ctx context.Context, ch plan.Change, provisions p
 const (
 	definitionGrace = 10 * time.Second
 	definitionPause = 50 * time.Millisecond
-	longestDelay    = time.Second // between two questions
+	maxDelay        = time.Second // between two questions
 )
 
 // replan surveys an object until nothing keeps it from being judged, or that takes
@@ -68,7 +68,7 @@ const (
 func (x *Executor) replan(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, provisions plan.Provisions) (plan.Change, plan.Observation, error) {
 	program, brought := provisions.ProgramOf(ch.Object.GroupVersionKind())
 	deadline := time.Now().Add(definitionGrace)
-	for pause := definitionPause; ; pause = min(2*pause, longestDelay) {
+	for pause := definitionPause; ; pause = min(2*pause, maxDelay) {
 		observations, err := x.surveyor.One(ctx, ch.Object, provisions)
 		if err != nil {
 			return plan.Change{}, observations, err

@@ -35,7 +35,7 @@ func New(client *kube.Client, cache *live.Cache, j *judge.Judge, applier *ssa.Ap
 
 // rediscover has the API server asked anew what it can do, and vanished kinds watched again.
 func (x *Executor) rediscover() {
-	x.live.Reconsider()
+	x.live.RetryAbsentKinds()
 	x.client.Refresh()
 }
 

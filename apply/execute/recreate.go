@@ -40,7 +40,7 @@ func (x *Executor) recreate(ctx context.Context, w *waiting, ch plan.Change, pro
 func (x *Executor) createAgain(ctx context.Context, w *waiting, ch plan.Change) error {
 	gone := ch.Live
 	ch.Live, ch.DryRun = nil, nil
-	for pause := definitionPause; ; pause = min(2*pause, longestDelay) {
+	for pause := definitionPause; ; pause = min(2*pause, maxDelay) {
 		err := x.writeAgain(ctx, plan.Owner{}, ch)
 		if q := quota.ExcessOf(err); q == nil || !q.Fits(quota.FreedBy(gone, q.Requested), nil) {
 			return err

@@ -74,7 +74,7 @@ func at(u *unstructured.Unstructured, version string) *unstructured.Unstructured
 // wrote remembers how a write left an object.
 func (w *writer) wrote(ch plan.Change, answer *unstructured.Unstructured) {
 	w.live.Wrote(answer)
-	w.live.Placements.Leave(ch.ID, ch.Object, answer)
+	w.live.Placements.Remember(ch.ID, ch.Object, answer)
 }
 
 // strip removes what people's tools added to an object, as it was last left.
@@ -83,7 +83,7 @@ func (w *writer) strip(ctx context.Context, rel plan.Owner, ch plan.Change) erro
 	if !ok {
 		return nil
 	}
-	answer, err := w.applier.Strip(ctx, object, rel.Leaves(ch.ID, object))
+	answer, err := w.applier.Strip(ctx, object, rel.FieldsLeftToOthers(ch.ID, object))
 	if err == nil && answer != nil {
 		w.wrote(ch, answer)
 	}

@@ -64,11 +64,11 @@ func conditionsOf(status ref.Val) int {
 // Bounds of what a single call may make of its arguments. CEL counts a call's steps when
 // it is over, which is too late for one that makes gigabytes of two texts.
 const (
-	mostText     = 32
-	mostElements = 100
-	mostPattern  = 200        // steps of a regular expression: each may be tried at each character
-	mostJoined   = 4 << 20    // characters that are put together
-	mostCompared = 10_000_000 // characters that are looked at to find one text in another
+	maxText     = 32
+	maxElements = 100
+	maxPattern  = 200        // steps of a regular expression: each may be tried at each character
+	maxJoined   = 4 << 20    // characters that are put together
+	maxCompared = 10_000_000 // characters that are looked at to find one text in another
 )
 
 // unbounded finds a call that may take much more than it reads; nil if there is none.
@@ -92,28 +92,28 @@ func excessive(call ast.CallExpr) string {
 	switch call.FunctionName() {
 	case "replace":
 		old, isOld := textOf(args[0])
-		if with, ok := textOf(args[1]); !isOld || !ok || old == "" || len(with) > mostText {
-			return fmt.Sprintf("replace takes texts that stand in the rule: the first is not empty, and the second has at most %d characters", mostText)
+		if with, ok := textOf(args[1]); !isOld || !ok || old == "" || len(with) > maxText {
+			return fmt.Sprintf("replace takes texts that stand in the rule: the first is not empty, and the second has at most %d characters", maxText)
 		}
 	case "join":
 		if len(args) == 0 {
 			return ""
 		}
-		if by, ok := textOf(args[0]); !ok || len(by) > mostText {
-			return fmt.Sprintf("join takes a text that stands in the rule, of at most %d characters", mostText)
+		if by, ok := textOf(args[0]); !ok || len(by) > maxText {
+			return fmt.Sprintf("join takes a text that stands in the rule, of at most %d characters", maxText)
 		}
 	case "matches":
 		pattern, ok := textOf(args[len(args)-1])
-		if !ok || patternSteps(pattern) > mostPattern {
-			return fmt.Sprintf("matches takes a regular expression that stands in the rule, of at most %d steps with its repetitions written out", mostPattern)
+		if !ok || patternSteps(pattern) > maxPattern {
+			return fmt.Sprintf("matches takes a regular expression that stands in the rule, of at most %d steps with its repetitions written out", maxPattern)
 		}
 	case "sets.contains", "sets.equivalent", "sets.intersects":
 		for _, arg := range args {
-			if arg.Kind() == ast.ListKind && arg.AsList().Size() <= mostElements {
+			if arg.Kind() == ast.ListKind && arg.AsList().Size() <= maxElements {
 				return ""
 			}
 		}
-		return fmt.Sprintf("%s needs a list that stands in the rule, of at most %d elements", call.FunctionName(), mostElements)
+		return fmt.Sprintf("%s needs a list that stands in the rule, of at most %d elements", call.FunctionName(), maxElements)
 	}
 	return ""
 }
@@ -144,8 +144,8 @@ func measured() ([]cel.EnvOption, error) {
 		of    func([]ref.Val) int
 		limit int
 	}{
-		"join": {putTogether, mostJoined}, "format": {putTogether, mostJoined},
-		"indexOf": {compared, mostCompared}, "lastIndexOf": {compared, mostCompared},
+		"join": {putTogether, maxJoined}, "format": {putTogether, maxJoined},
+		"indexOf": {compared, maxCompared}, "lastIndexOf": {compared, maxCompared},
 	} {
 		f := library.Functions()[name]
 		bindings, err := f.Bindings()
@@ -195,7 +195,7 @@ func either(refused ref.Val, call func() ref.Val) ref.Val {
 func putTogether(args []ref.Val) int {
 	n := 0
 	for _, arg := range args {
-		n += characters(arg, mostJoined+1-n)
+		n += characters(arg, maxJoined+1-n)
 	}
 	return n
 }

@@ -72,7 +72,7 @@ func byKind(live *unstructured.Unstructured, o Options, errs *[]string) Verdict 
 func generic(live *unstructured.Unstructured, o Options) Verdict {
 	status, _ := live.Object["status"].(map[string]any)
 	if len(status) == 0 {
-		return silent(live, o)
+		return judgeWithoutStatus(live, o)
 	}
 	said := append(conditions(status, generation(live)), parents(status, generation(live))...)
 	said = append(said, words(status, "status")...)
@@ -92,14 +92,14 @@ func generic(live *unstructured.Unstructured, o Options) Verdict {
 	return worst(said)
 }
 
-// silent judges an object that has no status.
-func silent(live *unstructured.Unstructured, o Options) Verdict {
+// judgeWithoutStatus judges an object that has no status.
+func judgeWithoutStatus(live *unstructured.Unstructured, o Options) Verdict {
 	v := Verdict{State: Healthy, Rule: "existence"}
-	has := Unsure
+	has := PresenceUnknown
 	if o.Status != nil {
 		has = o.Status(live.GroupVersionKind())
 	}
-	if has == Absent || quiet(live.GroupVersionKind().GroupKind()) {
+	if has == Absent || isStatusless(live.GroupVersionKind().GroupKind()) {
 		return v
 	}
 	v.Rule, v.Field, v.Reason = "no status", "status", "its controller has not said anything of it yet"

@@ -157,7 +157,7 @@ func daemonSet(live *unstructured.Unstructured, o Options) Verdict {
 func pod(live *unstructured.Unstructured, o Options) Verdict {
 	switch name(live, "status", "phase") {
 	case "Failed":
-		return Verdict{State: Unhealthy, Failed: true, Field: "status.phase", Reason: "the Pod failed" + because(live)}
+		return Verdict{State: Unhealthy, Failed: true, Field: "status.phase", Reason: "the Pod failed" + conditionMessages(live)}
 	case "Succeeded":
 		return Verdict{State: Healthy, Field: "status.phase"}
 	}
@@ -186,7 +186,7 @@ func stuckContainer(live *unstructured.Unstructured, list string) (Verdict, bool
 	return Verdict{}, false
 }
 
-func because(live *unstructured.Unstructured) string {
+func conditionMessages(live *unstructured.Unstructured) string {
 	if m := name(live, "status", "message"); m != "" {
 		return ": " + m
 	}
@@ -232,7 +232,7 @@ func claim(live *unstructured.Unstructured, _ Options) Verdict {
 
 func volume(live *unstructured.Unstructured, _ Options) Verdict {
 	if name(live, "status", "phase") == "Failed" {
-		return Verdict{State: Unhealthy, Field: "status.phase", Reason: "the volume failed" + because(live)}
+		return Verdict{State: Unhealthy, Field: "status.phase", Reason: "the volume failed" + conditionMessages(live)}
 	}
 	return Verdict{State: Healthy, Field: "status.phase"}
 }

@@ -12,7 +12,7 @@ type Presence int
 
 // Presences.
 const (
-	Unsure Presence = iota
+	PresenceUnknown Presence = iota
 	Absent
 	Present
 )

@@ -15,7 +15,7 @@ import (
 )
 
 // mostRules bounds how many rules one file has.
-const mostRules = 200
+const maxRules = 200
 
 // Problem is what is wrong with a rule, and where in the file.
 type Problem struct {
@@ -65,8 +65,8 @@ func Read(list *yaml.Node, raw []byte, name string) (*Rules, []Problem) {
 		r.refuse(list, "health is a list of rules, each with a kind and expressions")
 		return nil, r.problems
 	}
-	if len(list.Content) > mostRules {
-		r.refuse(list, "health has %d rules, more than %d: use globs", len(list.Content), mostRules)
+	if len(list.Content) > maxRules {
+		r.refuse(list, "health has %d rules, more than %d: use globs", len(list.Content), maxRules)
 		return nil, r.problems
 	}
 	out := &Rules{}

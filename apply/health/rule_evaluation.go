@@ -68,7 +68,7 @@ func (r *rule) judge(live *unstructured.Unstructured, o Options, errs *[]string)
 
 // verdict fills in who says it and why.
 func (r *rule) verdict(step string, v Verdict, live *unstructured.Unstructured, o Options, vars map[string]any) Verdict {
-	said := story(live, v.State)
+	said := describeByStatus(live, v.State)
 	v.Rule, v.Field = r.name+" for "+live.GroupVersionKind().GroupKind().String()+": "+step, said.Field
 	if v.Held && pausedByManifest(live, o) {
 		return Verdict{State: Healthy, Rule: v.Rule, Field: "spec", Reason: "it is paused, as its manifest says"}
@@ -95,9 +95,9 @@ func (r *rule) verdict(step string, v Verdict, live *unstructured.Unstructured, 
 	return v
 }
 
-// story is what an object says of itself, for rules without a message: what agrees
+// describeByStatus is what an object says of itself, for rules without a message: what agrees
 // with the rule's answer first.
-func story(live *unstructured.Unstructured, state State) Verdict {
+func describeByStatus(live *unstructured.Unstructured, state State) Verdict {
 	status, _ := live.Object["status"].(map[string]any)
 	if len(status) == 0 {
 		return Verdict{Field: "status", Reason: "its controller has not said anything of it yet"}

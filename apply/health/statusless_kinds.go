@@ -36,9 +36,9 @@ var quietKinds = map[schema.GroupKind]bool{
 	gk("nginx.org", "Policy"): false,
 }
 
-// quiet reports whether nobody says anything of a kind. Kubernetes' own groups have
+// isStatusless reports whether nobody says anything of a kind. Kubernetes' own groups have
 // no dot, or end in k8s.io without being somebody's project.
-func quiet(kind schema.GroupKind) bool {
+func isStatusless(kind schema.GroupKind) bool {
 	if quietKinds[kind] || quietGroups[kind.Group] {
 		return true
 	}

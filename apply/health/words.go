@@ -10,16 +10,16 @@ import (
 // The words that controllers use of themselves, in lower case and without what
 // separates them.
 var (
-	wellWords = words_("running ready active bound succeeded success successful complete completed available healthy green deployed online provisioned installed " +
+	wellWords = wordSet("running ready active bound succeeded success successful complete completed available healthy green deployed online provisioned installed " +
 		"created exists valid synced synchronized established ok enabled accepted open up normal operational compliant finished done started reconciled applied initialized " +
 		"attached connected protected current stable passed passing clusterrunning runningphase configured")
-	busyPhases = words_("pending creating progressing inprogress initializing provisioning deploying updating upgrading scaling starting restarting reconciling installing " +
+	busyPhases = wordSet("pending creating progressing inprogress initializing provisioning deploying updating upgrading scaling starting restarting reconciling installing " +
 		"waiting scheduled scheduling queued accepted new unknown deleting terminating restoring migrating issuing validating processing preparing importing scalingup scalingdown " +
 		"promoting finalising finalizing applyingchanges yellow stopping configuring planning applying attaching building bootstrapping recovering backingup " +
 		"clusterreconciling clusterrollingupgrading warming syncing submitted requested rebooting modifying expanding reconfiguring rolling notreconciled unbound uninitialized notready bootstrap forming onlinepartial resourcescreated buildingkit")
-	wrongPhases = words_("failed failure error errored degraded invalid unhealthy red lost conflict rejected crashed unavailable aborted cancelled canceled " +
+	wrongPhases = wordSet("failed failure error errored degraded invalid unhealthy red lost conflict rejected crashed unavailable aborted cancelled canceled " +
 		"timedout timeout stalled brokenconfig denied updatefailed createfailed addfailed configerror noncompliant critical expired outofsync broken unreachable inconclusive misconfigured abnormal terminated workflowterminated dead faulted offline noquorum quorumlost")
-	heldPhases = words_("paused suspended suspending workflowsuspending held onhold halted cordoned hibernated stopped")
+	heldPhases = wordSet("paused suspended suspending workflowsuspending held onhold halted cordoned hibernated stopped")
 )
 
 // Parts of reasons and messages.
@@ -32,7 +32,7 @@ var (
 		"forming", "running", "migrat", "cloning", "copying", "restoring", "unavailable", "booting"}
 )
 
-func words_(s string) map[string]bool {
+func wordSet(s string) map[string]bool {
 	out := map[string]bool{}
 	for w := range strings.FieldsSeq(s) {
 		out[w] = true

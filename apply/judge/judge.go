@@ -104,7 +104,7 @@ func (j *Judge) Forget(ids []manifest.ID) {
 func (j *Judge) Health(objects []manifest.ID) []Health {
 	out := make([]Health, 0, len(objects))
 	for _, id := range objects {
-		if err := j.live.BlindTo(id); err != nil {
+		if err := j.live.IsUnwatchable(id); err != nil {
 			out = append(out, Health{ID: id, State: health.Unknown, Reason: err.Error()})
 			continue
 		}
@@ -147,7 +147,7 @@ func (j *Judge) object(id manifest.ID, object *unstructured.Unstructured) Health
 func (j *Judge) hasStatus(gvk schema.GroupVersionKind) health.Presence {
 	switch has, known := j.client.StatusOf(gvk); {
 	case !known:
-		return health.Unsure
+		return health.PresenceUnknown
 	case has:
 		return health.Present
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // mostOfAnAnswer is how much of an answer with an error is read to tell what it is about.
-const mostOfAnAnswer = 64 << 10
+const maxErrorBody = 64 << 10
 
 // again has a request that changes nothing, a read or a dry-run, sent again, some times and with
 // a growing pause, when it meets trouble that may be over within the second ("etcdserver: leader
@@ -25,7 +25,7 @@ func again(next http.RoundTripper) http.RoundTripper {
 		if !reads && !dry || r.Body != nil && r.GetBody == nil {
 			return next.RoundTrip(r)
 		}
-		for pauses := apierror.Pauses(); ; {
+		for pauses := apierror.RetryPauses(); ; {
 			resp, err := next.RoundTrip(r)
 			if !passing(resp) && (reads || !apierror.Transient(err)) {
 				return resp, err
@@ -69,9 +69,9 @@ func passing(resp *http.Response) bool {
 	if resp == nil || resp.StatusCode < http.StatusInternalServerError || resp.StatusCode == http.StatusNotImplemented || resp.Header.Get("Retry-After") != "" {
 		return false
 	}
-	begin, err := io.ReadAll(io.LimitReader(resp.Body, mostOfAnAnswer))
+	begin, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
 	resp.Body = &begun{io.MultiReader(bytes.NewReader(begin), resp.Body), resp.Body}
-	return err == nil && apierror.MayPass(string(begin))
+	return err == nil && apierror.MayBeTransient(string(begin))
 }
 
 // begun is an answer whose beginning was read.

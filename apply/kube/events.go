@@ -23,7 +23,7 @@ type Event struct {
 }
 
 // mostTold bounds how many events are returned.
-const mostTold = 100
+const maxEvents = 100
 
 // Events returns what is told of an object since a time, oldest first; of many the newest.
 func (c *Connection) Events(ctx context.Context, kind, namespace, name string, since time.Time) ([]Event, error) {
@@ -41,7 +41,7 @@ func (c *Connection) Events(ctx context.Context, kind, namespace, name string, s
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Event) int { return a.At.Compare(b.At) })
-	return out[max(0, len(out)-mostTold):], nil
+	return out[max(0, len(out)-maxEvents):], nil
 }
 
 func toldOf(e corev1.Event, at time.Time) Event {

@@ -70,7 +70,7 @@ func (c *Client) Delete(ctx context.Context, live *unstructured.Unstructured, op
 	defer cancel()
 	opts = append(opts, client.PropagationPolicy(metav1.DeletePropagationBackground), client.Preconditions{UID: &uid})
 	err := c.Direct.Delete(ctx, live, opts...)
-	if apierrors.IsNotFound(err) || apierror.Replaced(err) {
+	if apierrors.IsNotFound(err) || apierror.NameTaken(err) {
 		return nil // gone, or another object of the same name: not ours to delete
 	}
 	if err != nil {

@@ -50,7 +50,7 @@ func (a *missingKinds) add(key watchKey, ids []manifest.ID, vanished bool) {
 	if kind == nil {
 		kind = &absentKind{objects: map[manifest.ID]struct{}{}}
 		a.all[key] = kind
-		Wake(a.sought)
+		Signal(a.sought)
 	}
 	kind.vanished = kind.vanished || vanished
 	for _, id := range ids {

@@ -41,7 +41,7 @@ func (a *Autoscalers) Target(ctx context.Context, id manifest.ID, but map[manife
 	}
 	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
-	var blind *BlindError
+	var blind *UnwatchableError
 	switch err := w.synced(ctx); {
 	case apierrors.IsForbidden(err), apierrors.IsNotFound(err), errors.As(err, &blind):
 		return false, nil
@@ -130,13 +130,13 @@ func targeting(o any) (any, error) {
 		"spec": map[string]any{"scaleTargetRef": ref}}}, nil
 }
 
-// Blind returns the namespaces whose autoscalers can't be read.
-func (a *Autoscalers) Blind(now time.Time) []*BlindError {
+// Unwatchable returns the namespaces whose autoscalers can't be read.
+func (a *Autoscalers) Unwatchable(now time.Time) []*UnwatchableError {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var out []*BlindError
+	var out []*UnwatchableError
 	for _, w := range a.spaces {
-		if b, ok := w.blind(now).(*BlindError); ok {
+		if b, ok := w.unwatchable(now).(*UnwatchableError); ok {
 			out = append(out, b)
 		}
 	}

@@ -68,7 +68,7 @@ func (l *Cache) event(o any, deleted bool) {
 	l.Placements.Forget(forgotten...)
 	l.listeners.forgotten(forgotten)
 	if l.listeners.Changed != nil {
-		l.listeners.Changed(id, deleted || !l.Placements.asMarked(id, k.Marks))
+		l.listeners.Changed(id, deleted || !l.Placements.asMarked(id, k.Hashes))
 	}
 }
 
@@ -96,7 +96,7 @@ func (l *Cache) Wrote(u *unstructured.Unstructured) {
 // the schema did not know, and the answer is the truth.
 func catchesUp(k *cachedObject, answer *unstructured.Unstructured) bool {
 	if k.ResourceVersion == answer.GetResourceVersion() {
-		return k.Marks == marksOf(answer)
+		return k.Hashes == hashesOf(answer)
 	}
 	return !older(k.ResourceVersion, answer.GetResourceVersion())
 }

@@ -15,6 +15,6 @@ func (l *Cache) KnownInPlace(want *unstructured.Unstructured) bool {
 
 // StillInPlace is KnownInPlace for who knows that what was applied is what is wanted.
 func (l *Cache) StillInPlace(id manifest.ID) bool {
-	m, there := l.MarksOf(id)
+	m, there := l.HashesOf(id)
 	return there && l.Placements.asMarked(id, m)
 }

@@ -60,11 +60,11 @@ func New(client *kube.Client, environment string, listeners Listeners) *Cache {
 // namespaces, and returns when what exists is known. Kinds that the server does
 // not have are left out: there are no objects of them, and Changed is told when the
 // kind comes. From then on Get answers in the API version of the object that was
-// given last. A BlindError says that what was known is known no more.
+// given last. An UnwatchableError says that what was known is known no more.
 func (l *Cache) Watch(ctx context.Context, objects []*unstructured.Unstructured) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	var blind *BlindError
+	var blind *UnwatchableError
 	for key, ids := range l.ask(objects) {
 		w, err := l.start(key)
 		if err == nil {
@@ -172,7 +172,7 @@ func (l *Cache) answered(w *watch, err error) {
 	}
 	l.turn(w)
 	if err != nil && !apierrors.IsForbidden(err) {
-		time.AfterFunc(blindAfter, func() { l.turn(w) })
+		time.AfterFunc(unwatchableAfter, func() { l.turn(w) })
 	}
 }
 
@@ -217,32 +217,32 @@ func (l *Cache) vanish(w *watch) {
 	l.listeners.drifted(gone...)
 }
 
-// Reconsider has kinds that vanished watched again at the next chance: somebody who
+// RetryAbsentKinds has kinds that vanished watched again at the next chance: somebody who
 // knows says that what the server can do has changed.
-func (l *Cache) Reconsider() { l.absent.reconsider() }
+func (l *Cache) RetryAbsentKinds() { l.absent.reconsider() }
 
-// Blind returns what can't be watched now, one error for each kind and namespace.
-func (l *Cache) Blind() []*BlindError {
+// Unwatchable returns what can't be watched now, one error for each kind and namespace.
+func (l *Cache) Unwatchable() []*UnwatchableError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var out []*BlindError
+	var out []*UnwatchableError
 	for _, w := range l.watches {
-		if b, ok := w.blind(time.Now()).(*BlindError); ok {
+		if b, ok := w.unwatchable(time.Now()).(*UnwatchableError); ok {
 			out = append(out, b)
 		}
 	}
 	return out
 }
 
-// BlindTo returns why nothing can be said of an object; nil if it can.
-func (l *Cache) BlindTo(id manifest.ID) error {
+// IsUnwatchable returns why nothing can be said of an object; nil if it can.
+func (l *Cache) IsUnwatchable(id manifest.ID) error {
 	l.mu.Lock()
 	w := l.watchOf(id)
 	l.mu.Unlock()
 	if w == nil {
 		return nil
 	}
-	return w.blind(time.Now())
+	return w.unwatchable(time.Now())
 }
 
 // Get returns the object as last seen; what managers own of it must not be modified.
@@ -268,16 +268,16 @@ func (l *Cache) GetOrRead(ctx context.Context, u *unstructured.Unstructured) (*u
 	return l.client.Read(ctx, u)
 }
 
-// MarksOf returns the marks of an object as last seen, without reading it if it can.
-func (l *Cache) MarksOf(id manifest.ID) (m Marks, there bool) {
+// HashesOf returns the marks of an object as last seen, without reading it if it can.
+func (l *Cache) HashesOf(id manifest.ID) (m Hashes, there bool) {
 	written, k := l.find(id)
 	switch {
 	case written != nil:
-		return marksOf(written), true
+		return hashesOf(written), true
 	case k != nil:
-		return k.Marks, true
+		return k.Hashes, true
 	}
-	return Marks{}, false
+	return Hashes{}, false
 }
 
 // ResourceVersion returns the resource version of an object as last seen; empty if it

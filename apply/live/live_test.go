@@ -27,7 +27,7 @@ func TestWhatIsGoneIsForgotten(t *testing.T) {
 	}})
 	left := l.Placements
 	come := func(name string) *cachedObject {
-		k := &cachedObject{kind: (schema.GroupKind{Group: "batch", Kind: "Job"}).WithVersion("v1"), Marks: Marks{Ours: true}}
+		k := &cachedObject{kind: (schema.GroupKind{Group: "batch", Kind: "Job"}).WithVersion("v1"), Hashes: Hashes{Ours: true}}
 		k.Name, k.Namespace, k.ResourceVersion = name, "prod", "7"
 		left.known[k.id()], judged[k.id()] = Placement{}, true
 		l.event(k, false)

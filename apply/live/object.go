@@ -29,18 +29,18 @@ type cachedObject struct {
 	text              []byte           // without the fields that managers own
 	packed            bool             // it is compressed
 	fields            []map[string]any // those, in the managers' order, shared
-	Marks
+	Hashes
 }
 
-// Marks are what tells whether an object is as it was left.
-type Marks struct {
+// Hashes are what tells whether an object is as it was left.
+type Hashes struct {
 	Ours          bool       // we own fields of it
 	Live, Foreign drift.Hash // what we own, and what people's tools added
 }
 
-func marksOf(u *unstructured.Unstructured) Marks {
+func hashesOf(u *unstructured.Unstructured) Hashes {
 	hash, err := drift.Projection(u, ownership.FieldManager)
-	return Marks{Ours: err == nil, Live: hash, Foreign: drift.ForeignHash(u, ownership.FieldManager, ownership.Tools)}
+	return Hashes{Ours: err == nil, Live: hash, Foreign: drift.ForeignHash(u, ownership.FieldManager, ownership.Tools)}
 }
 
 func (k *cachedObject) id() manifest.ID {
@@ -108,7 +108,7 @@ func (t *interned) transform(kind schema.GroupVersionKind, namespace string) fun
 		if !ok {
 			return o, nil
 		}
-		k := &cachedObject{kind: kind, Marks: marksOf(u)}
+		k := &cachedObject{kind: kind, Hashes: hashesOf(u)}
 		k.Name, k.Namespace, k.UID, k.ResourceVersion = u.GetName(), namespace, u.GetUID(), u.GetResourceVersion()
 		entries := managersOf(u)
 		k.fields = make([]map[string]any, len(entries))
@@ -134,7 +134,7 @@ type interned struct {
 
 // mostInterned bounds the table. Sets that are in use stay, and are only not shared
 // any more.
-const mostInterned = 10_000
+const maxInterned = 10_000
 
 func (t *interned) share(fields map[string]any) map[string]any {
 	raw, err := json.Marshal(fields)
@@ -147,7 +147,7 @@ func (t *interned) share(fields map[string]any) map[string]any {
 	if known, ok := t.all[key]; ok {
 		return known
 	}
-	if t.all == nil || len(t.all) >= mostInterned {
+	if t.all == nil || len(t.all) >= maxInterned {
 		t.all = map[[sha256.Size]byte]map[string]any{}
 	}
 	t.all[key] = fields

@@ -41,8 +41,8 @@ func Fingerprint(u *unstructured.Unstructured) uint64 {
 	return maphash.Bytes(seed, raw)
 }
 
-// Leave remembers that live is how want looks in the cluster.
-func (p *Placements) Leave(id manifest.ID, want, live *unstructured.Unstructured) {
+// Remember remembers that live is how want looks in the cluster.
+func (p *Placements) Remember(id manifest.ID, want, live *unstructured.Unstructured) {
 	hash, err := drift.Projection(live, ownership.FieldManager)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -53,9 +53,9 @@ func (p *Placements) Leave(id manifest.ID, want, live *unstructured.Unstructured
 	p.known[id] = Placement{want: Fingerprint(want), Live: hash, Foreign: drift.ForeignHash(live, ownership.FieldManager, ownership.Tools)}
 }
 
-// Left returns how objects were left, one hash after the other, for Trust in
+// Hashes returns how objects were left, one hash after the other, for Trust in
 // another process; what is not known is zero.
-func (p *Placements) Left(objects []manifest.ID) []byte {
+func (p *Placements) Hashes(objects []manifest.ID) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := make([]byte, 0, len(objects)*len(drift.Hash{}))
@@ -81,9 +81,9 @@ func (p *Placements) Trust(objects []manifest.Object, left []byte) {
 	}
 }
 
-// Doubt forgets how objects were left, so that the next survey asks the server
+// Invalidate forgets how objects were left, so that the next survey asks the server
 // about every one of them.
-func (p *Placements) Doubt(ids []manifest.ID) {
+func (p *Placements) Invalidate(ids []manifest.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, id := range ids {
@@ -93,7 +93,7 @@ func (p *Placements) Doubt(ids []manifest.ID) {
 
 // asMarked reports whether an object with these marks is as it was left: in the fields
 // that are ours, and people's tools added nothing since.
-func (p *Placements) asMarked(id manifest.ID, m Marks) bool {
+func (p *Placements) asMarked(id manifest.ID, m Hashes) bool {
 	p.mu.Lock()
 	left, ok := p.known[id]
 	p.mu.Unlock()

@@ -28,12 +28,12 @@ func (s subscriptions) remove(ids []manifest.ID, ch chan struct{}) {
 // wake tells who waits for an object.
 func (s subscriptions) wake(id manifest.ID) {
 	for ch := range s[id] {
-		Wake(ch)
+		Signal(ch)
 	}
 }
 
-// Wake leaves a token in a channel, if there is none yet.
-func Wake(ch chan struct{}) {
+// Signal leaves a token in a channel, if there is none yet.
+func Signal(ch chan struct{}) {
 	select {
 	case ch <- struct{}{}:
 	default:

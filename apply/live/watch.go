@@ -43,7 +43,7 @@ type watch struct {
 // blindAfter is how long a watch may fail, for whatever reason, until its objects
 // are said to be unknown. A permission that is gone does not come back by waiting,
 // and is told at once.
-const blindAfter = 30 * time.Second
+const unwatchableAfter = 30 * time.Second
 
 func newWatch(key watchKey, api dynamic.ResourceInterface, client dynamic.Interface, selector string) *watch {
 	w := &watch{key: key, failed: make(chan struct{}, 1)}
@@ -81,26 +81,26 @@ func (w *watch) answer(ctx context.Context, err error) {
 	w.err = err
 	w.mu.Unlock()
 	if err != nil {
-		Wake(w.failed)
+		Signal(w.failed)
 	}
 	w.answered(err)
 }
 
-// blind returns an error when it is not known any more what the watched objects
+// unwatchable returns an error when it is not known any more what the watched objects
 // are like.
-func (w *watch) blind(now time.Time) error {
+func (w *watch) unwatchable(now time.Time) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err == nil || !apierrors.IsForbidden(w.err) && now.Sub(w.since) < blindAfter {
+	if w.err == nil || !apierrors.IsForbidden(w.err) && now.Sub(w.since) < unwatchableAfter {
 		return nil
 	}
-	return &BlindError{Kind: w.key.GroupKind(), Namespace: w.key.namespace, Since: w.since.UTC().Truncate(time.Second), err: w.err}
+	return &UnwatchableError{Kind: w.key.GroupKind(), Namespace: w.key.namespace, Since: w.since.UTC().Truncate(time.Second), err: w.err}
 }
 
 // turned reports whether a watch has become blind, or sees again, since it was last
 // asked.
 func (w *watch) turned(now time.Time) bool {
-	blind := w.blind(now) != nil
+	blind := w.unwatchable(now) != nil
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	turned := blind != w.told
@@ -108,8 +108,8 @@ func (w *watch) turned(now time.Time) bool {
 	return turned
 }
 
-// BlindError says that objects can't be watched, so that nothing is known of them.
-type BlindError struct {
+// UnwatchableError says that objects can't be watched, so that nothing is known of them.
+type UnwatchableError struct {
 	Kind      schema.GroupKind
 	Namespace string
 	Since     time.Time
@@ -117,19 +117,19 @@ type BlindError struct {
 }
 
 // Error says what can't be watched, since when and why.
-func (e *BlindError) Error() string {
+func (e *UnwatchableError) Error() string {
 	return fmt.Sprintf("%s in namespace %q can't be watched since %s: %v", e.Kind, e.Namespace, e.Since.Format(time.RFC3339), e.err)
 }
 
 // Unwrap returns the API server's answer.
-func (e *BlindError) Unwrap() error { return e.err }
+func (e *UnwatchableError) Unwrap() error { return e.err }
 
 // synced waits until what exists is known.
 func (w *watch) synced(ctx context.Context) error {
 	for {
 		select {
 		case <-w.informer.HasSyncedChecker().Done():
-			return w.blind(time.Now())
+			return w.unwatchable(time.Now())
 		default:
 		}
 		if err := w.trouble(); err != nil {

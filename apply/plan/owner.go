@@ -61,10 +61,10 @@ func (o Owner) Differences(c Change) []drift.Field {
 	return c.Drift
 }
 
-// Withstood lists the fields of a live object that are not as they are wanted, and for
+// Uncorrected lists the fields of a live object that are not as they are wanted, and for
 // which a refused change would put back what is wanted. What is ours still was not changed:
 // there is no answer of the API server's that says how it would write it.
-func (o Owner) Withstood(c Change) []drift.Field {
+func (o Owner) Uncorrected(c Change) []drift.Field {
 	if c.Live == nil || c.Object == nil {
 		return nil
 	}
@@ -75,11 +75,11 @@ func (o Owner) Withstood(c Change) []drift.Field {
 
 // foreign lists what people's tools added to a live object.
 func (o Owner) foreign(id manifest.ID, live *unstructured.Unstructured) []drift.Field {
-	return drift.Foreign(live, ownership.FieldManager, ownership.Tools, o.Leaves(id, live))
+	return drift.Foreign(live, ownership.FieldManager, ownership.Tools, o.FieldsLeftToOthers(id, live))
 }
 
-// Leaves lists the fields of a live object that others may set, as JSON pointers.
-func (o Owner) Leaves(id manifest.ID, live *unstructured.Unstructured) []string {
+// FieldsLeftToOthers lists the fields of a live object that others may set, as JSON pointers.
+func (o Owner) FieldsLeftToOthers(id manifest.ID, live *unstructured.Unstructured) []string {
 	if live == nil {
 		return nil
 	}

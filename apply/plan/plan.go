@@ -115,9 +115,9 @@ func gathers(c Change) bool {
 	return found && c.Kind == "ClusterRole"
 }
 
-// Again returns what comes with the plan's commit, for a plan that is made anew while
+// ForReplan returns what comes with the plan's commit, for a plan that is made anew while
 // the first one is carried out: what was not there yet may be there by now.
-func (p Plan) Again() Provisions {
+func (p Plan) ForReplan() Provisions {
 	c := p.Provisions
 	c.Absent, c.Names = nil, nil
 	return c

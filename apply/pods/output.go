@@ -20,9 +20,9 @@ import (
 
 // What is read of a container's log, and of the Secrets that its pod was given.
 const (
-	mostLines   = 10
-	mostBytes   = 48 << 10 // less than a mask looks at
-	mostSecrets = 20
+	maxLines   = 10
+	maxBytes   = 48 << 10 // less than a mask looks at
+	maxSecrets = 20
 
 	// outputTimeout bounds all of it: a rollout that failed waits for it before it goes back.
 	outputTimeout = 5 * time.Second
@@ -103,19 +103,19 @@ var colors = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
 // tail reads the last lines of a container's log. A line that is not whole is left out: a
 // secret that was cut could not be told.
 func (w *Watcher) tail(ctx context.Context, p *corev1.Pod, container string, previous bool) (string, error) {
-	lines, bytes := int64(mostLines), int64(mostBytes)
+	lines, bytes := int64(maxLines), int64(maxBytes)
 	stream, err := w.client.Typed.CoreV1().Pods(p.Namespace).GetLogs(p.Name, &corev1.PodLogOptions{
 		Container: container, Previous: previous, TailLines: &lines, LimitBytes: &bytes}).Stream(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer stream.Close()
-	raw, err := io.ReadAll(io.LimitReader(stream, mostBytes))
+	raw, err := io.ReadAll(io.LimitReader(stream, maxBytes))
 	if err != nil {
 		return "", err
 	}
 	text := string(raw)
-	if len(text) == mostBytes {
+	if len(text) == maxBytes {
 		text = text[:strings.LastIndexByte(text, '\n')+1]
 	}
 	return colors.ReplaceAllString(text, ""), nil
@@ -126,8 +126,8 @@ func (w *Watcher) tail(ctx context.Context, p *corev1.Pod, container string, pre
 // since, or can't be read is an error, since the container may print what it was given.
 func (w *Watcher) secretsOf(ctx context.Context, p *corev1.Pod, started time.Time) ([]string, error) {
 	needed := secretsGiven(p)
-	if len(needed) > mostSecrets {
-		return nil, fmt.Errorf("the pod was given %d Secrets, and %d at the most are looked at", len(needed), mostSecrets)
+	if len(needed) > maxSecrets {
+		return nil, fmt.Errorf("the pod was given %d Secrets, and %d at the most are looked at", len(needed), maxSecrets)
 	}
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(needed)) {

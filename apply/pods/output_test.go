@@ -129,8 +129,8 @@ func TestALogIsShownWithoutThePodsSecrets(t *testing.T) {
 	if out := watcher(t, s).Output(t.Context(), crashed(corev1.Volume{VolumeSource: corev1.VolumeSource{Secret: &optional}})); out == nil || out.Err != nil || out.Text != s.log {
 		t.Errorf("with one that need not be there: %+v", out)
 	}
-	many := make([]corev1.Volume, 0, mostSecrets+1)
-	for i := range mostSecrets + 1 {
+	many := make([]corev1.Volume, 0, maxSecrets+1)
+	for i := range maxSecrets + 1 {
 		v := dbSecret
 		v.Secret = &corev1.SecretVolumeSource{SecretName: "s" + string(rune('a'+i))}
 		many = append(many, v)
@@ -142,7 +142,7 @@ func TestALogIsShownWithoutThePodsSecrets(t *testing.T) {
 
 // What is read of a log is bounded, and a line that is not whole is left out.
 func TestALogIsBounded(t *testing.T) {
-	w := watcher(t, &server{log: "whole\n" + strings.Repeat("x", 10*mostBytes)})
+	w := watcher(t, &server{log: "whole\n" + strings.Repeat("x", 10*maxBytes)})
 	if out := w.Output(t.Context(), crashed()); out == nil || out.Text != "whole\n" {
 		t.Errorf("%+v", out)
 	}

@@ -17,8 +17,8 @@ import (
 // These bound how many events about an object are read, and how much of one is shown: whoever
 // may write events may write thousands, of a MiB each.
 const (
-	mostWarnings   = 30
-	longestWarning = 1024 // as kubelets and controllers bound it
+	maxWarnings = 30
+	maxWarning  = 1024 // as kubelets and controllers bound it
 )
 
 // Warning returns the newest warning that the cluster has about the first of some objects that
@@ -28,13 +28,13 @@ func (w *Watcher) Warning(ctx context.Context, namespace string, about []types.U
 	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
 	for _, uid := range about {
-		list, err := w.client.Typed.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{Limit: mostWarnings,
+		list, err := w.client.Typed.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{Limit: maxWarnings,
 			FieldSelector: fmt.Sprintf("involvedObject.uid=%s,type=%s", uid, corev1.EventTypeWarning)})
 		if err != nil || len(list.Items) == 0 {
 			continue
 		}
 		newest := slices.MaxFunc(list.Items, func(a, b corev1.Event) int { return kube.EventTime(a).Compare(kube.EventTime(b)) })
-		return printable.Line(newest.Message, longestWarning)
+		return printable.Line(newest.Message, maxWarning)
 	}
 	return ""
 }

@@ -33,7 +33,7 @@ func TestAWarningIsOneShortLine(t *testing.T) {
 	}
 	defer client.Close()
 	text := NewWatcher(client).Warning(context.Background(), "alpha", []types.UID{"x"})
-	if !strings.HasPrefix(text, "\ufffd[2Jprobe failed evil: applied \ufffdxxx") || len([]rune(text)) > longestWarning {
+	if !strings.HasPrefix(text, "\ufffd[2Jprobe failed evil: applied \ufffdxxx") || len([]rune(text)) > maxWarning {
 		t.Errorf("%d characters: %.80q", len(text), text)
 	}
 	if limit != "30" {

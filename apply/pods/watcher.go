@@ -111,7 +111,7 @@ func (p *namespaceCache) wake(o any) {
 	defer p.mu.Unlock()
 	for ch, workloads := range p.users {
 		if len(makers) == 0 || slices.ContainsFunc(workloads, func(w controller) bool { return slices.Contains(makers, w) }) {
-			live.Wake(ch)
+			live.Signal(ch)
 		}
 	}
 }

@@ -24,9 +24,9 @@ func (h History) readable() iter.Seq[*Record] {
 	}
 }
 
-// lately goes through the records since the last uninstall, newest first: the objects
+// sinceUninstall goes through the records since the last uninstall, newest first: the objects
 // of those before it are gone.
-func (h History) lately() iter.Seq[*Record] {
+func (h History) sinceUninstall() iter.Seq[*Record] {
 	return func(yield func(*Record) bool) {
 		for r := range h.readable() {
 			if r.Status == release.StatusUninstalled || !yield(r) {
@@ -37,7 +37,7 @@ func (h History) lately() iter.Seq[*Record] {
 }
 
 func (h History) first(matches func(*Record) bool) *Record {
-	for r := range h.lately() {
+	for r := range h.sinceUninstall() {
 		if matches(r) {
 			return r
 		}
@@ -80,10 +80,10 @@ func (h History) Current() *Record {
 	return h.first(func(r *Record) bool { return r.Status == release.StatusDeployed })
 }
 
-// Runs returns the record of what was applied last, as far as it ended: the current one, or
+// Running returns the record of what was applied last, as far as it ended: the current one, or
 // one that failed since with its objects applied, and was not gone back from. It is nil
 // before the first rollout, and after an uninstall.
-func (h History) Runs() *Record {
+func (h History) Running() *Record {
 	return h.first(func(r *Record) bool { return r.Status == release.StatusDeployed || r.live() })
 }
 
@@ -93,8 +93,8 @@ func (r *Record) live() bool { return r.Ours() && r.Outcome == Failed && !r.Unto
 // Settled returns the record that says all of what the cluster was left with: that which
 // Runs, unless something was begun since, or given up halfway.
 func (h History) Settled() *Record {
-	runs := h.Runs()
-	for r := range h.lately() {
+	runs := h.Running()
+	for r := range h.sinceUninstall() {
 		if r == runs {
 			return runs
 		}
@@ -105,10 +105,10 @@ func (h History) Settled() *Record {
 	return nil
 }
 
-// Ran reports whether a rollout of the release was good and nothing uninstalled it
+// IsInstalled reports whether a rollout of the release was good and nothing uninstalled it
 // since. The record of what runs may be gone, or damaged: then there is no Current. An
 // upgrade of ours was begun on what ran.
-func (h History) Ran() bool {
+func (h History) IsInstalled() bool {
 	return h.first(func(r *Record) bool {
 		return r.Status == release.StatusDeployed || r.Status == release.StatusSuperseded || r.Ours() && r.Action == Upgrade
 	}) != nil
@@ -130,9 +130,9 @@ func (h History) Own() *Record {
 	return h.first(func(r *Record) bool { return r.Ours() && r.Outcome == Good })
 }
 
-// Stray returns the records that are called deployed beside the current one. Only one
+// StaleDeployed returns the records that are called deployed beside the current one. Only one
 // may be.
-func (h History) Stray() []*Record {
+func (h History) StaleDeployed() []*Record {
 	current := h.Current()
 	var out []*Record
 	for r := range h.readable() {
@@ -163,7 +163,7 @@ func (h History) GoodWith(digest string) *Record {
 // themselves, since the first ones are deleted in time.
 func (h History) First(digest string) int {
 	first := 0
-	for r := range h.lately() {
+	for r := range h.sinceUninstall() {
 		if r.Digest == digest && r.Outcome == Good {
 			first = r.Revision
 			if r.FirstRevision > 0 && r.FirstRevision < first {
@@ -220,7 +220,7 @@ func (h History) FailedFor(commit string) *Record {
 // last uninstalled, as Helm keeps it from one revision to the next; now if it never was.
 func (h History) FirstDeployed(now time.Time) time.Time {
 	first := now
-	for r := range h.lately() {
+	for r := range h.sinceUninstall() {
 		if t := r.describe().first; !t.IsZero() {
 			return t
 		}

@@ -82,12 +82,12 @@ func TestWhatAHistoryTells(t *testing.T) {
 				"current":  {revisions([]*Record{h.Current()}), c.current},
 				"own":      {revisions([]*Record{h.Own()}), c.own},
 				"foreign":  {revisions([]*Record{h.Foreign()}), c.foreign},
-				"stray":    {revisions(h.Stray()), c.stray},
+				"stray":    {revisions(h.StaleDeployed()), c.stray},
 				"intended": {revisions(h.Intended()), c.intended},
 				"damaged":  {revisions(h.Damaged()), c.damaged},
 				"good":     {revisions([]*Record{h.GoodWith("a")}), c.goodOfA},
 				"next":     {fmt.Sprint(h.Next()), fmt.Sprint(c.next)},
-				"ran":      {fmt.Sprint(h.Ran()), fmt.Sprint(c.ran)},
+				"ran":      {fmt.Sprint(h.IsInstalled()), fmt.Sprint(c.ran)},
 			} {
 				if pair[0] != pair[1] {
 					t.Errorf("%s is %q, not %q", what, pair[0], pair[1])
@@ -114,7 +114,7 @@ func TestWhatOfAHistoryIsSurplus(t *testing.T) {
 		"what was uninstalled":                  {"as bu cd", 1, "1 2"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if have := revisions(Surplus(history(c.history), c.keep)); have != c.want {
+			if have := revisions(Expendable(history(c.history), c.keep)); have != c.want {
 				t.Errorf("have %q, want %q", have, c.want)
 			}
 		})
@@ -162,7 +162,7 @@ func TestWhatRuns(t *testing.T) {
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			h := history(c.history)
-			if got := revisions([]*Record{h.Runs()}); got != c.runs {
+			if got := revisions([]*Record{h.Running()}); got != c.runs {
 				t.Errorf("revision %q runs; want %q", got, c.runs)
 			}
 			if got := revisions([]*Record{h.Settled()}); got != c.settled {
@@ -185,7 +185,7 @@ func TestWhatFailedOneAfterTheOtherIsSpent(t *testing.T) {
 		"what came before the current one is surplus": {"as bf cf dd ef", ""},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if got := revisions(Spent(history(c.history), 3)); got != c.spent {
+			if got := revisions(ExpendableAttempts(history(c.history), 3)); got != c.spent {
 				t.Errorf("%q; want %q", got, c.spent)
 			}
 		})

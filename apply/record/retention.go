@@ -2,10 +2,10 @@ package record
 
 import "slices"
 
-// Surplus returns the records beyond keep that nothing is lost with, oldest first. The
+// Expendable returns the records beyond keep that nothing is lost with, oldest first. The
 // current one stays, and so does what was begun after it, but for what ended and was
 // tried again since: a rollback that fails again and again leaves one record.
-func Surplus(h History, keep int) History {
+func Expendable(h History, keep int) History {
 	begun := h.begun()
 	var out History
 	for i, r := range h {
@@ -19,15 +19,15 @@ func Surplus(h History, keep int) History {
 	return out
 }
 
-// Spent returns, of a history of more than keep records, those of rollouts that were begun
+// ExpendableAttempts returns, of a history of more than keep records, those of rollouts that were begun
 // after the current one and have ended, oldest first, but for the newest and for what runs.
 // What they brought may still be in the cluster: one may only go when others tell of that.
-func Spent(h History, keep int) History {
+func ExpendableAttempts(h History, keep int) History {
 	var out History
 	if len(h) <= keep {
 		return nil
 	}
-	runs, last := h.Runs(), h.Last()
+	runs, last := h.Running(), h.Last()
 	for _, r := range h[h.begun():] {
 		ended := r.Ours() && r.Damage == "" && (r.Outcome == Failed || r.Outcome == Abandoned)
 		if ended && r != runs && r != last {

@@ -183,14 +183,14 @@ const (
 var helmLabels = []string{"name", "owner", "status", "version", "createdAt", "modifiedAt"}
 
 // mostRevision is more than any release comes to; beyond, there would be no next one.
-const mostRevision = 1 << 30
+const maxRevision = 1 << 30
 
 // read takes a record from its Secret. Whatever else carries the label owner=helm is
 // passed over, as Helm does: but a Secret that has a record's name keeps it from being
 // given to another, and is a damaged record.
 func read(s *corev1.Secret) (*Record, bool) {
 	version, err := strconv.Atoi(s.Labels["version"])
-	if err != nil || version < 1 || version > mostRevision || s.Labels["name"] == "" {
+	if err != nil || version < 1 || version > maxRevision || s.Labels["name"] == "" {
 		return nil, false
 	}
 	r := &Record{

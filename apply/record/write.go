@@ -116,7 +116,7 @@ func OnRequest(id string) Change { return func(r *Record) { r.Request = id } }
 func BeforeObjects(r *Record) { r.Untouched = true }
 
 // longestDescription bounds what helm history shows: an error may quote anything.
-const longestDescription = 4 << 10
+const maxDescription = 4 << 10
 
 // Finish stores what became of a record: its outcome, Helm's status and the
 // description that helm history shows. The record is what it was until that is stored.
@@ -143,10 +143,10 @@ func (s *Store) Finish(ctx context.Context, r *Record, o Outcome, status release
 }
 
 func bounded(text string) string {
-	if len(text) <= longestDescription {
+	if len(text) <= maxDescription {
 		return text
 	}
-	return strings.ToValidUTF8(text[:longestDescription], "") + "…"
+	return strings.ToValidUTF8(text[:maxDescription], "") + "…"
 }
 
 // Supersede marks a record as a former good one, and drops its body. One that is gone,
@@ -158,7 +158,7 @@ func (s *Store) Supersede(ctx context.Context, r *Record) error {
 			next.Status = release.StatusSuperseded
 			rel.Info.Status = release.StatusSuperseded
 		})
-		if errors.Is(err, ErrChanged) && try < mostTries {
+		if errors.Is(err, ErrChanged) && try < maxTries {
 			err = nil // somebody else did it, or it is done to what is stored now
 		}
 	}
@@ -170,7 +170,7 @@ func (s *Store) Supersede(ctx context.Context, r *Record) error {
 }
 
 // mostTries bounds how often a write is tried that others' writes come before.
-const mostTries = 3
+const maxTries = 3
 
 // update stores a record as change leaves it, which is made to a copy: the record is what
 // it was until it is stored. One that is gone is stored anew if again says so, and is
@@ -194,7 +194,7 @@ func (s *Store) update(ctx context.Context, r *Record, again bool, change func(n
 			again = false
 		}
 		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
-			if err = s.reread(ctx, r, err); err == nil && try < mostTries {
+			if err = s.reread(ctx, r, err); err == nil && try < maxTries {
 				continue
 			}
 		}
@@ -272,7 +272,7 @@ func (s *Store) Hold(ctx context.Context, r *Record, deadline, since time.Time) 
 // Trim deletes what of a history is beyond keep, and returns what is left. It goes as
 // far as it can: what could not be deleted is left.
 func (s *Store) Trim(ctx context.Context, h History, keep int) (History, error) {
-	for _, r := range Surplus(h, keep) {
+	for _, r := range Expendable(h, keep) {
 		if err := s.Delete(ctx, r); err != nil {
 			return h, err
 		}

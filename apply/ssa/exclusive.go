@@ -32,7 +32,7 @@ type adaptation struct {
 
 // mostAttempts bounds how often the server is asked again about what it complained of: it
 // may see one thing only when another is out of its way.
-const mostAttempts = 4
+const maxAttempts = 4
 
 // DryRun asks the server by dry-runs what it makes of an object, with the ownership that a
 // write will have. A field that is wanted may exclude another one, which the object has as a
@@ -64,7 +64,7 @@ func (a *Applier) dryRunAdopted(ctx context.Context, u, answer *unstructured.Uns
 // Apply applies an object for real, as the DryRun found, and returns the server's answer.
 func (a *Applier) Apply(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	answer, err := a.client.Send(ctx, u)
-	if err == nil || !apierror.Unacceptable(err) {
+	if err == nil || !apierror.Invalid(err) {
 		return answer, err
 	}
 	w, err := a.adapt(ctx, u, err)
@@ -86,10 +86,10 @@ func (a *Applier) Apply(ctx context.Context, u *unstructured.Unstructured) (*uns
 // that stays, or says that the server could not be asked.
 func (a *Applier) adapt(ctx context.Context, u *unstructured.Unstructured, refusal error) (adaptation, error) {
 	w := adaptation{object: u}
-	if apierror.Transient(refusal) || !apierror.Unacceptable(refusal) && !apierrors.IsForbidden(refusal) {
+	if apierror.Transient(refusal) || !apierror.Invalid(refusal) && !apierrors.IsForbidden(refusal) {
 		return w, refusal
 	}
-	if less, some := drift.WithoutNulls(u, apierror.Complaints(refusal)); some {
+	if less, some := drift.WithoutNulls(u, apierror.FieldPaths(refusal)); some {
 		var err error
 		if w.answer, err = a.client.Send(ctx, less, client.DryRunAll); err == nil {
 			w.object = less
@@ -110,9 +110,9 @@ func (a *Applier) adapt(ctx context.Context, u *unstructured.Unstructured, refus
 // withoutSiblings finds the fields that have to be removed first.
 func (a *Applier) withoutSiblings(ctx context.Context, w adaptation, refusal error) (adaptation, error) {
 	adopted := ownership.ManagedByOthers(w.live)
-	for attempt := range mostAttempts {
+	for attempt := range maxAttempts {
 		known := len(w.gone)
-		w.gone = addSiblings(w.gone, drift.Siblings(w.live, w.object, ownership.FieldManager, apierror.Complaints(refusal)))
+		w.gone = addSiblings(w.gone, drift.Siblings(w.live, w.object, ownership.FieldManager, apierror.FieldPaths(refusal)))
 		if len(w.gone) == known && (attempt > 0 || !adopted) {
 			return w, refusal
 		}
@@ -120,7 +120,7 @@ func (a *Applier) withoutSiblings(ctx context.Context, w adaptation, refusal err
 		if w.answer, err = a.dryRunMerged(ctx, w.live, w.object, w.gone); err == nil {
 			return a.keepOthers(ctx, w)
 		}
-		if !apierror.Unacceptable(err) {
+		if !apierror.Invalid(err) {
 			return w, err
 		}
 		refusal = err
@@ -138,13 +138,13 @@ func addSiblings(known, more []drift.Sibling) []drift.Sibling {
 }
 
 // mostKept bounds how many fields of others are tried to be left.
-const mostKept = 16
+const maxKept = 16
 
 // keepOthers leaves the fields that somebody else set and that need not be removed.
 func (a *Applier) keepOthers(ctx context.Context, w adaptation) (adaptation, error) {
 	owned := 0
 	for i := 0; i < len(w.gone) && len(w.gone) > 1; {
-		if owned++; !w.gone[i].Owned || owned > mostKept {
+		if owned++; !w.gone[i].Owned || owned > maxKept {
 			i++
 			continue
 		}
@@ -153,7 +153,7 @@ func (a *Applier) keepOthers(ctx context.Context, w adaptation) (adaptation, err
 		switch {
 		case err == nil:
 			w.gone, w.answer = fewer, answer
-		case apierror.Unacceptable(err):
+		case apierror.Invalid(err):
 			i++
 		default:
 			return w, err

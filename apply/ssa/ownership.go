@@ -26,7 +26,7 @@ func (a *Applier) Inherit(ctx context.Context, live *unstructured.Unstructured) 
 }
 
 // mostConflicts bounds how often an object may change while its managed fields are changed.
-const mostConflicts = 5
+const maxConflicts = 5
 
 // takeOver changes who owns what of an object, and begins anew when the object changed
 // meanwhile, as a status does at any time. A change of nil is none. It returns the object
@@ -44,7 +44,7 @@ func (a *Applier) takeOver(ctx context.Context, live *unstructured.Unstructured,
 		if err == nil {
 			return answer, nil
 		}
-		if !apierrors.IsConflict(err) || try == mostConflicts {
+		if !apierrors.IsConflict(err) || try == maxConflicts {
 			return live, fmt.Errorf("take over fields of %s: %w", manifest.IDOf(live), err)
 		}
 		again, err := a.client.Read(ctx, live)

@@ -74,8 +74,10 @@ func (v *Surveyor) isScaled(ctx context.Context, o manifest.Object, s scaling.In
 	return v.scalers.Target(ctx, o.ID(), s.Leaving)
 }
 
-// BlindAutoscalers returns where autoscalers can't be watched now.
-func (v *Surveyor) BlindAutoscalers(now time.Time) []*live.BlindError { return v.scalers.Blind(now) }
+// UnwatchableAutoscalers returns where autoscalers can't be watched now.
+func (v *Surveyor) UnwatchableAutoscalers(now time.Time) []*live.UnwatchableError {
+	return v.scalers.Unwatchable(now)
+}
 
 // Current returns an object as it is to be written now: an autoscaler may have set its
 // number since it was planned, and a write would put that back. With it comes the version

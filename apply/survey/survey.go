@@ -113,7 +113,7 @@ func (v *Surveyor) FindAbsent(ctx context.Context, provisions *plan.Provisions) 
 }
 
 // mostAttempts is how often an object is read that changes while it is dry-run.
-const mostAttempts = 5
+const maxAttempts = 5
 
 // One surveys a single object that is wanted.
 func (v *Surveyor) One(ctx context.Context, u *unstructured.Unstructured, provisions plan.Provisions) (plan.Observation, error) {
@@ -125,7 +125,7 @@ func (v *Surveyor) One(ctx context.Context, u *unstructured.Unstructured, provis
 	if live != nil && v.live.KnownInPlace(u) {
 		return plan.Observation{Live: live, InPlace: true}, nil
 	}
-	for range mostAttempts {
+	for range maxAttempts {
 		judged, err := v.applier.DryRun(ctx, u)
 		if err != nil {
 			return v.refusedBy(ctx, u, live, err, provisions)
@@ -139,7 +139,7 @@ func (v *Surveyor) One(ctx context.Context, u *unstructured.Unstructured, provis
 		}
 		if sameVersion(live, judged) {
 			if live != nil && plan.Settled(live, judged, drift.Compare(live, judged)) {
-				v.live.Placements.Leave(id, u, live)
+				v.live.Placements.Remember(id, u, live)
 			}
 			return plan.Observation{Live: live, DryRun: judged}, nil
 		}

@@ -83,7 +83,7 @@ func get(ctx context.Context, client *http.Client, address string) (int, []byte,
 		return 0, nil, err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, longestBody))
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody))
 	return res.StatusCode, body, err
 }
 

@@ -42,8 +42,8 @@ func (e *Error) Error() string {
 
 // The pauses between tries of a check.
 const (
-	firstPause   = 250 * time.Millisecond
-	longestPause = 5 * time.Second
+	firstPause = 250 * time.Millisecond
+	maxPause   = 5 * time.Second
 )
 
 // lastTry is how long the try at the deadline may take, so that it is one.
@@ -76,7 +76,7 @@ func (v *Verifier) Verify(ctx context.Context, rel plan.Owner, hooks []manifest.
 // verify tries one check until it passes; the last try is at the deadline.
 func (v *Verifier) verify(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, check manifest.Check, bounds wait.Bounds, progress func([]judge.Health)) error {
 	var last error
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		over := bounds.Over(time.Now())
 		err := v.check(ctx, rel, hooks, check, bounds)
 		if err == nil {
@@ -128,7 +128,7 @@ func (v *Verifier) check(ctx context.Context, rel plan.Owner, hooks []manifest.H
 }
 
 // longestBody bounds what is read of an answer.
-const longestBody = 1 << 20
+const maxBody = 1 << 20
 
 func (v *Verifier) askURL(ctx context.Context, _ string, check manifest.Check) (int, []byte, error) {
 	// A commit's author chooses the address: it leads to where the agent's
@@ -136,7 +136,7 @@ func (v *Verifier) askURL(ctx context.Context, _ string, check manifest.Check) (
 	client := http.Client{
 		CheckRedirect: func(next *http.Request, via []*http.Request) error { return sameServer(check, next, via) },
 		Transport: v.Reach.Transport(&http.Transport{
-			Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, MaxResponseHeaderBytes: longestBody, ForceAttemptHTTP2: true,
+			Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, MaxResponseHeaderBytes: maxBody, ForceAttemptHTTP2: true,
 		}),
 	}
 	return get(ctx, &client, check.URL)

@@ -58,7 +58,7 @@ func (w *Waiter) appliedAs(of Awaited) *applied {
 			a.found[id] = a.content(id)
 			continue
 		}
-		m, _ := w.live.MarksOf(id)
+		m, _ := w.live.HashesOf(id)
 		if _, known := a.placed[id]; !known && m.Ours {
 			a.placed[id] = live.Placement{Live: m.Live, Foreign: m.Foreign}
 		}
@@ -80,7 +80,7 @@ func (a *applied) compare(h *judge.Health) (differs bool, news error) {
 		}
 		return true, fmt.Errorf("%s: %w", h.ID, ErrMissing)
 	}
-	m, there := a.cache.MarksOf(h.ID)
+	m, there := a.cache.HashesOf(h.ID)
 	known := stays && a.found[h.ID] == a.content(h.ID)
 	if !there || known && why == "" || !known && a.holds(h.ID, m) {
 		return false, nil
@@ -101,7 +101,7 @@ func (a *applied) compare(h *judge.Health) (differs bool, news error) {
 
 // holds reports whether an object with these marks is as it was left, as far as that is
 // known.
-func (a *applied) holds(id manifest.ID, m live.Marks) bool {
+func (a *applied) holds(id manifest.ID, m live.Hashes) bool {
 	p, known := a.placed[id]
 	if _, stays := a.left[id]; !known {
 		return !stays

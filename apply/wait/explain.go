@@ -170,13 +170,13 @@ func (e *explainer) watch(namespace string) *pods.Watch {
 }
 
 // mostEvents bounds how many objects' events are asked for.
-const mostEvents = 5
+const maxEvents = 5
 
 // failure adds to a failed wait what the cluster's events say of the first objects (a probe's
 // answer, a quota that is full), and the end of one log: a failure of many pods costs as
 // much as that of one.
 func (e *explainer) failure(ctx context.Context, failed UnhealthyError, now time.Time) error {
-	for i := range failed.Objects[:min(len(failed.Objects), mostEvents)] {
+	for i := range failed.Objects[:min(len(failed.Objects), maxEvents)] {
 		h := &failed.Objects[i]
 		object, _ := e.live.Get(h.ID)
 		if !pods.Explain(h.ID) || object == nil {

@@ -159,7 +159,7 @@ func (s *session) judgeAll(ctx context.Context, now time.Time) findings {
 	f := findings{next: time.Hour}
 	for _, id := range s.objects {
 		h := s.judge(id)
-		if err := s.live.BlindTo(id); err != nil {
+		if err := s.live.IsUnwatchable(id); err != nil {
 			h = judge.Health{ID: id, State: health.Unknown, Reason: err.Error()}
 		}
 		differs, moved := s.applied.compare(&h)

@@ -153,7 +153,7 @@ func (f *absorbFlags) edits(ctx context.Context, a *absorb.Absorber, args []stri
 		}
 		one := absorb.Edit{Release: e.Release, ID: e.ID, Live: e.Live}
 		for _, field := range e.Fields {
-			if len(args) < 3 || blame.Below(field.Path, args[2]) || blame.Below(args[2], field.Path) {
+			if len(args) < 3 || blame.UnderPath(field.Path, args[2]) || blame.UnderPath(args[2], field.Path) {
 				one.Fields = append(one.Fields, field)
 			}
 		}
@@ -173,9 +173,9 @@ func (f *absorbFlags) named(ctx context.Context, a *absorb.Absorber, args []stri
 	if err != nil {
 		return nil, err
 	}
-	named, err := blame.Named(known, args[1])
+	named, err := blame.MatchObjects(known, args[1])
 	if errors.As(err, new(*blame.UnknownError)) {
-		err = fmt.Errorf("environment %s renders no %s%s", args[0], args[1], ledger.Hint(args[1], known))
+		err = fmt.Errorf("environment %s renders no %s%s", args[0], args[1], ledger.SuggestNames(args[1], known))
 	}
 	if err != nil {
 		return nil, usageError{err}
@@ -241,7 +241,7 @@ func (f *absorbFlags) complete(cmd *cobra.Command, args []string, begun string) 
 	}
 	objects, err := a.Objects(cmd.Context(), args[0])
 	if err == nil && len(args) == 2 {
-		if objects, err = blame.Named(objects, args[1]); err == nil {
+		if objects, err = blame.MatchObjects(objects, args[1]); err == nil {
 			out, err = a.Paths(cmd.Context(), args[0], objects)
 		}
 	} else {

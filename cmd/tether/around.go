@@ -50,7 +50,7 @@ func (f *historyFlags) aroundMoment(ctx context.Context, w io.Writer, environmen
 		return err
 	}
 	out := &timeline{Environment: environment, From: at.Add(-f.around).UTC().Truncate(time.Second), To: at.Add(f.around).UTC().Truncate(time.Second), Happenings: []happening{}}
-	for _, m := range l.Story(control, time.Time{}, 0) {
+	for _, m := range l.History(control, time.Time{}, 0) {
 		out.Happenings = append(out.Happenings, happenings(m)...)
 	}
 	f.tellEvents(ctx, out)
@@ -83,7 +83,7 @@ func (f *historyFlags) momentOf(now time.Time) (time.Time, error) {
 }
 
 // happenings are the lines that one moment of the ledger's makes.
-func happenings(m ledger.Moment) []happening {
+func happenings(m ledger.HistoryItem) []happening {
 	if a := m.Act; a != nil {
 		text := strings.TrimSpace(a.Release + " " + a.Reason)
 		if t := actText(a); t != "-" {

@@ -136,7 +136,7 @@ no more.`,
 				return err
 			}
 			if head != nil {
-				head = head.Shown()
+				head = head.Public()
 			}
 			return s.print(cmd.OutOrStdout(), head, func(w io.Writer) error {
 				if head == nil {
@@ -293,7 +293,7 @@ func (s *shared) wait(cmd *cobra.Command, environment, commit string, timeout ti
 	if err != nil {
 		return err
 	}
-	if err := s.print(cmd.OutOrStdout(), entry.Shown(), func(w io.Writer) error {
+	if err := s.print(cmd.OutOrStdout(), entry.Public(), func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%.7s %s in %s: %s\n", entry.Commit.Commit, entry.Verdict, environment, entry.Subject)
 		return err
 	}); err != nil {

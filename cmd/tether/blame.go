@@ -153,7 +153,7 @@ func (f *blameFlags) asked(ctx context.Context, b *blame.Blamer, head *blame.Com
 				return nil, err
 			}
 			known = append(known, objects...)
-			if one.Objects, err = blame.Named(objects, args[1]); errors.As(err, new(*blame.UnknownError)) {
+			if one.Objects, err = blame.MatchObjects(objects, args[1]); errors.As(err, new(*blame.UnknownError)) {
 				continue
 			} else if err != nil {
 				return nil, usageError{err}
@@ -167,7 +167,7 @@ func (f *blameFlags) asked(ctx context.Context, b *blame.Blamer, head *blame.Com
 	case f.release != "" && len(known) == 0:
 		return nil, usageError{fmt.Errorf("environment %s has no release %s; it has %s", args[0], f.release, namesOf(env))}
 	case len(args) > 1:
-		return nil, usageError{fmt.Errorf("environment %s renders no %s at %.7s%s", args[0], args[1], head.SHA, ledger.Hint(args[1], known))}
+		return nil, usageError{fmt.Errorf("environment %s renders no %s at %.7s%s", args[0], args[1], head.SHA, ledger.SuggestNames(args[1], known))}
 	}
 	return nil, nil
 }
@@ -213,7 +213,7 @@ func (f *blameFlags) offered(cmd *cobra.Command, args []string) ([]string, error
 			}
 			continue
 		}
-		if objects, err = blame.Named(objects, args[1]); err == nil {
+		if objects, err = blame.MatchObjects(objects, args[1]); err == nil {
 			paths, err := b.Paths(cmd.Context(), head, args[0], spec.Name, objects)
 			if err != nil {
 				return nil, err

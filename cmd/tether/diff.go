@@ -224,7 +224,7 @@ func environmentsOf(named []string, trees ...fs.FS) ([]string, error) {
 
 // noEnvironment says that the repository has no environment of a name.
 func noEnvironment(name string, known []string) error {
-	return usageError{fmt.Errorf("the repository has no environment %s%s", name, ledger.Hint(name, known))}
+	return usageError{fmt.Errorf("the repository has no environment %s%s", name, ledger.SuggestNames(name, known))}
 }
 
 // difference compares one environment. What is refused is told with the others.

@@ -47,9 +47,9 @@ func TestTheMetricsOfAServerAreThoseOfItsLedger(t *testing.T) {
 	}
 	var story []any
 	for _, e := range slices.Backward(entries) {
-		story = append(story, reads.Moment{Kind: "commit", Entry: &e})
+		story = append(story, reads.HistoryItem{Kind: "commit", Entry: &e})
 	}
-	story = slices.Insert(story, 3, any(reads.Moment{Kind: "pause", Act: &ledger.Act{Kind: "pause", At: now}}))
+	story = slices.Insert(story, 3, any(reads.HistoryItem{Kind: "pause", Act: &ledger.Act{Kind: "pause", At: now}}))
 	server := httptest.NewServer((&api.API{Reader: told{story: story}, Gate: api.Loopback{}, Log: slog.New(slog.DiscardHandler)}).Handler())
 	defer server.Close()
 	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))

@@ -20,7 +20,7 @@ type gitWrite struct {
 }
 
 // mostPushes is how often a push is tried when others push at the same time.
-const mostPushes = 5
+const maxPushes = 5
 
 // carryOut writes the changes. With commit they are a commit of their own, whatever else
 // is changed or staged in the checkout; a file that has other changes is refused. Nothing
@@ -84,7 +84,7 @@ func (g *gitWrite) pushed(ctx context.Context, progress io.Writer) error {
 			fmt.Fprintf(progress, "pushed %.7s to %s of %s\n", head, branch, remote)
 			return err
 		}
-		if try == mostPushes || ctx.Err() != nil {
+		if try == maxPushes || ctx.Err() != nil {
 			return fmt.Errorf("%w; the commit is in the checkout", failed)
 		}
 		if _, err := g.git(ctx, "fetch", "--quiet", remote, branch); err != nil {

@@ -86,11 +86,11 @@ func (f *historyFlags) run(ctx context.Context, w io.Writer, args []string, now 
 	if err != nil {
 		return err
 	}
-	story := l.Story(control, since, f.limit)
+	story := l.History(control, since, f.limit)
 	if f.export {
 		return export(w, args[0], story)
 	}
-	return f.print(w, withActs(story), func(w io.Writer) error { return tableOfStory(w, story, l) })
+	return f.print(w, withActs(story), func(w io.Writer) error { return historyTable(w, story, l) })
 }
 
 // read returns the ledger and what people asked for: of the server, or of the cluster.
@@ -123,7 +123,7 @@ type entryWithActs struct {
 
 // withActs gives each act to the commit that was the newest when it happened; what
 // happened before all of them goes to the oldest.
-func withActs(story []ledger.Moment) []entryWithActs {
+func withActs(story []ledger.HistoryItem) []entryWithActs {
 	out := []entryWithActs{}
 	var waiting []ledger.Act
 	for _, m := range story {
@@ -139,7 +139,7 @@ func withActs(story []ledger.Moment) []entryWithActs {
 	return out
 }
 
-func export(w io.Writer, environment string, story []ledger.Moment) error {
+func export(w io.Writer, environment string, story []ledger.HistoryItem) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	for _, m := range story {
@@ -161,9 +161,9 @@ func export(w io.Writer, environment string, story []ledger.Moment) error {
 	return nil
 }
 
-// tableOfStory prints one line a commit or act, and reasons below: they are long, and
+// historyTable prints one line a commit or act, and reasons below: they are long, and
 // would make every column as wide.
-func tableOfStory(w io.Writer, story []ledger.Moment, l *ledger.Ledger) error {
+func historyTable(w io.Writer, story []ledger.HistoryItem, l *ledger.Ledger) error {
 	var table strings.Builder
 	t := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "COMMIT\tSTARTED\tTOOK\tVERDICT\tAUTHOR\tSUBJECT\tRELEASES")
@@ -198,7 +198,7 @@ func tableOfStory(w io.Writer, story []ledger.Moment, l *ledger.Ledger) error {
 }
 
 // below is what is said under a line.
-func below(m ledger.Moment, l *ledger.Ledger) []string {
+func below(m ledger.HistoryItem, l *ledger.Ledger) []string {
 	if m.Act != nil {
 		if m.Act.Reason == "" {
 			return nil

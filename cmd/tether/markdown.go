@@ -15,7 +15,7 @@ import (
 // least of the git hosts. A comment may have something added by whoever posts it.
 const (
 	maxMarkdown = 60_000
-	leastBody   = 200 // a body that is cut to less is left out
+	minBody     = 200 // a body that is cut to less is left out
 	maxRisks    = 20  // of one release
 	maxNotes    = 10
 	maxNote     = 500
@@ -45,7 +45,7 @@ func markdownOf(all []*assess.Difference) string {
 		}
 	}
 	closing := closingOf(all)
-	room := maxMarkdown - b.Len() - len(closing) - leastBody
+	room := maxMarkdown - b.Len() - len(closing) - minBody
 	shown := 0
 	for ; shown < len(releases); shown++ {
 		need := len(releases[shown].markdown(nil, 0)) + len(environmentHead(releases[shown].environment))
@@ -237,7 +237,7 @@ func (f folded) within(more int) string {
 	if whole := f.markdown(f.body, 0); len(whole) <= len(bare)+more {
 		return whole
 	}
-	n, size := 0, leastBody
+	n, size := 0, minBody
 	for n < len(f.body) && size+len(f.body[n]) <= more {
 		size += len(f.body[n])
 		n++

@@ -22,14 +22,14 @@ func collectEarly() {
 }
 
 // leastMemory is what the agent and two processes that render need.
-const leastMemory = 512 << 20
+const minMemory = 512 << 20
 
 // boundMemory shares out what the agent and the processes that render may have together.
 // The agent's own share is what Go tries to keep to, unless GOMEMLIMIT says otherwise.
 func (f *agentFlags) boundMemory() error {
 	if f.memory != "" {
 		q, err := resource.ParseQuantity(f.memory)
-		if err != nil || q.Value() < leastMemory {
+		if err != nil || q.Value() < minMemory {
 			return fmt.Errorf("--memory-limit %s: use an amount like 1Gi, 512Mi or more", f.memory)
 		}
 		worker.Within(q.Value())

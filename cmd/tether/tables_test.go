@@ -83,15 +83,15 @@ func story() (*ledger.Ledger, ledger.Control) {
 		{Commit: ledger.Commit{Commit: b, Subject: "Revert", Author: "Ben"}, Started: noon.Add(time.Hour), Verdict: ledger.Progressing,
 			Releases: []ledger.Outcome{{Name: "web", Action: "rollback", Outcome: "applied", Undoes: []string{a}}}},
 	}}
-	l.Note(ledger.Act{Kind: ledger.Repaired, At: noon.Add(2 * time.Hour), Release: "web", Reason: "ConfigMap x/web: deleted"})
-	l.Note(ledger.Act{Kind: ledger.Repaired, At: noon.Add(3 * time.Hour), Release: "web", Reason: "ConfigMap x/web: deleted"})
+	l.AddAct(ledger.Act{Kind: ledger.Repaired, At: noon.Add(2 * time.Hour), Release: "web", Reason: "ConfigMap x/web: deleted"})
+	l.AddAct(ledger.Act{Kind: ledger.Repaired, At: noon.Add(3 * time.Hour), Release: "web", Reason: "ConfigMap x/web: deleted"})
 	return l, ledger.Control{Acts: []ledger.Act{{Kind: ledger.Paused, At: noon.Add(time.Minute).Truncate(time.Second), By: "ann@host", Reason: "incident", Until: noon.Add(time.Hour).Truncate(time.Second)}}}
 }
 
 func TestHistoryTellsCommitsAndWhatWasDoneWithoutOne(t *testing.T) {
 	l, c := story()
-	all := l.Story(c, time.Time{}, 0)
-	same(t, printed(t, func(w io.Writer) error { return tableOfStory(w, all, l) }), `
+	all := l.History(c, time.Time{}, 0)
+	same(t, printed(t, func(w io.Writer) error { return historyTable(w, all, l) }), `
 COMMIT   STARTED               TOOK  VERDICT      AUTHOR    SUBJECT                                    RELEASES
 -        2026-11-24T14:00:00Z  -     repair       -         2 times, the last at 2026-11-24T15:00:00Z  web
          ConfigMap x/web: deleted
@@ -107,7 +107,7 @@ aaaaaaa  2026-11-24T12:00:00Z  12s   failed       Ann       Bump web
 // What other programs read: one object a commit as ever, with what was done after it.
 func TestHistoryAsJSON(t *testing.T) {
 	l, c := story()
-	all := l.Story(c, time.Time{}, 0)
+	all := l.History(c, time.Time{}, 0)
 	entries := withActs(all)
 	if len(entries) != 2 || len(entries[0].Acts) != 1 || entries[0].Acts[0].Times != 2 || len(entries[1].Acts) != 1 {
 		t.Errorf("%+v", entries)

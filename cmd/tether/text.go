@@ -9,9 +9,9 @@ import (
 )
 
 // longestWhy bounds what a column of a table may hold.
-const longestWhy = 160
+const maxReason = 160
 
-func shortLine(text string) string { return printable.Line(text, longestWhy) }
+func shortLine(text string) string { return printable.Line(text, maxReason) }
 
 // stamp is a time in a table.
 func stamp(t time.Time) string {
@@ -22,10 +22,10 @@ func stamp(t time.Time) string {
 }
 
 // oneLine keeps what others wrote from breaking a table.
-func oneLine(text string) string { return printable.Line(text, longestLine) }
+func oneLine(text string) string { return printable.Line(text, maxLine) }
 
 // longestLine is more than a reason in the ledger has.
-const longestLine = 8 << 10
+const maxLine = 8 << 10
 
 func plural(n int, thing string) string {
 	if n == 1 {

@@ -39,7 +39,7 @@ type issue struct {
 // refuse enters what is wrong.
 func (c *checked) refuse(err error) {
 	c.Problems = append(c.Problems, strings.Split(err.Error(), "\n")...)
-	for _, p := range render.Found(err) {
+	for _, p := range render.ProblemsOf(err) {
 		c.Issues = append(c.Issues, issue{p.File, p.Line, p.Column, p.Message})
 	}
 }

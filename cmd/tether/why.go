@@ -190,7 +190,7 @@ func (f *blameFlags) state(ctx context.Context, b *blame.Blamer, head *blame.Com
 	}
 	mask := func(text string) string { return text }
 	if page.Release != "" {
-		drift, veil, err := b.Differs(ctx, head, page.Environment, page.Release, page.Object, live)
+		drift, veil, err := b.LiveObject(ctx, head, page.Environment, page.Release, page.Object, live)
 		if err != nil {
 			missing("drift is not told", err)
 			return // nor what may be secret

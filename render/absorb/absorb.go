@@ -215,7 +215,7 @@ type solver struct {
 	name      string
 	repo      *images.Repository
 	env       *render.Environment
-	p         render.Inside
+	p         render.Inspection
 	now       *manifest.Release
 	leaves    leaves
 	generated map[leaf]bool
@@ -258,13 +258,13 @@ func (s *solver) open(repo *images.Repository, environment string, ruled bool) e
 	if err != nil {
 		return err
 	}
-	s.repo, s.env, s.p, s.now, s.leaves = repo, env, render.Inside{Prepared: p}, now, leavesOf(now)
+	s.repo, s.env, s.p, s.now, s.leaves = repo, env, render.Inspection{Prepared: p}, now, leavesOf(now)
 	return nil
 }
 
 func (s *solver) render(p *render.Prepared, ruled bool) (*manifest.Release, error) {
 	opts := s.Options
-	opts.Past, opts.Aside = !ruled, true
+	opts.Historic, opts.Preview = !ruled, true
 	return s.Renderer.Render(s.ctx, p, opts)
 }
 

@@ -13,14 +13,14 @@ import (
 // can't be rendered is left out too.
 func (a *Absorber) Objects(ctx context.Context, environment string) ([]string, error) {
 	var out []string
-	err := a.each(ctx, environment, func(_ render.Inside, o manifest.Object) { out = append(out, o.ID().String()) })
+	err := a.each(ctx, environment, func(_ render.Inspection, o manifest.Object) { out = append(out, o.ID().String()) })
 	return out, err
 }
 
 // Paths are the fields of some objects of an environment.
 func (a *Absorber) Paths(ctx context.Context, environment string, objects []string) ([]string, error) {
 	var out []string
-	err := a.each(ctx, environment, func(p render.Inside, o manifest.Object) {
+	err := a.each(ctx, environment, func(p render.Inspection, o manifest.Object) {
 		if !slices.Contains(objects, o.ID().String()) {
 			return
 		}
@@ -31,13 +31,13 @@ func (a *Absorber) Paths(ctx context.Context, environment string, objects []stri
 	return out, err
 }
 
-func (a *Absorber) each(ctx context.Context, environment string, see func(render.Inside, manifest.Object)) error {
+func (a *Absorber) each(ctx context.Context, environment string, see func(render.Inspection, manifest.Object)) error {
 	env, err := render.LoadEnvironment(a.Files, environment)
 	if err != nil {
 		return err
 	}
 	opts := a.Options
-	opts.Past, opts.Aside = true, true
+	opts.Historic, opts.Preview = true, true
 	for _, spec := range env.Releases {
 		p, err := a.Renderer.Prepare(ctx, a.Files, env, spec)
 		if err != nil {
@@ -48,7 +48,7 @@ func (a *Absorber) each(ctx context.Context, environment string, see func(render
 			continue
 		}
 		for _, o := range rel.Objects {
-			see(render.Inside{Prepared: p}, o)
+			see(render.Inspection{Prepared: p}, o)
 		}
 	}
 	return ctx.Err()

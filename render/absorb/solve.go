@@ -17,8 +17,8 @@ import (
 
 // The bounds of trials: each is a render.
 const (
-	mostOfChange  = 80
-	mostOfRelease = 1500
+	maxTrialsPerChange  = 80
+	maxTrialsPerRelease = 1500
 )
 
 // solution is what was found for an object.
@@ -96,7 +96,7 @@ func (s *solver) one(id manifest.ID, target map[string]any, goal leaves, c diffe
 		if s.ctx.Err() != nil {
 			return "", s.ctx.Err()
 		}
-		if s.trials++; i >= mostOfChange || s.trials > mostOfRelease {
+		if s.trials++; i >= maxTrialsPerChange || s.trials > maxTrialsPerRelease {
 			break
 		}
 		values := assignAll(s.p.Values(), render.MergeValues(s.now.Defaults, s.p.Values()), way)

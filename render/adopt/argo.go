@@ -107,7 +107,7 @@ func (a *adoption) argoChart(r *Release, source map[string]any) (string, error) 
 
 // longestParameter bounds the lists that the name of a parameter makes: an index of five
 // digits stands for a megabyte.
-const longestParameter = 300
+const maxParameter = 300
 
 // argoValues carries over values in Argo CD's order: files, values, parameters.
 func (a *adoption) argoValues(r *Release, helm map[string]any, refs map[string]bool) error {
@@ -134,8 +134,8 @@ func (a *adoption) argoValues(r *Release, helm map[string]any, refs map[string]b
 		r.Values = object // in the place of values
 	}
 	for _, p := range listAt(helm, "parameters") {
-		if len(str(p["name"])) > longestParameter {
-			return fmt.Errorf("a parameter has a name of more than %d characters", longestParameter)
+		if len(str(p["name"])) > maxParameter {
+			return fmt.Errorf("a parameter has a name of more than %d characters", maxParameter)
 		}
 		into := strvals.ParseInto
 		if force, _ := p["forceString"].(bool); force {

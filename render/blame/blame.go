@@ -116,7 +116,7 @@ type Query struct {
 func (a Query) all() bool { return len(a.Objects) == 0 && a.Path == "" }
 
 func (a Query) wants(object, path string) bool {
-	return (len(a.Objects) == 0 || slices.Contains(a.Objects, object)) && Below(path, a.Path)
+	return (len(a.Objects) == 0 || slices.Contains(a.Objects, object)) && UnderPath(path, a.Path)
 }
 
 // Release blames a release of an environment at a commit. What of the history can't be
@@ -171,8 +171,8 @@ func (b *Blamer) release(ctx context.Context, head *Commit, environment, release
 const fewLines = 8
 
 // prepared reads a release at a commit.
-func (b *Blamer) prepared(ctx context.Context, head *Commit, environment, release string) (*render.Environment, render.Inside, error) {
-	none := render.Inside{}
+func (b *Blamer) prepared(ctx context.Context, head *Commit, environment, release string) (*render.Environment, render.Inspection, error) {
+	none := render.Inspection{}
 	env, err := render.LoadEnvironment(head.Files, environment)
 	if err != nil {
 		return nil, none, err
@@ -182,7 +182,7 @@ func (b *Blamer) prepared(ctx context.Context, head *Commit, environment, releas
 		return nil, none, fmt.Errorf("environment %s has no release %s at %.7s", environment, release, head.SHA)
 	}
 	p, err := b.Renderer.Prepare(ctx, head.Files, env, env.Releases[at])
-	return env, render.Inside{Prepared: p}, err
+	return env, render.Inspection{Prepared: p}, err
 }
 
 // Objects are the names of what a release renders to at a commit, hooks included, each
@@ -203,7 +203,7 @@ func (b *Blamer) Objects(ctx context.Context, head *Commit, environment, release
 			out = append(out, name)
 		}
 	}
-	if !p.Secretive() {
+	if !p.HasSecrets() {
 		b.Cache.write("objects", key, out)
 	}
 	return out, nil
@@ -216,7 +216,7 @@ func (b *Blamer) Rendered(ctx context.Context, head *Commit, environment, releas
 }
 
 // rendered prepares a release of a commit, and renders it.
-func (b *Blamer) rendered(ctx context.Context, head *Commit, environment, release string) (render.Inside, *manifest.Release, error) {
+func (b *Blamer) rendered(ctx context.Context, head *Commit, environment, release string) (render.Inspection, *manifest.Release, error) {
 	_, p, err := b.prepared(ctx, head, environment, release)
 	if err != nil {
 		return p, nil, err
@@ -274,11 +274,11 @@ func (r *Release) complete() bool {
 // render renders a release as it is looked at here: for itself, and held to no rule.
 func (b *Blamer) render(ctx context.Context, p *render.Prepared) (*manifest.Release, error) {
 	opts := b.Options
-	opts.Past, opts.Aside = true, true
+	opts.Historic, opts.Preview = true, true
 	return b.Renderer.Render(ctx, p, opts)
 }
 
-func chartOf(p render.Inside) string {
+func chartOf(p render.Inspection) string {
 	file, of := p.ChartAt("")
 	if of != "" {
 		return of
@@ -298,7 +298,7 @@ type line struct {
 }
 
 // lines lists the fields that are asked for. What two renders disagree on is generated.
-func (r *Release) lines(p render.Inside, now, again *manifest.Release, asked Query) []*line {
+func (r *Release) lines(p render.Inspection, now, again *manifest.Release, asked Query) []*line {
 	second := stateOf(again)
 	var out []*line
 	for _, o := range allOf(now) {
@@ -326,7 +326,7 @@ func (r *Release) lines(p render.Inside, now, again *manifest.Release, asked Que
 }
 
 // shown is a value as JSON, unless it is or may be secret.
-func shown(p render.Inside, id manifest.ID, l drift.Leaf) string {
+func shown(p render.Inspection, id manifest.ID, l drift.Leaf) string {
 	if id.Group == "" && id.Kind == "Secret" && len(l.Steps) > 1 && (l.Steps[0] == "data" || l.Steps[0] == "stringData") {
 		return hidden
 	}

@@ -63,7 +63,7 @@ func (b *Blamer) Live(ctx context.Context, head *Commit, environment, release st
 	return out, nil
 }
 
-func compare(p render.Inside, name string, o manifest.Object, live *unstructured.Unstructured) []LiveField {
+func compare(p render.Inspection, name string, o manifest.Object, live *unstructured.Unstructured) []LiveField {
 	var out []LiveField
 	for _, f := range drift.Compare(live, o.Unstructured) {
 		if f.Manager == ownership.FieldManager && f.Want == absent {
@@ -83,9 +83,9 @@ func compare(p render.Inside, name string, o manifest.Object, live *unstructured
 	return out
 }
 
-// Differs is Live for one object that was read, with what hides secrets in any text about
+// LiveObject is Live for one object that was read, with what hides secrets in any text about
 // the release.
-func (b *Blamer) Differs(ctx context.Context, head *Commit, environment, release, object string, live *unstructured.Unstructured) ([]LiveField, func(string) string, error) {
+func (b *Blamer) LiveObject(ctx context.Context, head *Commit, environment, release, object string, live *unstructured.Unstructured) ([]LiveField, func(string) string, error) {
 	p, rel, err := b.rendered(ctx, head, environment, release)
 	if err != nil {
 		return nil, nil, err

@@ -176,7 +176,7 @@ func stepsText(steps []any) string {
 }
 
 // templateOf is the file that an object was rendered from.
-func templateOf(p render.Inside, source string) render.Place {
+func templateOf(p render.Inspection, source string) render.Place {
 	_, name, _ := strings.Cut(source, "/")
 	file, of := p.ChartAt(name)
 	out := render.Place{Kind: "template", File: file, Of: of}

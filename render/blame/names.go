@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Named are the objects, of those that are given, that somebody asked for: by their
+// MatchObjects are the objects, of those that are given, that somebody asked for: by their
 // names as they are told (Deployment.apps prod/web), or as kubectl has it (deployment/web,
 // deploy.apps/prod/web). Several may have the name of one without its namespace.
-func Named(objects []string, asked string) ([]string, error) {
+func MatchObjects(objects []string, asked string) ([]string, error) {
 	var out []string
 	for _, o := range objects {
 		if o == asked || isNamed(o, asked) {
@@ -67,8 +67,8 @@ func sameKind(kind, asked string) bool {
 	return name == is || name == is+"s" || name == is+"es" || strings.HasSuffix(is, "y") && name == strings.TrimSuffix(is, "y")+"ies"
 }
 
-// Below reports whether a path is the one that was asked for, or leads on from it.
-func Below(path, asked string) bool {
+// UnderPath reports whether a path is the one that was asked for, or leads on from it.
+func UnderPath(path, asked string) bool {
 	asked = strings.TrimPrefix(asked, ".")
 	rest, ok := strings.CutPrefix(path, asked)
 	return ok && (asked == "" || rest == "" || rest[0] == '.' || rest[0] == '[')

@@ -19,7 +19,7 @@ type prober struct {
 	*Blamer
 	ctx     context.Context
 	env     *render.Environment
-	p       render.Inside
+	p       render.Inspection
 	release *manifest.Release
 	lines   []*line
 	narrow  bool // few lines are asked for: values are tried in halves first
@@ -45,15 +45,15 @@ type trial struct {
 var empties = []string{`null`, `""`, `{}`, `[]`}
 
 // mostTrials bounds how many values of a release are tried one by one: each is a render.
-const mostTrials = 1000
+const maxTrials = 1000
 
 // run fills in where the lines are set.
 func (q *prober) run(out *Release) error {
 	q.effects = map[*line]effect{}
 	trials := q.values()
-	if n := len(trials) - mostTrials; n > 0 && !q.narrow {
+	if n := len(trials) - maxTrials; n > 0 && !q.narrow {
 		out.Notes = append(out.Notes, fmt.Sprintf("release %s has %d values more than are tried: where one of them decides, the template is named; ask for one object or path", q.p.Spec().Name, n))
-		trials = trials[:mostTrials]
+		trials = trials[:maxTrials]
 	}
 	values := len(trials)
 	trials = append(trials, q.others()...)

@@ -142,6 +142,6 @@ func put(own, all any, path []any, to any) any {
 }
 
 // Set returns values with another one at a path, as they are tried.
-func Set(p render.Inside, defaults map[string]any, path []any, to any) map[string]any {
+func Set(p render.Inspection, defaults map[string]any, path []any, to any) map[string]any {
 	return set(p.Values(), render.MergeValues(defaults, p.Values()), path, to)
 }

@@ -181,7 +181,7 @@ func (w *walk) rendered(c *Commit, in inputs) *state {
 		return &state{err: err}
 	}
 	s := stateOf(rel)
-	if !p.Secretive() && in.spec.Firm() { // hashes of secrets are not left on a disk
+	if !p.HasSecrets() && in.spec.Firm() { // hashes of secrets are not left on a disk
 		w.Cache.write("state", in.key, s)
 	}
 	return s

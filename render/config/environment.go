@@ -205,8 +205,8 @@ func (l *checker) release(env *Environment, i int, r releaseDocument) ReleaseSpe
 	if r.Timeout != "" {
 		spec.Timeout = l.duration(at("timeout"), "timeout", r.Timeout, r.Name)
 	}
-	if spec.Retries = r.Retries; r.Retries < 0 || r.Retries > mostRetries {
-		l.refuse(at("retries"), "retries %d of release %s: use 0 to %d", r.Retries, r.Name, mostRetries)
+	if spec.Retries = r.Retries; r.Retries < 0 || r.Retries > maxRetries {
+		l.refuse(at("retries"), "retries %d of release %s: use 0 to %d", r.Retries, r.Name, maxRetries)
 	}
 	spec.Graces = l.graces(i, r.Name, r.Graces)
 	if spec.OnFailure != "rollback" && spec.OnFailure != "hold" {

@@ -15,7 +15,7 @@ type gracesDocument struct {
 
 // mostRetries bounds how often a rollout that failed is tried again by itself: each
 // try takes a release that did not work through all its hooks once more.
-const mostRetries = 10
+const maxRetries = 10
 
 // graces reads how long pods of a release may be in trouble.
 func (l *checker) graces(i int, release string, d gracesDocument) (g manifest.Graces) {

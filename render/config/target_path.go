@@ -12,15 +12,15 @@ import (
 // The bounds of where valuesFrom puts a text: Helm makes each list on the way as long as its
 // index says, and goes down one call for each step.
 const (
-	longestTarget = 1000
-	mostElements  = 1000 // of all lists on the way
+	maxTargetPath = 1000
+	maxElements   = 1000 // of all lists on the way
 )
 
 // checkTargetPath says what is wrong with a targetPath. Nothing is made of it before its
 // lists are counted.
 func checkTargetPath(path string) error {
-	if len(path) > longestTarget {
-		return fmt.Errorf("it has %d characters, more than %d", len(path), longestTarget)
+	if len(path) > maxTargetPath {
+		return fmt.Errorf("it has %d characters, more than %d", len(path), maxTargetPath)
 	}
 	elements := 0
 	for rest := path; ; {
@@ -33,8 +33,8 @@ func checkTargetPath(path string) error {
 		if err != nil || n < 0 {
 			return fmt.Errorf("[%.20s] is no element of a list", index)
 		}
-		if elements += min(n, mostElements) + 1; elements > mostElements {
-			return fmt.Errorf("its lists would have more than %d elements", mostElements)
+		if elements += min(n, maxElements) + 1; elements > maxElements {
+			return fmt.Errorf("its lists would have more than %d elements", maxElements)
 		}
 		rest = next
 	}

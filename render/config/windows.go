@@ -45,13 +45,13 @@ func ParseWindows(texts []WindowText) []Window {
 }
 
 const (
-	longestWindow = 31 * 24 * time.Hour
-	mostWindows   = 50 // each costs the agent time whenever it decides
+	maxWindow  = 31 * 24 * time.Hour
+	maxWindows = 50 // each costs the agent time whenever it decides
 )
 
 func (l *checker) windows(docs []windowDocument) []Window {
-	if len(docs) > mostWindows {
-		l.refuse(l.line("spec", "deployWindows"), "deployWindows has %d windows: up to %d can be read", len(docs), mostWindows)
+	if len(docs) > maxWindows {
+		l.refuse(l.line("spec", "deployWindows"), "deployWindows has %d windows: up to %d can be read", len(docs), maxWindows)
 		return nil
 	}
 	var out []Window
@@ -65,7 +65,7 @@ func (l *checker) windows(docs []windowDocument) []Window {
 		if w.Starts, err = cron.ParseStandard(d.Schedule); err != nil || strings.Contains(d.Schedule, "TZ=") || strings.HasPrefix(d.Schedule, "@every") {
 			l.refuse(at("schedule"), "schedule %q of a deploy window: use five cron fields, like \"0 9 * * MON-FRI\", and timezone for the zone", d.Schedule)
 		}
-		if w.Duration, err = time.ParseDuration(d.Duration); err != nil || w.Duration <= 0 || w.Duration > longestWindow {
+		if w.Duration, err = time.ParseDuration(d.Duration); err != nil || w.Duration <= 0 || w.Duration > maxWindow {
 			l.refuse(at("duration"), "duration %q of a deploy window: use a duration like 8h, up to 744h", d.Duration)
 		}
 		if w.Location, err = time.LoadLocation(cmp.Or(d.Timezone, "UTC")); err != nil || d.Timezone == "Local" {

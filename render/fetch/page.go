@@ -20,7 +20,7 @@ type pageError struct{ why string }
 func (e *pageError) Error() string { return e.why }
 
 // longestKind bounds a content type that is told.
-const longestKind = 60
+const maxKind = 60
 
 // asFile refuses an answer to a request for a file which is a page: neither an index, nor a
 // manifest, nor what is packed begins with <.
@@ -36,7 +36,7 @@ func asFile(resp *http.Response) (*http.Response, error) {
 	case len(head) == 0 && err == io.EOF:
 		what = "and nothing else"
 	case bytes.HasPrefix(text, []byte("<")):
-		what = fmt.Sprintf("and a page (%s)", cmp.Or(printable.Line(kind, longestKind), "no content type"))
+		what = fmt.Sprintf("and a page (%s)", cmp.Or(printable.Line(kind, maxKind), "no content type"))
 	}
 	if what == "" {
 		resp.Body = struct {

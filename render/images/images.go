@@ -41,7 +41,7 @@ type Key struct {
 func (k Key) String() string { return edit.Path(k.Path) }
 
 // mostKeys bounds how many keys of a release are tried: each is a render.
-const mostKeys = 200
+const maxKeys = 200
 
 // Images are what a release runs, hooks left out, with a value set at a path of its
 // values; without a path as it is.
@@ -66,7 +66,7 @@ func (r *Repository) release(ctx context.Context, env *render.Environment, spec 
 		return nil, err
 	}
 	opts := r.Options
-	opts.Past = !r.ruled // what is tried is no more than a try
+	opts.Historic = !r.ruled // what is tried is no more than a try
 	return r.Renderer.Render(ctx, p, opts)
 }
 
@@ -81,8 +81,8 @@ func (r *Repository) Keys(ctx context.Context, env *render.Environment, spec con
 		return nil, err
 	}
 	tried := candidates(render.MergeValues(rel.Defaults, rel.Values), nil)
-	if len(tried) > mostKeys {
-		return nil, fmt.Errorf("release %s has more than %d values that may hold an image: name one with --key", spec.Name, mostKeys)
+	if len(tried) > maxKeys {
+		return nil, fmt.Errorf("release %s has more than %d values that may hold an image: name one with --key", spec.Name, maxKeys)
 	}
 	before := manifest.Images(rel.Objects)
 	var out []Key

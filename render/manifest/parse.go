@@ -100,7 +100,7 @@ func Objects(documents []Document, namespace string, scope Scope) ([]Object, err
 
 // longestPrefix is how much of generateName the API server keeps before its own
 // five letters.
-const longestPrefix = 58
+const maxPrefix = 58
 
 // generate names an object that leaves it to the API server. The name follows from
 // the content: an object that stays as it is keeps its name, so that it is found
@@ -119,7 +119,7 @@ func generate(u *unstructured.Unstructured, twins map[string]int) error {
 	}
 	sum := sha256.Sum256(fmt.Appendf(raw, "%d", twins[string(raw)]))
 	twins[string(raw)]++
-	u.SetName(prefix[:min(len(prefix), longestPrefix)] + hex.EncodeToString(sum[:])[:5])
+	u.SetName(prefix[:min(len(prefix), maxPrefix)] + hex.EncodeToString(sum[:])[:5])
 	u.SetGenerateName("")
 	return nil
 }

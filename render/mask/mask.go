@@ -186,15 +186,15 @@ func (b *builder) encoded(v string) {
 }
 
 // mostEdges bounds how many different edges are remembered.
-const mostEdges = 64
+const maxEdges = 64
 
 // edges notes what a value has before its first letter and after its last.
 func (b *builder) edges(v string) {
 	all := lettersOf([]byte(v))
-	if head := v[:all.from[0]]; head != "" && len(b.heads) < mostEdges {
+	if head := v[:all.from[0]]; head != "" && len(b.heads) < maxEdges {
 		b.heads = append(b.heads, head)
 	}
-	if tail := v[all.to[len(all.to)-1]:]; tail != "" && len(b.tails) < mostEdges {
+	if tail := v[all.to[len(all.to)-1]:]; tail != "" && len(b.tails) < maxEdges {
 		b.tails = append(b.tails, tail)
 	}
 }

@@ -32,13 +32,13 @@ func (v *view) add(b byte, from, to int32) {
 }
 
 // mostEscapes is how often what was escaped is escaped again that is still found.
-const mostEscapes = 4
+const maxEscapes = 4
 
 // unescaped returns a view and what it is without the escapes of URLs, HTML, JSON and Go:
 // after each time, since a secret may look like an escape itself.
 func (v view) unescaped() []view {
 	out := []view{v}
-	for range mostEscapes {
+	for range maxEscapes {
 		next, any := v.unescapedOnce()
 		if !any {
 			break
@@ -54,7 +54,7 @@ func (v view) unescapedOnce() (view, bool) {
 	}
 	out, any := sized(len(v.bytes)), false
 	for i := 0; i < len(v.bytes); {
-		n, meant := escape(v.bytes[i:min(i+longestEscape, len(v.bytes))])
+		n, meant := escape(v.bytes[i:min(i+maxEscape, len(v.bytes))])
 		if n == 0 {
 			out.add(v.bytes[i], v.from[i], v.to[i])
 			i++
@@ -68,7 +68,7 @@ func (v view) unescapedOnce() (view, bool) {
 	return out, any
 }
 
-const longestEscape = 10
+const maxEscape = 10
 
 // escape returns how many bytes the escape has that a text begins with, and what it
 // means; zero if the text begins with none.
@@ -156,7 +156,7 @@ var alphabets = []*alphabet{
 }
 
 // leastDecoded is how much has to come of decoding.
-const leastDecoded = tellingSize
+const minDecoded = tellingSize
 
 // decoded returns what a view means if its symbols are of an alphabet, however it is
 // aligned: what is encoded may stand behind something else. What is no symbol does not
@@ -170,7 +170,7 @@ func (v view) decoded(a *alphabet) []view {
 	}
 	var out []view
 	for offset := 0; offset == 0 || offset*a.bits%8 != 0; offset++ {
-		if size := (len(symbols) - offset) * a.bits / 8; size >= leastDecoded {
+		if size := (len(symbols) - offset) * a.bits / 8; size >= minDecoded {
 			out = append(out, v.unpacked(a, symbols[offset:], size))
 		}
 	}

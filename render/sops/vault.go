@@ -32,14 +32,14 @@ func askVault(ctx context.Context, k *keyservice.VaultKey, ciphertext []byte) (*
 }
 
 // mostRedirects is how many net/http follows.
-const mostRedirects = 10
+const maxRedirects = 10
 
 // sameServer refuses a redirect to another server.
 func sameServer(next *http.Request, via []*http.Request) error {
 	if from := via[0].URL; !outbound.SameOrigin(from, next.URL) {
 		return &outbound.RedirectError{From: outbound.Address(from), To: outbound.Address(next.URL)}
 	}
-	if len(via) >= mostRedirects {
+	if len(via) >= maxRedirects {
 		return errors.New("it redirects without end")
 	}
 	return nil

@@ -21,22 +21,22 @@ type Limits struct {
 }
 
 const (
-	ownMemory    = 256 << 20 // is left to who starts workers
-	leastMemory  = 128 << 20
-	goodMemory   = 256 << 20 // rather fewer workers than less
-	mostMemory   = 512 << 20
-	leastWorkers = 2 // so that one that is held up leaves another
-	mostWorkers  = 4
+	ownMemory  = 256 << 20 // is left to who starts workers
+	minMemory  = 128 << 20
+	goodMemory = 256 << 20 // rather fewer workers than less
+	maxMemory  = 512 << 20
+	minWorkers = 2 // so that one that is held up leaves another
+	maxWorkers = 4
 )
 
 // DefaultLimits fit the machine, or the container.
 func DefaultLimits() Limits {
-	l := Limits{Memory: mostMemory, Time: 30 * time.Second, Idle: 10 * time.Second,
-		Workers: min(max(runtime.GOMAXPROCS(0), leastWorkers), mostWorkers)}
+	l := Limits{Memory: maxMemory, Time: 30 * time.Second, Idle: 10 * time.Second,
+		Workers: min(max(runtime.GOMAXPROCS(0), minWorkers), maxWorkers)}
 	if all, ok := memoryOfAll(); ok {
 		free := all - ownMemory
-		l.Workers = min(l.Workers, max(int(free/goodMemory), leastWorkers))
-		l.Memory = min(max(free/int64(l.Workers), leastMemory), mostMemory)
+		l.Workers = min(l.Workers, max(int(free/goodMemory), minWorkers))
+		l.Memory = min(max(free/int64(l.Workers), minMemory), maxMemory)
 	}
 	return l
 }

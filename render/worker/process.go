@@ -19,9 +19,9 @@ import (
 
 // After these a worker is replaced: it then has grown, or keeps much.
 const (
-	maxCalls  = 1000
-	maxMemory = 192 << 20
-	maxCharts = 64 << 20 // bytes that it was sent
+	maxCalls    = 1000
+	maxResident = 192 << 20
+	maxCharts   = 64 << 20 // bytes that it was sent
 )
 
 // startTime is what a worker may take to start on a busy machine.
@@ -194,7 +194,7 @@ func (w *process) reads() bool { return len(w.cmd.Args) == 4 }
 
 // worn reports whether the worker is to be replaced.
 func (w *process) worn() bool {
-	return w.calls >= maxCalls || w.resident > min(maxMemory, w.memory) || w.told.bytes > maxCharts
+	return w.calls >= maxCalls || w.resident > min(maxResident, w.memory) || w.told.bytes > maxCharts
 }
 
 func (w *process) kill() { _ = w.cmd.Process.Kill() } // it may have ended by itself

@@ -216,7 +216,7 @@ func TestAutoscalersThatMayNotBeRead(t *testing.T) {
 		all = append(all, strings.ReplaceAll(autoscaledWith("replicas: 0", "v1", ""), "name: web}", fmt.Sprintf("name: web-%d}", i)))
 	}
 	w.deploy(strings.Join(all, "\n---\n"))
-	blind := w.cluster.Blind()
+	blind := w.cluster.Unwatchable()
 	if len(blind) != 1 || blind[0].Kind.Kind != "HorizontalPodAutoscaler" {
 		t.Fatalf("%v", blind)
 	}

@@ -122,7 +122,7 @@ func (w *world) inPlace(text string) plan.Plan {
 	for _, o := range want {
 		ids = append(ids, o.ID())
 	}
-	w.cluster.Live.Placements.Doubt(ids)
+	w.cluster.Live.Placements.Invalidate(ids)
 	plan, err := w.plan(want)
 	if err != nil {
 		w.t.Fatal(err)

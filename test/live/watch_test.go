@@ -183,17 +183,17 @@ func TestALostPermissionIsTold(t *testing.T) {
 		return w.cluster.Live.Watch(context.Background(), []*unstructured.Unstructured{one}) == nil
 	})
 	w.until("it is seen", func() bool { return w.value(one) == "1" })
-	if h := w.health(one); h.State != health.Healthy || len(w.cluster.Blind()) > 0 {
+	if h := w.health(one); h.State != health.Healthy || len(w.cluster.Unwatchable()) > 0 {
 		t.Fatalf("it is %+v", h)
 	}
 	told := w.toldOf(one)
 	w.delete(bound)
-	w.until("the watch is refused", func() bool { w.net.cut(false); return len(w.cluster.Blind()) == 1 })
+	w.until("the watch is refused", func() bool { w.net.cut(false); return len(w.cluster.Unwatchable()) == 1 })
 	w.until("it is told of", func() bool { return w.toldOf(one) > told })
 	if h := w.health(one); h.State != health.Unknown || !strings.Contains(h.Reason, "can't be watched since") || !strings.Contains(h.Reason, "forbidden") {
 		t.Errorf("it is %+v", h)
 	}
-	var blind *live.BlindError
+	var blind *live.UnwatchableError
 	if err := w.cluster.Live.Watch(context.Background(), []*unstructured.Unstructured{one}); !errors.As(err, &blind) {
 		t.Errorf("who asks is told %v", err)
 	}
@@ -206,7 +206,7 @@ func TestALostPermissionIsTold(t *testing.T) {
 	told = w.toldOf(one)
 	w.create(binding)
 	w.until("what happened meanwhile is seen", func() bool { return w.value(one) == "2" })
-	w.until("that it is seen again is told", func() bool { return w.toldOf(one) > told && len(w.cluster.Blind()) == 0 })
+	w.until("that it is seen again is told", func() bool { return w.toldOf(one) > told && len(w.cluster.Unwatchable()) == 0 })
 	if h := w.health(one); h.State != health.Healthy {
 		t.Errorf("it is %+v", h)
 	}

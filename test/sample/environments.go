@@ -22,7 +22,7 @@ const broken = "xuangong-backend: Deployment.apps xuangong-prod/xuangong-backend
 
 // Few are three environments in different states.
 func Few() *Reader {
-	r := &Reader{All: map[string]*status.Status{}, Stories: map[string][]reads.Moment{}, Metric: map[string]*reads.Delivery{}, Differences: map[string]*reads.Difference{}}
+	r := &Reader{All: map[string]*status.Status{}, Stories: map[string][]reads.HistoryItem{}, Metric: map[string]*reads.Delivery{}, Differences: map[string]*reads.Difference{}}
 	agent := status.Leader{Alive: true, Identity: "tether-7d9f8-x2x7q", Renewed: ago(2 * time.Second)}
 	of := func(name, branch string, head, applied ledger.Commit, v ledger.Verdict, why string) status.Overview {
 		return status.Overview{Environment: name, Repository: "https://git.example.com/xuangong/config", Branch: branch, Head: &head, Applied: &applied, Verdict: v, Reason: why, Agent: agent}
@@ -67,20 +67,20 @@ func releases(commit string) []status.ReleaseStatus {
 }
 
 func (r *Reader) tell() {
-	entry := func(c ledger.Commit, v ledger.Verdict, started, took time.Duration, why string, outcomes ...ledger.Outcome) reads.Moment {
+	entry := func(c ledger.Commit, v ledger.Verdict, started, took time.Duration, why string, outcomes ...ledger.Outcome) reads.HistoryItem {
 		e := &ledger.Entry{Commit: c, Verdict: v, Reason: why, Started: ago(started), Releases: outcomes}
 		if v.Final() {
 			at := e.Started.Add(took)
 			e.Finished = &at
 		}
-		return reads.Moment{Kind: "commit", Entry: e}
+		return reads.HistoryItem{Kind: "commit", Entry: e}
 	}
 	done := func(name string, revision int) ledger.Outcome {
 		return ledger.Outcome{Name: name, Action: "upgrade", Revision: revision, Outcome: "applied"}
 	}
 	undone := ledger.Outcome{Name: "xuangong-backend", Action: "upgrade", Revision: 12, Outcome: "rolled-back", Reason: broken[len("xuangong-backend: "):]}
-	act := func(a ledger.Act) reads.Moment { return reads.Moment{Kind: a.Kind, Act: &a} }
-	r.Stories["production"] = []reads.Moment{
+	act := func(a ledger.Act) reads.HistoryItem { return reads.HistoryItem{Kind: a.Kind, Act: &a} }
+	r.Stories["production"] = []reads.HistoryItem{
 		entry(bump, ledger.RolledBack, 12*time.Minute, 94*time.Second, broken, undone),
 		act(ledger.Act{Kind: ledger.Repaired, At: ago(19 * time.Minute), Release: "xuangong-app", Reason: "Deployment.apps xuangong-prod/xuangong-app spec.replicas by kubectl-scale", Times: 3, Last: ago(19 * time.Minute)}),
 		act(ledger.Act{Kind: ledger.Resumed, At: ago(2 * time.Hour), By: "jonas"}),
@@ -89,13 +89,13 @@ func (r *Reader) tell() {
 		entry(beta, ledger.Applied, 26*time.Hour, 12*time.Second, "", done("xuangong-app", 6)),
 		entry(first, ledger.NoOp, 52*time.Hour, time.Second, "nothing changes"),
 	}
-	r.Stories["staging"] = []reads.Moment{
+	r.Stories["staging"] = []reads.HistoryItem{
 		entry(bump, ledger.Progressing, 40*time.Second, 0, "", ledger.Outcome{Name: "xuangong-backend", Action: "upgrade", Revision: 12, Outcome: "progressing"}),
 		entry(limits, ledger.Applied, 3*time.Hour+10*time.Minute, 39*time.Second, "", done("postgresql", 7)),
 		entry(beta, ledger.Applied, 27*time.Hour, 11*time.Second, "", done("xuangong-app", 6)),
 		entry(first, ledger.Applied, 52*time.Hour, 15*time.Second, "", done("xuangong-app", 5)),
 	}
-	r.Stories["demo"] = []reads.Moment{
+	r.Stories["demo"] = []reads.HistoryItem{
 		entry(limits, ledger.Applied, 3*time.Hour, 22*time.Second, "", done("postgresql", 7)),
 		entry(first, ledger.Superseded, 52*time.Hour, time.Second, "superseded by 4b1d90c"),
 	}
@@ -161,7 +161,7 @@ func Hostile(text string) *Reader {
 	st.Releases[0].Name = text
 	st.Releases[1].DependsOn = []string{text}
 	at := Now
-	r.Stories["production"] = []reads.Moment{
+	r.Stories["production"] = []reads.HistoryItem{
 		{Kind: "commit", Entry: &ledger.Entry{Commit: c, Verdict: ledger.Verdict(text), Reason: text, Trigger: text, Started: Now, Finished: &at,
 			Releases: []ledger.Outcome{{Name: text, Action: text, Outcome: text, Reason: text, Revision: 2, Undoes: []string{text}, Log: []string{text}}}}},
 		{Kind: text, Act: &ledger.Act{Kind: text, At: Now, By: text, Release: text, Reason: text, Commit: text, Until: Now}}}

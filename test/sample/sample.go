@@ -24,7 +24,7 @@ var Now = time.Date(2026, 11, 27, 14, 32, 8, 0, time.UTC)
 // changed by Change.
 type Reader struct {
 	All     map[string]*status.Status
-	Stories map[string][]reads.Moment
+	Stories map[string][]reads.HistoryItem
 	Metric  map[string]*reads.Delivery
 	// Differences are by release.
 	Differences map[string]*reads.Difference
@@ -98,8 +98,8 @@ func (r *Reader) LastKnown(_ context.Context, environment string) (*status.Statu
 	return st, Now, err
 }
 
-// Story is the sample's history.
-func (r *Reader) Story(_ context.Context, environment string, _ time.Time) ([]reads.Moment, error) {
+// HistoryItems is the sample's history.
+func (r *Reader) HistoryItems(_ context.Context, environment string, _ time.Time) ([]reads.HistoryItem, error) {
 	_, err := r.of(environment)
 	return r.Stories[environment], err
 }

@@ -30,7 +30,7 @@ func New(r io.Reader, w io.Writer) *Wire {
 
 const (
 	bufferSize = 32 << 10
-	mostNested = 1000 // structs, lists and pointers in each other
+	maxNested  = 1000 // structs, lists and pointers in each other
 )
 
 // ErrTooLarge is of a message that takes more than it may.
@@ -75,7 +75,7 @@ func (b *budget) pay(n uint64, each uintptr) error {
 func least(t reflect.Type) uintptr { return max(t.Size(), 1) }
 
 func (b *budget) weigh(v reflect.Value, depth int) error {
-	if depth > mostNested {
+	if depth > maxNested {
 		return fmt.Errorf("%w: it nests too deeply", ErrTooLarge)
 	}
 	switch v.Kind() {
@@ -171,7 +171,7 @@ func (w *Wire) list(v reflect.Value) error {
 }
 
 func (w *Wire) read(v reflect.Value, b *budget, depth int) error {
-	if depth > mostNested {
+	if depth > maxNested {
 		return fmt.Errorf("%w: it nests too deeply", ErrNoMessage)
 	}
 	if v.Kind() == reflect.Struct {

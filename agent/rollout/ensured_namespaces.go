@@ -4,15 +4,15 @@ import (
 	"sync"
 )
 
-// ensured remembers which namespaces were made to exist. It is safe for
+// ensuredNamespaces remembers which namespaces were made to exist. It is safe for
 // concurrent use.
-type ensured struct {
+type ensuredNamespaces struct {
 	mu   sync.Mutex
 	done map[string]bool
 }
 
 // once does it for a namespace unless that was done with success before.
-func (n *ensured) once(namespace string, do func() error) error {
+func (n *ensuredNamespaces) once(namespace string, do func() error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.done[namespace] {
