@@ -47,6 +47,9 @@ func NewClient(config *rest.Config, as Account, pace *Pace) (*Client, error) {
 	// The API server's priority and fairness paces us; a limiter of our own
 	// would only add waiting to it.
 	config.QPS = -1
+	// Warnings (an API that is deprecated, what a webhook has to say) are written by others,
+	// and would go past the agent's log, its form and its secrets.
+	config.WarningHandler, config.WarningHandlerWithContext = rest.NoWarnings{}, rest.NoWarnings{}
 	open, fence := rest.CopyConfig(config), &fence{}
 	open.Wrap(pace.wrap)
 	// A write may wait long for its turn: whether it may be sent is asked after that.
