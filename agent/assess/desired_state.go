@@ -172,7 +172,9 @@ func (a *Surveyor) current(ctx context.Context, j *Release) (*manifest.Release, 
 // inventory returns every object that the release may have in the cluster, and the hooks that
 // may have made more.
 func (a *Surveyor) inventory(ctx context.Context, j *Release) (objects []manifest.Object, made []formerHook, err error) {
+	j.Owner.Had = nil
 	if !j.Changes() {
+		j.hadApplied(j.Manifest.Objects)
 		return slices.Clone(j.Manifest.Objects), nil, nil // it is held to what it has
 	}
 	out := slices.Concat(j.unrecorded, a.undeleted(j))
@@ -187,6 +189,9 @@ func (a *Surveyor) inventory(ctx context.Context, j *Release) (objects []manifes
 			return nil, nil, err
 		}
 		out = append(out, rel.Objects...)
+		if r.Ours() && r.Outcome == record.Good {
+			j.hadApplied(rel.Objects)
+		}
 		j.startedBefore(r, rel.Objects)
 		j.startedBefore(r, hookObjects(rel.Hooks))
 		for _, h := range rel.Hooks {
@@ -195,6 +200,16 @@ func (a *Surveyor) inventory(ctx context.Context, j *Release) (objects []manifes
 	}
 	hooks := hookIDs(j.Manifest.Hooks)
 	return slices.DeleteFunc(out, func(o manifest.Object) bool { return hooks[o.ID()] }), made, nil // a hook's from now on
+}
+
+// hadApplied takes down which objects a good rollout of the release applied.
+func (j *Release) hadApplied(objects []manifest.Object) {
+	if j.Owner.Had == nil {
+		j.Owner.Had = make(map[manifest.ID]bool, len(objects))
+	}
+	for _, o := range objects {
+		j.Owner.Had[o.ID()] = true
+	}
 }
 
 // startedBefore takes down, for a job that goes back after a failure, when each object was

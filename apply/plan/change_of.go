@@ -79,7 +79,7 @@ func ChangeOf(rel Owner, o manifest.Object, s Observation, provisions Provisions
 		}
 	case c.Stage != StageDefinitions && provisions.Moves.newOwner(rel, c.ID, s.Live) != "":
 		c.Action, c.Why = Keep, "it moved to release "+provisions.Moves.newOwner(rel, c.ID, s.Live)
-	case s.Live != nil && !rel.Owns(s.Live) && c.Stage != StageDefinitions && !provisions.Moves.gives(rel, s.Live):
+	case s.Live != nil && !rel.Owns(s.Live) && !rel.unmarked(c.ID, s.Live) && c.Stage != StageDefinitions && !provisions.Moves.gives(rel, s.Live):
 		c.Action, c.Why = Refused, rel.collision(s.Live)
 	case s.Err != nil:
 		c.Action, c.Why = rel.Refusal(o.Unstructured, s)

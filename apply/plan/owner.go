@@ -30,6 +30,9 @@ type Owner struct {
 	// Since says of objects that a rollout brought which is gone back from when that began:
 	// what is older was there before, and stays.
 	Since map[manifest.ID]time.Time
+	// Had are the objects that a good rollout of the release applied. One that somebody
+	// replaced or made anew without any owner's marks is the release's still.
+	Had map[manifest.ID]bool
 	// Ignore are fields that are left to others.
 	Ignore []manifest.Ignore
 	// Realm says what the release may touch.
@@ -134,6 +137,14 @@ func (o Owner) Owns(live *unstructured.Unstructured) bool {
 		return ownership.AppliedByUs(live) && (of == "" || of == o.Environment)
 	}
 	return a[ownership.AnnotRelease] == o.Name && (a[ownership.AnnotReleaseSpace] == o.Namespace || a[ownership.AnnotReleaseSpace] == "")
+}
+
+// unmarked reports whether a live object that says no owner is the release's by what was
+// rolled out: somebody replaced it, or deleted it and made it anew. What a controller made
+// is the controller's.
+func (o Owner) unmarked(id manifest.ID, live *unstructured.Unstructured) bool {
+	of := live.GetLabels()[ownership.LabelEnvironment]
+	return o.Had[id] && live.GetAnnotations()[ownership.AnnotRelease] == "" && (of == "" || of == o.Environment) && len(live.GetOwnerReferences()) == 0
 }
 
 // collision says whose a live object is that is not the release's.

@@ -232,7 +232,7 @@ func tableOfStatus(w io.Writer, st *status.Status) error {
 				fmt.Fprintf(&b, "foreign: %s: %s %s is %s, by %s\n", r.Name, d.Object, d.Path, d.Have, d.Manager)
 				continue
 			}
-			fmt.Fprintf(&b, "drift: %s: %s %s is %s, not %s, by %s", r.Name, d.Object, d.Path, d.Have, d.Want, d.Manager)
+			fmt.Fprintf(&b, "drift: %s: %s %s is %s, not %s, by %s", r.Name, d.Object, d.Path, d.Have, d.Want, cmp.Or(d.Manager, "nobody known"))
 			if d.Refused != "" {
 				fmt.Fprintf(&b, "; putting it back is refused: %s", d.Refused)
 			}
