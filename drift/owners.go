@@ -149,7 +149,7 @@ func OwnedBy(live *unstructured.Unstructured, manager string, keys ...any) bool 
 // Disown returns an object's managed fields without what people's tools own
 // beside self: a field that both own stays in the cluster when self drops it
 // (https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership).
-// What only the tools own stays theirs. It reports false when there is nothing of
+// Fields that only the tools own stay theirs. It reports false when there is nothing of
 // the kind. Tools are prefixes of managers' names.
 func Disown(live *unstructured.Unstructured, self string, tools []string) ([]managed, bool) {
 	ours := &fieldpath.Set{}

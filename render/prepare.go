@@ -178,7 +178,7 @@ func (p *Prepared) digest() (string, error) {
 	part([]byte("tether inputs 1"))
 	part([]byte(p.spec.Name))
 	part([]byte(p.spec.Namespace))
-	// What few releases have stands where the values of the others begin with "{".
+	// Few releases have patches: theirs stand where the values of the others begin with "{".
 	if len(p.spec.Patches) > 0 {
 		patches, err := json.Marshal(p.spec.Patches)
 		if err != nil {

@@ -83,7 +83,7 @@ func (s *seal) open(ctx context.Context, cookie string) string {
 }
 
 // known returns the request with the token of its cookie, as if it had been sent as one.
-// What has a token of its own (a proxy in front may give it) is left as it is.
+// A request with a token of its own (a proxy in front may add it) is left as it is.
 func (p *Pages) known(r *http.Request) *http.Request {
 	c, err := r.Cookie(cookieName)
 	if err != nil || r.Header.Get("Authorization") != "" {

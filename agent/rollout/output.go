@@ -11,7 +11,7 @@ import (
 	"github.com/xetys/tether/source/printable"
 )
 
-// What is kept of a container's log: the ledger is bounded.
+// Bounds of a container's log in the ledger, which is bounded itself.
 const (
 	maxLogLines = 10
 	maxLogLine  = 300

@@ -18,7 +18,7 @@ import (
 	"github.com/xetys/tether/render/mask"
 )
 
-// What is read of a container's log, and of the Secrets that its pod was given.
+// Bounds of reading a container's log, and the Secrets that its pod was given.
 const (
 	maxLines   = 10
 	maxBytes   = 48 << 10 // less than a mask looks at

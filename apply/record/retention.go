@@ -21,7 +21,7 @@ func Expendable(h History, keep int) History {
 
 // ExpendableAttempts returns, of a history of more than keep records, those of rollouts that were begun
 // after the current one and have ended, oldest first, but for the newest and for what runs.
-// What they brought may still be in the cluster: one may only go when others tell of that.
+// Their objects may still be in the cluster: delete one only when other records list these.
 func ExpendableAttempts(h History, keep int) History {
 	var out History
 	if len(h) <= keep {

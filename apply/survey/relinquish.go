@@ -54,7 +54,7 @@ func (v *Surveyor) Relinquish(ctx context.Context, rel plan.Owner, want, past []
 		case claims(o):
 			out[i].Unstructured = grown(o.Unstructured, live)
 		case replicas, keeps && drift.OwnedBy(live, ownership.FieldManager, "spec", "replicas"):
-			// What keeps its number was given it by us, while an autoscaler was there.
+			// We set the number of replicas that it keeps, while an autoscaler was there.
 			out[i].Unstructured = leftTo(o.Unstructured, live, "spec", "replicas")
 		}
 		ignored = slices.Concat(ignored, drift.Controlled(o.Unstructured, live, ownership.FieldManager))

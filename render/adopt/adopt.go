@@ -104,7 +104,7 @@ func (p Problems) Error() string { return strings.Join(p, "\n") }
 
 // Releases reads the releases of a namespace, sorted by name. Each is read from the tool
 // that deploys it: an Application or a HelmRelease goes before the record that it leaves.
-// What can't be carried over as it is, is a problem, and then there are no releases.
+// A setting that can't be carried over as it is, is a problem; then no releases are returned.
 func Releases(found Found, files fs.FS, want Wanted) ([]*Release, error) {
 	a := &adoption{found: found, files: files, want: want, taken: map[string]string{}}
 	for i := range found.Applications {

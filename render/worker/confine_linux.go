@@ -41,7 +41,7 @@ func confine(memory int64, folder string) (lacks []string, err error) {
 	// When the machine runs out of memory, it is to go first. It is no matter if it
 	// can't say so.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
-	// What Go opens when it is first needed is opened before nothing can be.
+	// Go opens some files when it first needs them: have it do so before no file can be opened.
 	_ = time.Now().String()
 	<-time.After(time.Nanosecond)
 	runtime.LockOSThread() // the filter goes from one thread that has given up privileges to all others

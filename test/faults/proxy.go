@@ -94,7 +94,7 @@ func forward(config *rest.Config) (http.Handler, error) {
 	return &httputil.ReverseProxy{
 		Transport: transport, FlushInterval: -1, ErrorLog: quiet,
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
-		// What can't be reached is no gateway's fault: the connection ends.
+		// A server that can't be reached is told by the end of the connection, and not by a 502.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}, nil
 }
