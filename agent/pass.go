@@ -20,6 +20,9 @@ import (
 // can't be had, rollout.ErrInterrupted when it is to be decided anew at once, and any other error
 // when it is worth another pass later.
 func (e *environment) pass(ctx context.Context) error {
+	if e.verdicts.Ledger != nil && e.inbox.Control().Unread != "" {
+		e.verdicts.SetControlAside(ctx)
+	}
 	if d := e.rollouts.Current(); d != nil {
 		return e.passBeside(ctx, d)
 	}
@@ -74,7 +77,9 @@ func (e *environment) recordHead(ctx context.Context, head source.Commit) error 
 		if err != nil {
 			return err
 		}
-		e.inbox.SetControl(control)
+		if e.inbox.SetControl(control); control.Unread != "" {
+			e.verdicts.SetControlAside(ctx)
+		}
 	}
 	if e.verdicts.RecordHead(head, e.agent.repo.Between) && e.rollouts.Current() == nil {
 		e.verdicts.Retries.Clear()

@@ -35,11 +35,7 @@ func (e *environment) objectChanged(id manifest.ID, drifted bool) {
 
 // controlChanged enters what people ask for, and wakes the loop.
 func (e *environment) controlChanged(text string) {
-	control, err := ledger.ParseControl(text)
-	if err != nil {
-		e.log.Error("what was asked for can't be read", "error", err)
-		return
-	}
+	control := ledger.ParseControl(e.Environment, text)
 	before := e.inbox.SetControl(control)
 	if !slices.Equal(before.Pauses, control.Pauses) {
 		e.rollouts.Stop(rollout.ErrPaused) // what may go on is decided anew

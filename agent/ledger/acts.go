@@ -8,8 +8,9 @@ import (
 // Act is something that was done about an environment without a commit: by a person who
 // asked for it, or by the agent.
 type Act struct {
-	// Kind is pause, resume, sync, retry, confirm; repair for drift that was put back; or
-	// unhealthy and recovered for the health of a release that turned after its rollout.
+	// Kind is pause, resume, sync, retry, confirm; unread for what was asked for and can't be
+	// read; repair for drift that was put back; or unhealthy and recovered for the health of a
+	// release that turned after its rollout.
 	Kind string    `json:"kind"`
 	At   time.Time `json:"at"`
 	// By is who asked, as they say; empty for what the agent did by itself.
@@ -32,6 +33,7 @@ const (
 	Synced    = "sync"
 	Retried   = "retry"
 	Confirmed = "confirm"
+	Unread    = "unread"
 	Repaired  = "repair"
 	Unhealthy = "unhealthy"
 	Recovered = "recovered"

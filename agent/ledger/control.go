@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/xetys/tether/apply"
+	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/record"
 )
 
@@ -27,6 +28,8 @@ type Control struct {
 	Confirmed string `json:"confirmed,omitempty"`
 	// Acts are what was asked for and when, oldest first.
 	Acts []Act `json:"acts,omitempty"`
+	// Unread says what of it can't be read; empty if all can. It is never stored.
+	Unread string `json:"-"`
 }
 
 func (c *Control) note(a Act) { c.Acts = note(c.Acts, a) }
@@ -39,6 +42,8 @@ type Pause struct {
 	Reason  string    `json:"reason"`
 	Since   time.Time `json:"since"`
 	Until   time.Time `json:"until"`
+	// Lost says that it stands in for pauses that could not be read.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // Sync is a request for a fetch and a pass now.
@@ -51,6 +56,9 @@ type Sync struct {
 // String says who paused it, until when and why; stable.
 func (p Pause) String() string {
 	text := fmt.Sprintf("paused by %s until %s", p.By, p.Until.UTC().Format(time.RFC3339))
+	if p.Lost {
+		text = "paused until somebody resumes"
+	}
 	if p.Reason != "" {
 		text += ": " + p.Reason
 	}
@@ -80,39 +88,35 @@ func (c Control) NextEnd(now time.Time) time.Time {
 	return next
 }
 
-// ParseControl reads what people asked for; no text is nothing.
-func ParseControl(text string) (Control, error) {
-	var c Control
-	if text == "" {
-		return c, nil
-	}
-	if err := json.Unmarshal([]byte(text), &c); err != nil {
-		return c, fmt.Errorf("read what was asked for: %w; delete the ConfigMap to begin anew", err)
-	}
-	return c, nil
+// in returns a document with what is asked for in it.
+func (c Control) in(d kube.Document) (kube.Document, error) {
+	raw, err := json.Marshal(c)
+	d.Text = string(raw)
+	return d, err
 }
 
 // ask changes what is asked of the agent; another's change at the same time is
-// not lost.
+// not lost. What was asked before and can't be read is set aside first.
 func ask(ctx context.Context, c *apply.Cluster, namespace string, now time.Time, change func(*Control) error) error {
 	for {
 		d, err := readControl(ctx, c, c.Environment, namespace)
 		if err != nil {
 			return err
 		}
-		control, err := ParseControl(d.Text)
-		if err != nil {
-			return err
+		control := ParseControl(c.Environment, d.Text)
+		if control.Unread != "" {
+			if _, err := SetControlAside(ctx, c, namespace, now); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := change(&control); err != nil {
 			return err
 		}
 		control.Pauses = slices.DeleteFunc(control.Pauses, func(p Pause) bool { return !now.Before(p.Until) })
-		raw, err := json.Marshal(control)
-		if err != nil {
+		if d, err = control.in(d); err != nil {
 			return err
 		}
-		d.Text = string(raw)
 		_, err = c.WriteDocument(ctx, d)
 		if err == nil || !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
 			return err
@@ -121,7 +125,7 @@ func ask(ctx context.Context, c *apply.Cluster, namespace string, now time.Time,
 }
 
 // AskPause pauses an environment, or one release of it, in place of a former
-// pause of the same.
+// pause of the same. What stands in for lost pauses stays: it ends when somebody resumes.
 func AskPause(ctx context.Context, c *apply.Cluster, namespace string, p Pause) error {
 	l, err := Read(ctx, c, namespace)
 	if err != nil {
@@ -133,7 +137,7 @@ func AskPause(ctx context.Context, c *apply.Cluster, namespace string, p Pause) 
 		}
 	}
 	return ask(ctx, c, namespace, p.Since, func(control *Control) error {
-		control.Pauses = append(slices.DeleteFunc(control.Pauses, func(o Pause) bool { return o.Release == p.Release }), p)
+		control.Pauses = append(slices.DeleteFunc(control.Pauses, func(o Pause) bool { return o.Release == p.Release && !o.Lost }), p)
 		control.note(Act{Kind: Paused, At: p.Since, By: p.By, Release: p.Release, Reason: p.Reason, Until: p.Until})
 		return nil
 	})
@@ -142,10 +146,18 @@ func AskPause(ctx context.Context, c *apply.Cluster, namespace string, p Pause) 
 // ErrNotPaused says that there is nothing to resume.
 var ErrNotPaused = errors.New("no pause is in force")
 
-// AskResume ends the pause of an environment, or of one release of it.
+// AskResume ends the pause of an environment, or of one release of it. Where what was asked
+// for before turns out not to be readable, nothing is resumed: who asks is told first.
 func AskResume(ctx context.Context, c *apply.Cluster, namespace, release, by string, now time.Time) error {
 	if _, err := Read(ctx, c, namespace); err != nil {
 		return err // the environment's name is wrong
+	}
+	unread, err := SetControlAside(ctx, c, namespace, now)
+	if err != nil {
+		return err
+	}
+	if unread != "" {
+		return &UnreadError{Why: unread, Aside: UnreadControlDocument(c.Environment, namespace).Name}
 	}
 	return ask(ctx, c, namespace, now, func(control *Control) error {
 		n := len(control.Pauses)

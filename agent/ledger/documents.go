@@ -16,6 +16,7 @@ const (
 	ledgerPrefix  = "tether-"
 	controlPrefix = "tether.control."
 	damagedPrefix = "tether.damaged."
+	unreadPrefix  = "tether.unread."
 	noticesPrefix = "tether.notices."
 )
 
@@ -35,6 +36,11 @@ func ControlDocument(environment, namespace string) kube.Document {
 // DamagedDocument is where a ledger that can't be read is put aside.
 func DamagedDocument(environment, namespace string) kube.Document {
 	return kube.Document{Namespace: namespace, Name: damagedPrefix + environment, Key: "ledger.json"}
+}
+
+// UnreadControlDocument is where a control that can't be read is put aside.
+func UnreadControlDocument(environment, namespace string) kube.Document {
+	return kube.Document{Namespace: namespace, Name: unreadPrefix + environment, Key: "control.json", Anybody: true}
 }
 
 // NoticesDocument is where it is kept what people were notified of.
@@ -120,7 +126,7 @@ func ReadControlOf(ctx context.Context, c *apply.Cluster, environment, namespace
 	if err != nil {
 		return Control{}, err
 	}
-	return ParseControl(d.Text)
+	return ParseControl(environment, d.Text), nil
 }
 
 // readControl falls back on the former name until the first write under the new one.

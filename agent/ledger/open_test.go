@@ -127,7 +127,7 @@ func TestTheNewestVerdictAlwaysFits(t *testing.T) {
 func TestNamesAreTold(t *testing.T) {
 	seen := map[string]string{}
 	for _, environment := range []string{"x", "x-control", "control.x", "control", "damaged.x", "x.control", "tether-x"} {
-		for _, name := range []string{Name(environment), ControlDocument(environment, "").Name, DamagedDocument(environment, "").Name} {
+		for _, name := range []string{Name(environment), ControlDocument(environment, "").Name, DamagedDocument(environment, "").Name, UnreadControlDocument(environment, "").Name} {
 			if other, taken := seen[name]; taken {
 				t.Errorf("%s is the name of %s and of %s", name, other, environment)
 			}

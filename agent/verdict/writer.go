@@ -86,6 +86,20 @@ func (w *Writer) setAside(ctx context.Context, doc kube.Document, why error) (*l
 	return &ledger.Ledger{}, nil
 }
 
+// SetControlAside keeps what people asked for and can't be read in another ConfigMap. Where that
+// fails it says so, and the environment goes on, paused, by what could be read.
+func (w *Writer) SetControlAside(ctx context.Context) {
+	unread, err := ledger.SetControlAside(ctx, w.Cluster, w.Home, w.Now())
+	aside := ledger.UnreadControlDocument(w.Environment, w.Home)
+	switch {
+	case err != nil:
+		w.Log.Warn("what people asked for can't be read, nor set aside", "error", err)
+	case unread != "":
+		w.Log.Error("what people asked for can't be read; it is kept in another ConfigMap", "error", unread, "configmap", aside.Namespace+"/"+aside.Name)
+		w.Reporter.Event(ctx, "Warning", "Control", fmt.Sprintf("what people asked for can't be read (%s): it is kept in ConfigMap %s; where it may have held a pause, the environment is paused until somebody resumes", unread, aside.Name))
+	}
+}
+
 // follow enters what the environment follows. It reports, and returns a text, if it followed
 // another repository before.
 func (w *Writer) follow(ctx context.Context) string {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -83,7 +84,7 @@ func (s *Documents) ReadDocument(ctx context.Context, d Document) (Document, err
 	if err != nil {
 		return d, fmt.Errorf("read ConfigMap %s/%s: %w", d.Namespace, d.Name, err)
 	}
-	d.Text, d.Version, d.UID = cm.Data[d.Key], cm.ResourceVersion, string(cm.UID)
+	d.Text, d.Version, d.UID = textOf(cm, d.Key), cm.ResourceVersion, string(cm.UID)
 	return d, nil
 }
 
@@ -118,6 +119,14 @@ func (s *Documents) WriteDocument(ctx context.Context, d Document) (Document, er
 	return d, nil
 }
 
+// textOf is a document's text. What is not UTF-8 lies beside the texts of a ConfigMap.
+func textOf(cm *corev1.ConfigMap, key string) string {
+	if text, ok := cm.Data[key]; ok {
+		return text
+	}
+	return string(cm.BinaryData[key])
+}
+
 // documents is where a document is written.
 func (s *Documents) documents(d Document) corev1client.ConfigMapInterface {
 	kube := s.client.own.typed
@@ -128,13 +137,18 @@ func (s *Documents) documents(d Document) corev1client.ConfigMapInterface {
 }
 
 func (s *Documents) documentMap(d Document) *corev1.ConfigMap {
-	return &corev1.ConfigMap{
+	cm := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: d.Namespace, Name: d.Name, ResourceVersion: d.Version,
 			Labels: map[string]string{ownership.LabelManagedBy: ownership.FieldManager, ownership.Group + "/ledger": s.environment},
 		},
-		Data: map[string]string{d.Key: d.Text},
 	}
+	if utf8.ValidString(d.Text) {
+		cm.Data = map[string]string{d.Key: d.Text}
+	} else {
+		cm.BinaryData = map[string][]byte{d.Key: []byte(d.Text)}
+	}
+	return cm
 }
 
 // WatchDocument tells of a document's text, at first and whenever it changes,
@@ -145,7 +159,7 @@ func (s *Documents) WatchDocument(ctx context.Context, d Document, changed func(
 	})
 	tell := func(o any) {
 		if cm, ok := o.(*corev1.ConfigMap); ok {
-			changed(cm.Data[d.Key])
+			changed(textOf(cm, d.Key))
 		}
 	}
 	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
@@ -220,8 +234,9 @@ func (s *Documents) ListDocuments(ctx context.Context, namespace, key string) ([
 	}
 	var out []Document
 	for _, cm := range maps.Items {
-		if text, ok := cm.Data[key]; ok {
-			out = append(out, Document{Namespace: namespace, Name: cm.Name, Key: key, Text: text, Version: cm.ResourceVersion, UID: string(cm.UID)})
+		_, text := cm.Data[key]
+		if _, raw := cm.BinaryData[key]; text || raw {
+			out = append(out, Document{Namespace: namespace, Name: cm.Name, Key: key, Text: textOf(&cm, key), Version: cm.ResourceVersion, UID: string(cm.UID)})
 		}
 	}
 	slices.SortFunc(out, func(a, b Document) int { return strings.Compare(a.Name, b.Name) })

@@ -21,6 +21,7 @@ var agentsOwn = []struct {
 	{schema.GroupKind{Group: "coordination.k8s.io", Kind: "Lease"}, "tether-", "Leases named tether-… elect who leads an environment"},
 	{schema.GroupKind{Kind: "ConfigMap"}, "tether.control.", "ConfigMaps named tether.control.… hold what people ask of an agent"},
 	{schema.GroupKind{Kind: "ConfigMap"}, "tether.damaged.", "ConfigMaps named tether.damaged.… are ledgers that an agent put aside"},
+	{schema.GroupKind{Kind: "ConfigMap"}, "tether.unread.", "ConfigMaps named tether.unread.… hold what was asked of an agent and can't be read"},
 	{schema.GroupKind{Kind: "ConfigMap"}, "tether.notices.", "ConfigMaps named tether.notices.… hold what an agent notified people of"},
 }
 
