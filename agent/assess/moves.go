@@ -112,12 +112,19 @@ func (a *Surveyor) owned(j *Release) []manifest.ID {
 	return j.IDs
 }
 
-// waitsForTakeover leaves a release as it is whose new object a held release still has.
+// waitsForTakeover leaves a release as it is whose new object a held release still has. What
+// was begun with it can't be gone on with.
 func waitsForTakeover(id manifest.ID, taker, holder *Release) bool {
-	if holder.Decision.Act != decide.Hold || !taker.Changes() && taker.State.Frozen == "" {
+	if holder.Decision.Act != decide.Hold || !taker.Changes() && taker.State.Frozen == "" && taker.State.Blocked == "" {
 		return false
 	}
-	taker.KeepCurrent(fmt.Sprintf("%s is in release %s, too, which is held (%s): it is taken over once %s gives it up", id, holder.Spec.Name, holder.Decision.Reason, holder.Spec.Name))
+	why := fmt.Sprintf("%s is in release %s, too, which is held (%s): it is taken over once %s gives it up", id, holder.Spec.Name, holder.Decision.Reason, holder.Spec.Name)
 	taker.wanted = wanted{}
+	if taker.Decision.Act == decide.Resume {
+		taker.State.Blocked = why
+		taker.decide()
+	} else if taker.State.Blocked == "" {
+		taker.KeepCurrent(why)
+	}
 	return true
 }

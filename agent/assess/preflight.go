@@ -35,6 +35,10 @@ func (a *Assessor) preflight(ctx, reading context.Context, l *Commit, jobs []*Re
 	if refusals = append(refusals, a.duplicates(jobs)...); len(refusals) > 0 {
 		return refusals, nil
 	}
+	if wrong, err = a.describeAll(reading, [][]*Release{undescribed(jobs)}); err != nil || len(wrong) > 0 {
+		return wrong, err
+	}
+	changing = slices.DeleteFunc(changing, func(j *Release) bool { return !j.Changes() })
 	provisions := a.coming(ctx, l, jobs)
 	if slices.ContainsFunc(changing, func(j *Release) bool { return j.Decision.Act == decide.Install }) {
 		if err := a.Cluster.Surveyor.FindAbsent(ctx, &provisions); err != nil {
@@ -68,6 +72,12 @@ func (a *Assessor) preflight(ctx, reading context.Context, l *Commit, jobs []*Re
 		return refusals, nil
 	}
 	return a.overdrawn(ctx, changing)
+}
+
+// undescribed are the releases that were decided on anew, since another one has their objects,
+// and go back to what they were.
+func undescribed(jobs []*Release) []*Release {
+	return slices.DeleteFunc(slices.Clone(jobs), func(j *Release) bool { return !j.Changes() || j.Manifest != nil })
 }
 
 // maxHeld bounds what is held of the objects of one environment: the bounds of a commit say

@@ -16,7 +16,9 @@ func (a *Surveyor) Survey(ctx context.Context, j *Release, provisions plan.Provi
 	if j.Manifest == nil {
 		return nil
 	}
-	a.Observed.Touched.MarkSurveyed(j.IDs)
+	if !j.Changes() { // else its baseline stays, and what was touched is still to be compared with it
+		a.Observed.Touched.MarkSurveyed(j.IDs)
+	}
 	if err := a.replan(ctx, j, provisions); err != nil {
 		a.Observed.Baselines.Set(j.Key, nil)
 		return fmt.Errorf("release %s: %w", j.Spec.Name, err)

@@ -26,7 +26,7 @@ func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 	j.outcome.Outcome = ledger.Outcome{Name: j.Spec.Name, Action: string(rec.Action), Revision: rec.Revision, Outcome: string(ledger.Progressing)}
 	log := x.Log.With("release", j.Spec.Name, "revision", rec.Revision)
 	log.Info(string(rec.Action), "reason", j.Decision.Reason, "chart", j.Manifest.Chart.Name+"-"+j.Manifest.Chart.Version)
-	err = x.execute(ctx, waits, j, rec)
+	err = interrupted(ctx, waits, x.execute(ctx, waits, j, rec))
 	var leftover *leftoverError
 	stuck := errors.As(err, &leftover)
 	if stuck {
@@ -59,6 +59,15 @@ func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 	}
 	j.outcome.Outcome.Outcome, j.outcome.Reason = string(ledger.Failed), err.Error()
 	return errors.Join(err, x.trimRecords(ctx, j))
+}
+
+// interrupted returns why a rollout was interrupted, in the place of what a request that was given
+// up for it says.
+func interrupted(ctx, waits context.Context, err error) error {
+	if cause := context.Cause(waits); errors.Is(err, context.Canceled) && cause != nil && ctx.Err() == nil {
+		return cause
+	}
+	return err
 }
 
 // worthTrying reports whether an error says nothing about the release, so that it is tried
