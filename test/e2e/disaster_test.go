@@ -55,7 +55,51 @@ func TestAClusterComesBackFromGit(t *testing.T) {
 	if most := 3 * time.Minute; took > most {
 		t.Errorf("the recovery took %s, and should take at most %s", took, most)
 	}
+	second.afterAccidents()
 }
+
+// afterAccidents has what was brought back go through the smaller of the document's scenarios:
+// something is deleted by accident, and a deployment is bad.
+func (d *disaster) afterAccidents() {
+	d.t.Helper()
+	w := *d.world
+	w.cluster = d.cluster
+	agent := w.agentOf(strings.Join(environmentsOfDisaster, ","), "accidents", "--sops-secret", "sops", "--allow-cluster-kinds", "system=*", "--reach", "127.0.0.0/8")
+	began := time.Now()
+	d.kubectl("delete", "deployment/xuangong-backend", "service/xuangong-backend", "statefulset/xuangong-prod-postgresql", "ingress/xuangong-backend", "--namespace", "xuangong-prod")
+	helm, err := cluster.Binary("helm")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if _, err := d.output(helm, "uninstall", "xuangong-app", "--namespace", "xuangong-prod", "--kubeconfig", d.cluster.Kubeconfig); err != nil {
+		d.t.Fatal(err)
+	}
+	d.nothingDiffers()
+	d.eventually(func() error {
+		s, err := w.statusOf("production")
+		for _, r := range s.Releases {
+			if !r.Healthy {
+				return fmt.Errorf("%s is not healthy", r.Name)
+			}
+		}
+		return err
+	})
+	d.t.Logf("scenario 3: four objects that were deleted and a release that was uninstalled were back, healthy, after %s", time.Since(began).Round(100*time.Millisecond))
+
+	good := d.kubectl("get", "deployment", "xuangong-app", "--namespace", "xuangong-prod", "--output", imageOf)
+	d.replace("environments/production/environment.yaml", "(-(alpha|beta)[0-9]+)?'", "(-(alpha|beta|imagepullbackoff)[0-9]*)?'") // the word that has the image missing
+	d.replace("environments/production/xuangong-app.yaml", strings.TrimSpace(good[strings.LastIndex(good, ":")+1:]), "v2025.9.0-imagepullbackoff")
+	w.awaitIn("production", d.commit("A bad deployment"), "rolled-back")
+	if have := d.kubectl("get", "deployment", "xuangong-app", "--namespace", "xuangong-prod", "--output", imageOf); have != good {
+		d.t.Errorf("after the bad deployment %s runs, and %s did before", have, good)
+	}
+	d.git("-C", d.work, "revert", "--no-edit", "HEAD")
+	d.commit("As it was")
+	d.nothingDiffers()
+	agent.kill()
+}
+
+const imageOf = "jsonpath={.spec.template.spec.containers[0].image}"
 
 // disaster is the tenant's repository, and the cluster that it is brought back to.
 type disaster struct {
