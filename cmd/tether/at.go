@@ -57,6 +57,9 @@ func come(t, now time.Time, text string) error {
 	if t.After(now) {
 		return usageError{fmt.Errorf("%s has not come yet", text)}
 	}
+	if t.Unix() < 0 {
+		return usageError{fmt.Errorf("%s is before 1970, when git's times begin", text)}
+	}
 	return nil
 }
 

@@ -82,6 +82,7 @@ func TestBlameWithoutACluster(t *testing.T) {
 		{"a page of an object", []string{"why", "prod", "pod/web"}, 0, []string{"Pod prod/web", "release     web of environment prod", "last change ", "Bump to v2", "undo        git revert ", "note: health, drift and events are not told: "}},
 		{"what ran at a time, by git", []string{"status", "prod", "--at", "2026-11-24T13:00Z"}, 0, []string{"Start (Ann", "example.com/web:v1", "by git alone"}},
 		{"a time before the first commit", []string{"status", "prod", "--at", "2026-11-24T11:00Z"}, 2, []string{"2026-11-24T11:00:00Z is before the first commit"}},
+		{"a time before all", []string{"status", "prod", "--at", "0001-01-01"}, 2, []string{"0001-01-01 is before 1970, when git's times begin"}},
 		{"what a commit runs", []string{"status", "prod", "--at", "HEAD~1"}, 0, []string{"example.com/web:v1"}},
 		{"what was rendered at a time", []string{"render", "prod", "--at", "2026-11-24T13:00Z"}, 0, []string{"example.com/web:v1", "by git alone"}},
 		{"what has changed since", []string{"diff", "prod", "--from", "@2026-11-24T13:00Z"}, 1, []string{"web: v1 -> v2"}},

@@ -25,17 +25,14 @@ type diffFlags struct {
 	*renderFlags
 	from, base string
 	live       bool
+	server     serverFlags
 
 	rendering render.Config
 	main      string // the main branch, if the start is where it was left
 }
 
-func newDiff(s *shared) *cobra.Command {
-	f := &diffFlags{renderFlags: &renderFlags{shared: s}}
-	cmd := &cobra.Command{
-		Use:   "diff [ENVIRONMENT...]",
-		Short: "Show what a revision would change",
-		Long: `Show what a revision of the config repository would change in the environments that
+// longDiff is the help of tether diff.
+const longDiff = `Show what a revision of the config repository would change in the environments that
 are named, or in all of them, object by object and field by field, with the images
 that change and what is to be looked at first: what is deleted, created anew or can't
 be changed, kinds, hooks that run, numbers of pods, namespaces. The values of Secrets
@@ -57,6 +54,11 @@ agent would do if that were the branch's head now, by server-side dry-runs, drif
 included. Deploy windows, pauses and the prune budget are left out. Fields that
 people's tools added are shown and count as no difference, unless drift is strict.
 
+With --live and --server an agent's read API says what runs: each release is compared
+with the commit whose content runs, rendered from --repo, and its drift is told as the
+agent found it. That takes no right on the cluster's objects or Secrets. No dry-run is
+sent: what the API server would refuse is not known, nor what admission changes.
+
 -o markdown is for a comment on a pull request: folded, a line for each release, and
 never longer than such a comment may be; what was left out is said.
 
@@ -64,7 +66,14 @@ Registries and chart repositories are asked for the charts that come from there,
 for what is pinned by digest and was fetched before.
 
 Exit codes: 0 nothing would change; 1 there are differences; 2 bad usage, or what
-is compared would be refused.`,
+is compared would be refused.`
+
+func newDiff(s *shared) *cobra.Command {
+	f := &diffFlags{renderFlags: &renderFlags{shared: s}}
+	cmd := &cobra.Command{
+		Use:   "diff [ENVIRONMENT...]",
+		Short: "Show what a revision would change",
+		Long:  longDiff,
 		Example: `  tether diff
   tether diff production --from HEAD --to origin/topic
   tether diff production --from @2026-11-24T14:02Z
@@ -85,6 +94,7 @@ is compared would be refused.`,
 	f.charts.register(fl)
 	fl.StringVar(&f.when, "at", "", "what has changed since a time (2026-11-24T14:02Z, 14:02, 2h) or a commit")
 	fl.BoolVar(&f.live, "live", false, "compare with the cluster")
+	f.server.register(fl)
 	f.sops.registerSecrets(fl)
 	fl.StringVar(&f.kubeVersion, "kube-version", "", "the Kubernetes version that charts see offline")
 	fl.StringSliceVar(&f.apiVersions, "api-versions", nil, "APIs that charts see offline, beside the built-in ones")
@@ -124,6 +134,9 @@ func (f *diffFlags) timed(ctx context.Context, errs io.Writer, named []string, n
 }
 
 func (f *diffFlags) run(ctx context.Context, w io.Writer, named []string) error {
+	if err := f.checkServer(); err != nil {
+		return err
+	}
 	if f.live && (f.from != "" || f.base != "" || f.kubeVersion != "" || len(f.apiVersions) > 0) {
 		return usageError{errors.New("--live compares with the cluster: leave --from, --base, --kube-version and --api-versions out")}
 	}
@@ -243,11 +256,14 @@ func (f *diffFlags) difference(ctx context.Context, from, to fs.FS, environment 
 	if f.live {
 		d.From = "the cluster"
 	}
+	if f.server.url != "" {
+		d.From = "the cluster, as the agent at " + f.server.url + " tells"
+	}
 	return d, nil
 }
 
 func (f *diffFlags) compare(ctx context.Context, from, to fs.FS, environment string) (*assess.Difference, error) {
-	if f.live {
+	if f.live && f.server.url == "" {
 		return f.preview(ctx, to, environment)
 	}
 	config, err := f.sops.config(nil, environment, f.namespace)
@@ -255,6 +271,9 @@ func (f *diffFlags) compare(ctx context.Context, from, to fs.FS, environment str
 		return nil, err
 	}
 	config.Lenient, config.Charts = true, f.rendering.Charts
+	if f.live {
+		return f.byServer(ctx, config, to, environment)
+	}
 	return assess.Between(ctx, config, from, to, environment, render.Options{Revision: 1,
 		Capabilities: render.OfflineCapabilities(f.kubeVersion, f.apiVersions)})
 }
