@@ -266,5 +266,6 @@ func (a *Agent) newEnvironment(name string, config *rest.Config, pace *kube.Pace
 	o := a.opts
 	e.candidate = &lead.Candidate{Environment: name, Namespace: o.Namespace, Identity: o.Identity, Cluster: c, Log: e.log, Now: o.Now,
 		Failed: func() { a.metrics.LeaseFailed(name) }, Turned: func(leads bool) { a.leadChanged(e, leads) }}
+	e.promotes = promoterOf(e, config, pace)
 	return e, nil
 }

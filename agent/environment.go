@@ -11,6 +11,7 @@ import (
 	"github.com/xetys/tether/agent/lead"
 	"github.com/xetys/tether/agent/namespace"
 	"github.com/xetys/tether/agent/observed"
+	"github.com/xetys/tether/agent/promote"
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/agent/rollout"
 	"github.com/xetys/tether/agent/veil"
@@ -37,6 +38,7 @@ type environment struct {
 	verdicts verdict.Writer    // the ledger
 	releases verdict.Releases  // what the ledger says of releases
 	labels   *namespace.Labels // the namespace's
+	promotes *promote.Promoter // nil if nothing is promoted
 }
 
 // unconnected returns an environment that has no cluster yet.

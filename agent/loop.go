@@ -28,6 +28,7 @@ func (e *environment) run(ctx context.Context) {
 		notifying.Go(func() { n.Run(ctx) })
 		defer notifying.Wait()
 	}
+	defer promoting(ctx, e)()
 	var backoff retry.Backoff
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()

@@ -64,6 +64,8 @@ type Options struct {
 	API reads.Access
 	// Notify says who is told what becomes of environments; nil for nobody.
 	Notify *notify.Config
+	// Promote has promotions carried out that environments declare: the source takes commits.
+	Promote bool
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }

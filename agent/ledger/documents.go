@@ -18,6 +18,8 @@ const (
 	damagedPrefix = "tether.damaged."
 	unreadPrefix  = "tether.unread."
 	noticesPrefix = "tether.notices."
+
+	promotionsPrefix = "tether.promotions."
 )
 
 // Name is the name of an environment's ledger, and of its Lease.
@@ -46,6 +48,11 @@ func UnreadControlDocument(environment, namespace string) kube.Document {
 // NoticesDocument is where it is kept what people were notified of.
 func NoticesDocument(environment, namespace string) kube.Document {
 	return kube.Document{Namespace: namespace, Name: noticesPrefix + environment, Key: "notices.json"}
+}
+
+// PromotionsDocument is where it is kept what was promoted to an environment.
+func PromotionsDocument(environment, namespace string) kube.Document {
+	return kube.Document{Namespace: namespace, Name: promotionsPrefix + environment, Key: "promotions.json"}
 }
 
 // formerControl is the name that a control had before names were told apart: it is

@@ -43,6 +43,7 @@ type agentFlags struct {
 	webhookSecret string
 	healthRules   string
 	notifications string
+	promotions    promotionFlags
 	unhealthy     time.Duration
 	git           gitFlags
 	sops          sopsFlags
@@ -91,6 +92,7 @@ that is applied or no-op, 2 if it is refused, and 1 otherwise.`,
 	f.git.register(fl)
 	f.charts.register(fl)
 	f.limits.register(fl)
+	f.promotions.register(fl)
 	return cmd
 }
 
@@ -194,7 +196,7 @@ func (f *agentFlags) options(dir string) (agent.Options, *git.Repository, error)
 		Environments: environments, Refs: refs, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
 		Repository: repo.String(), FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
 		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, NoContainerLogs: !f.containerLogs, Keys: keys, Render: rendering, Health: rules, Reach: reach, Limits: limits, Accounts: accounts,
-		UnhealthyAfter: f.unhealthy, API: reads.Access(f.api), Notify: notices,
+		UnhealthyAfter: f.unhealthy, API: reads.Access(f.api), Notify: notices, Promote: f.promotions.on,
 	}, repo, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/mail"
 	"os"
 	"slices"
 	"strings"
@@ -94,6 +95,11 @@ func (f *agentFlags) repository(dir string, refs []source.Ref) (*git.Repository,
 	if f.git.appID == "" && f.git.appInstallation+f.git.appKeyFile != "" {
 		return nil, usageError{fmt.Errorf("--github-app-id is missing")}
 	}
+	committer, err := f.promotions.committer()
+	if err != nil {
+		return nil, usageError{err}
+	}
+	opts.Committer = committer
 	repo, err := git.New(opts)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--repo: %w", err)}
@@ -134,4 +140,35 @@ func distinct(refs map[string]source.Ref) []source.Ref {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// promotionFlags say whether the agent carries out promotions, and in whose name.
+type promotionFlags struct {
+	on              bool
+	author, keyFile string
+}
+
+func (f *promotionFlags) register(fl *pflag.FlagSet) {
+	fl.BoolVar(&f.on, "promote", false, "carry out what environments say under promote, by commits that are pushed: the credentials have to allow that")
+	fl.StringVar(&f.author, "promote-author", "Tether <tether@localhost>", "the author of commits of --promote")
+	fl.StringVar(&f.keyFile, "promote-signing-key-file", "", "file with a private ssh key that signs commits of --promote; where heads have to be signed, its public part has to be trusted")
+}
+
+// committer is in whose name commits are pushed; nil if none are.
+func (f *promotionFlags) committer() (*git.Committer, error) {
+	if !f.on {
+		if f.keyFile != "" {
+			return nil, errors.New("--promote-signing-key-file is for --promote: give that too")
+		}
+		return nil, nil
+	}
+	who, err := mail.ParseAddress(f.author)
+	if err != nil || who.Name == "" {
+		return nil, fmt.Errorf("--promote-author %q: write Name <mail@example.com>", f.author)
+	}
+	c := &git.Committer{Name: who.Name, Email: who.Address}
+	if err := readFiles([]flagFile{{"--promote-signing-key-file", f.keyFile, &c.SSHKey}}); err != nil {
+		return nil, err
+	}
+	return c, c.Check()
 }

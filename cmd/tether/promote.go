@@ -145,7 +145,7 @@ func (f *promoteFlags) well(ctx context.Context, progress io.Writer, to *render.
 		if !both || len(names) > 0 && !slices.Contains(names, r.Name) {
 			continue
 		}
-		why := notWell(r)
+		why := r.NotWell()
 		switch {
 		case why == "":
 			out = append(out, r)
@@ -159,23 +159,6 @@ func (f *promoteFlags) well(ctx context.Context, progress io.Writer, to *render.
 		return nil, fmt.Errorf("nothing of %s can be promoted to %s", f.from, f.to)
 	}
 	return out, nil
-}
-
-// notWell says why what a release runs is not to be promoted; empty if it may be.
-func notWell(r status.ReleaseStatus) string {
-	switch {
-	case r.Status != "deployed":
-		return fmt.Sprintf("its last revision is %s", orNone(r.Status))
-	case !r.Healthy || r.Doubted:
-		return "it is not healthy: " + r.Reason
-	case !r.BehindSince.IsZero():
-		return strings.TrimSuffix(fmt.Sprintf("it is behind git since %s: %s", stamp(r.BehindSince), r.Reason), ": ")
-	case len(r.Drift) > 0:
-		return "it is not as git says: it has drift"
-	case r.Commit == "":
-		return "the commit that it runs is not known"
-	}
-	return ""
 }
 
 // release returns the changes that give a release of --to the images that run in --from.

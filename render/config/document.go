@@ -27,6 +27,7 @@ type specDocument struct {
 	Secrets         string            `yaml:"secrets"`
 	Releases        []releaseDocument `yaml:"releases"`
 
+	Promote          *promoteDocument     `yaml:"promote"`
 	Versioning       *versioningDocument  `yaml:"versioning"`
 	ChartCredentials []credentialDocument `yaml:"chartCredentials"`
 }

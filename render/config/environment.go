@@ -45,7 +45,9 @@ type Environment struct {
 	// ChartCredentials are the logins for hosts that charts come from.
 	ChartCredentials []ChartCredential
 	// Rules are what releases are held to when they are rendered.
-	Rules    *Rules
+	Rules *Rules
+	// Promote is what is brought here from another environment; nil for nothing.
+	Promote  *PromoteSpec
 	Releases []ReleaseSpec
 
 	// File is environment.yaml itself, and Line that of the namespace in it.
@@ -189,6 +191,7 @@ func (l *checker) environment(name string, doc document) *Environment {
 		env.Releases = append(env.Releases, l.release(env, i, r))
 	}
 	l.relations(env)
+	env.Promote = l.promote(env, s.Promote)
 	return env
 }
 

@@ -47,6 +47,7 @@ func TestTheSchemaNamesWhatTheParserKnows(t *testing.T) {
 		"release":    {slices.Sorted(maps.Keys(schema.Defs["release"].Properties)), releaseDocument{}},
 		"login":      {slices.Sorted(maps.Keys(schema.Defs["chartCredential"].Properties)), credentialDocument{}},
 		"versioning": {slices.Sorted(maps.Keys(schema.Defs["versioning"].Properties)), versioningDocument{}},
+		"promote":    {slices.Sorted(maps.Keys(schema.Defs["promote"].Properties)), promoteDocument{}},
 		"window":     {slices.Sorted(maps.Keys(schema.Defs["window"].Properties)), windowDocument{}},
 		"values":     {slices.Sorted(maps.Keys(schema.Defs["valuesFrom"].Properties)), valuesFromDocument{}},
 		"patch":      {slices.Sorted(maps.Keys(schema.Defs["patch"].Properties)), patchDocument{}},

@@ -18,7 +18,7 @@ import (
 	"github.com/xetys/tether/source/printable"
 )
 
-// App is a GitHub App that may read the repository.
+// App is a GitHub App that may read the repository, or write to it if commits are pushed.
 type App struct {
 	// ID is the App's ID or client ID, Installation the ID of its installation.
 	ID, Installation string
@@ -32,6 +32,7 @@ type App struct {
 type appTokens struct {
 	app    App
 	client *http.Client
+	pushes bool // the tokens have to be good for pushing
 
 	token   string
 	expires time.Time
@@ -81,6 +82,9 @@ func (t *appTokens) get(ctx context.Context, now time.Time) (string, error) {
 	}
 	at := t.app.url() + "/app/installations/" + url.PathEscape(t.app.Installation) + "/access_tokens"
 	body := []byte(`{"permissions":{"contents":"read"}}`)
+	if t.pushes {
+		body = []byte(`{"permissions":{"contents":"write"}}`)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, at, bytes.NewReader(body))
 	if err != nil {
 		return "", err

@@ -22,7 +22,9 @@ type Options struct {
 	// Proxy is the URL of the proxy to the remote: http or https for https, socks5
 	// for both https and ssh. The environment names it if this is empty.
 	Proxy string
-	// Timeout bounds one fetch; five minutes if zero.
+	// Committer, if set, has Push push commits in its name.
+	Committer *Committer
+	// Timeout bounds one fetch, and one push; five minutes if zero.
 	Timeout time.Duration
 	// Silence is for how long the server may send nothing in the middle of a fetch; 30
 	// seconds if zero.

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"reflect"
@@ -62,7 +63,7 @@ func newRemote(to address, o *Options, before *remote) (*remote, error) {
 			m.at.Proxy.URL, err = dialledBy(o.Proxy, 2*o.Silence)
 		}
 	default:
-		err = m.useWeb(to.scheme, o.Proxy)
+		err = m.useWeb(to.scheme, o.Proxy, o.Committer != nil)
 	}
 	if err != nil {
 		return nil, err
@@ -74,7 +75,7 @@ func newRemote(to address, o *Options, before *remote) (*remote, error) {
 }
 
 // useWeb prepares https: its certificates, proxy and credentials.
-func (m *remote) useWeb(scheme, proxy string) error {
+func (m *remote) useWeb(scheme, proxy string, pushes bool) error {
 	if scheme == "http" && (m.of.Password != "" || m.of.App.ID != "") && (!loopback(m.at.Host) || proxy != "") {
 		return errors.New("the repository's URL is http, which would send the token in the clear: use https")
 	}
@@ -87,7 +88,7 @@ func (m *remote) useWeb(scheme, proxy string) error {
 	case m.of.App.ID != "" && m.of.Password != "":
 		return errors.New("both a token and a GitHub App are given: choose one")
 	case m.of.App.ID != "":
-		m.app = &appTokens{app: m.of.App, client: web}
+		m.app = &appTokens{app: m.of.App, client: web, pushes: pushes}
 		return m.of.App.check()
 	case m.of.Password != "":
 		m.auth = &githttp.BasicAuth{Username: cmp.Or(m.of.Username, "x-access-token"), Password: m.of.Password}
@@ -97,22 +98,28 @@ func (m *remote) useWeb(scheme, proxy string) error {
 
 // connect begins a session, at the address that was configured.
 func (m *remote) connect(ctx context.Context) (transport.UploadPackSession, error) {
+	return opened(ctx, m, m.client.NewUploadPackSession)
+}
+
+// opened begins a session of a kind.
+func opened[S io.Closer](ctx context.Context, m *remote, open func(*transport.Endpoint, transport.AuthMethod) (S, error)) (S, error) {
+	var none S
 	auth := m.auth
 	if m.app != nil {
 		token, err := m.app.get(ctx, time.Now())
 		if err != nil {
-			return nil, err
+			return none, err
 		}
 		auth = &githttp.BasicAuth{Username: "x-access-token", Password: token}
 	}
 	type session struct {
-		transport.UploadPackSession
-		err error
+		begun S
+		err   error
 	}
 	begun := make(chan session)
 	go func() { // the library knows no context here
 		at := *m.at // it writes into it where a redirect led
-		s, err := m.client.NewUploadPackSession(&at, auth)
+		s, err := open(&at, auth)
 		select {
 		case begun <- session{s, err}:
 		case <-ctx.Done():
@@ -123,9 +130,9 @@ func (m *remote) connect(ctx context.Context) (transport.UploadPackSession, erro
 	}()
 	select {
 	case s := <-begun:
-		return s.UploadPackSession, s.err
+		return s.begun, s.err
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return none, context.Cause(ctx)
 	}
 }
 

@@ -40,6 +40,13 @@ func (r *remote) git(dir string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+func (r *remote) mkdir(folder string) {
+	r.t.Helper()
+	if err := os.MkdirAll(filepath.Join(r.work, folder), 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 func (r *remote) commit(file, content, message string) string {
 	r.t.Helper()
 	if err := os.WriteFile(filepath.Join(r.work, file), []byte(content), 0o600); err != nil {

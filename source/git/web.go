@@ -78,11 +78,13 @@ func (s *steady) CloseIdleConnections() { s.next.CloseIdleConnections() }
 const (
 	infoRefs   = "/info/refs"
 	uploadPack = "/git-upload-pack"
+
+	receivePack = "/git-receive-pack"
 )
 
 // forGit reports whether a URL is one of git's own.
 func forGit(u *url.URL) bool {
-	return strings.HasSuffix(u.Path, infoRefs) || strings.HasSuffix(u.Path, uploadPack)
+	return strings.HasSuffix(u.Path, infoRefs) || strings.HasSuffix(u.Path, uploadPack) || strings.HasSuffix(u.Path, receivePack)
 }
 
 // stays finds out whether an answer leads to another server, or to no repository.
