@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/xetys/tether/render/fetch"
+	"github.com/xetys/tether/render/worker"
 )
 
 // remote fetches a chart, or finds it in memory or on disk. name is what it has to
@@ -21,6 +22,7 @@ func (l *Loader) remote(ctx context.Context, ref fetch.Reference, name string) (
 	if s := l.inMemory(ctx, ref, pin); s != nil {
 		return s, checkIdentity(s, ref, name)
 	}
+	ctx = fetch.For(ctx, worker.Whose(ctx))
 	raw, got, err := fetcher.Get(ctx, ref, pin, l.from.Login)
 	if err != nil && pin != nil && !firm && !IsAway(err) {
 		raw, got, err = fetcher.Get(ctx, ref, nil, l.from.Login)

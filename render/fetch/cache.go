@@ -14,8 +14,9 @@ import (
 )
 
 // cache keeps what was fetched on disk, each under the name of its own digest, so
-// that what is read is known to be what was asked for. Several processes may share
-// one. Without a folder it keeps nothing.
+// that what is read is known to be what was asked for; and beside it for which
+// environments a host let have it. Several processes may share one. Without a folder it
+// keeps nothing.
 type cache struct {
 	dir string
 	max int64
@@ -29,6 +30,44 @@ func digestOf(raw []byte) string {
 
 func (c *cache) path(digest string) string {
 	return filepath.Join(c.dir, "sha256", strings.TrimPrefix(digest, "sha256:"))
+}
+
+// mark is the file that says that an environment was let have what has a digest.
+func (c *cache) mark(environment, digest string) string {
+	sum := sha256.Sum256([]byte(environment))
+	return filepath.Join(c.dir, "of", hex.EncodeToString(sum[:16]), strings.TrimPrefix(digest, "sha256:"))
+}
+
+// let reports whether an environment was let have what has a digest.
+func (c *cache) let(environment, digest string) bool {
+	if c.dir == "" || !digests.MatchString(digest) {
+		return false
+	}
+	_, err := os.Stat(c.mark(environment, digest))
+	return err == nil
+}
+
+// allow notes that an environment was let have what has a digest.
+func (c *cache) allow(environment, digest string) error {
+	if c.dir == "" {
+		return nil
+	}
+	if err := c.write(c.mark(environment, digest), nil); err != nil {
+		return &AwayError{why: fmt.Sprintf("keep it in %s: %v", c.dir, cause(err))}
+	}
+	return nil
+}
+
+// drop removes what was fetched, and for whom.
+func (c *cache) drop(path string) {
+	os.Remove(path)
+	environments, err := os.ReadDir(filepath.Join(c.dir, "of"))
+	if err != nil {
+		return // there are no marks
+	}
+	for _, e := range environments {
+		os.Remove(filepath.Join(c.dir, "of", e.Name(), filepath.Base(path)))
+	}
 }
 
 // get returns what has a digest, or nil. What is not what its name says is
@@ -131,7 +170,7 @@ func (c *cache) prune(written string) {
 			return
 		}
 		if f.path != written {
-			os.Remove(f.path)
+			c.drop(f.path)
 			total -= f.size
 		}
 	}

@@ -54,16 +54,31 @@ func New(o Options) (*Fetcher, error) {
 	return &Fetcher{hosts: h, cache: kept, repositories: &chartRepositories{hosts: h, cache: kept, indexes: indexes{kept: map[string]*index{}}}}, nil
 }
 
+// asks is the key in a context of who asks.
+type asks struct{}
+
+// For has charts be fetched for an environment: what is in the cache is its own once it was
+// let have it by the host, with its own login or none.
+func For(ctx context.Context, environment string) context.Context {
+	return context.WithValue(ctx, asks{}, environment)
+}
+
+// whose is who asks; empty for nobody in particular.
+func whose(ctx context.Context) string {
+	environment, _ := ctx.Value(asks{}).(string)
+	return environment
+}
+
 // Get returns a packed chart, and its digest. pin is what the reference was
 // resolved to before, or nil: it is kept to, and nobody is asked if that is in the
-// cache.
+// cache, fetched For the same environment before.
 //
 // It fails with an AwayError if it is worth another try.
 func (f *Fetcher) Get(ctx context.Context, r Reference, pin *Pin, logins Logins) ([]byte, Pin, error) {
 	if pin == nil && r.Digest != "" {
 		pin = &Pin{Resolved: r.Version, Digest: r.Digest}
 	}
-	if pin != nil {
+	if pin != nil && f.cache.let(whose(ctx), pin.Digest) {
 		if raw := f.cached(r, pin.Digest); raw != nil {
 			return raw, Pin{Chart: r.Chart(), Version: r.Asked(), Resolved: pin.Resolved, Digest: pin.Digest}, nil
 		}
@@ -87,6 +102,9 @@ func (f *Fetcher) Get(ctx context.Context, r Reference, pin *Pin, logins Logins)
 		}
 	}
 	if err != nil {
+		return nil, Pin{}, err
+	}
+	if err := f.cache.allow(whose(ctx), got.digest); err != nil {
 		return nil, Pin{}, err
 	}
 	return got.raw, Pin{Chart: r.Chart(), Version: r.Asked(), Resolved: got.resolved, Digest: got.digest}, nil

@@ -136,6 +136,38 @@ func TestAPinNeedsNoNetworkOnceItWasFetched(t *testing.T) {
 	}
 }
 
+// Who knows the digest of a chart that another environment's login brought does not have it by
+// that: the host lets it be had, or nobody does.
+func TestWhatALoginBroughtIsForItsEnvironment(t *testing.T) {
+	t.Parallel()
+	s, dir := site(t), t.TempDir()
+	r := registry(t, s)
+	archive := pack(t, s, "1.0.0", t.TempDir())
+	digest := push(t, r, archive)
+	ref := reference(t, "oci://"+r.Host+"/charts/web", "@"+digest)
+	get := func(environment string, logins bool, pin *fetch.Pin) error {
+		_, _, err := fetcher(t, s, dir, logins).Get(fetch.For(t.Context(), environment), ref, pin, nil)
+		return err
+	}
+	if err := get("alpha", true, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, pin := range map[string]*fetch.Pin{"by its digest": nil, "by a pin": {Resolved: "1.0.0", Digest: digest}} {
+		if err := get("beta", false, pin); err == nil || !strings.Contains(err.Error(), "wants a login (401 Unauthorized)") {
+			t.Errorf("without a login, %s: %v", name, err)
+		}
+	}
+	if err := get("beta", true, nil); err != nil {
+		t.Errorf("with a login: %v", err)
+	}
+	r.Stop()
+	for _, environment := range []string{"alpha", "beta"} {
+		if err := get(environment, false, nil); err != nil {
+			t.Errorf("%s, with the registry stopped: %v", environment, err)
+		}
+	}
+}
+
 func TestVersionsRangesAndTagsOfARegistry(t *testing.T) {
 	t.Parallel()
 	s, dir := site(t), t.TempDir()
