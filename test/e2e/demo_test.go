@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -38,6 +39,7 @@ func TestDemoWithTheChartsServiceAccount(t *testing.T) {
 			t.Errorf("the demo's output lacks %q:\n%s", want, out)
 		}
 	}
+	readmeIsTrue(t, root, string(out))
 	said := func(pattern string) string {
 		m := regexp.MustCompile(pattern).FindStringSubmatch(string(out))
 		if m == nil {
@@ -56,6 +58,33 @@ func TestDemoWithTheChartsServiceAccount(t *testing.T) {
 	later.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 	if out, err := later.CombinedOutput(); err != nil || !strings.Contains(string(out), "no-op") {
 		t.Errorf("the agent does not live: %v\n%s", err, out)
+	}
+}
+
+// readmeIsTrue holds the transcript of the README to what the demo printed, but for times, names
+// of commits and pods, and how long something took.
+func readmeIsTrue(t *testing.T, root, out string) {
+	t.Helper()
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "It looks like this")
+	_, rest, _ = strings.Cut(rest, ":\n\n")
+	transcript, _, _ := strings.Cut(rest, "\n\nSee it")
+	varies := regexp.MustCompile(`\d\d:\d\d:\d\d\.\d+ |environment=production |[0-9a-f]{7,10}\b|-[a-z0-9]{5}\b|\d+(ms|m|s)\b|\d{4}-\d\d-\d\dT[0-9:]+Z|\s+`)
+	plain := func(text string) string { return varies.ReplaceAllString(text, "") }
+	printed, lines := plain(out), 0
+	for _, line := range strings.Split(transcript, "\n") {
+		if line = plain(strings.TrimSuffix(line, "…")); line == "" {
+			continue
+		}
+		if lines++; !strings.Contains(printed, line) {
+			t.Errorf("the README's transcript has %q, which the demo does not print", line)
+		}
+	}
+	if lines < 10 {
+		t.Errorf("the README's transcript has %d lines: it is not where it was", lines)
 	}
 }
 
