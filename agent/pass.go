@@ -138,10 +138,11 @@ func (e *environment) start(ctx context.Context, found *assessed) *deploy.Deploy
 		return d
 	}
 	e.verdicts.Retry(jobs, e.inbox.Control().Sync)
-	if e.verdicts.Begin(l, jobs) {
+	begun := e.verdicts.Begin(l, jobs)
+	e.releases.SetBehind(jobs)
+	if begun {
 		e.verdicts.TryStore(ctx) // not worth stopping a rollout for
 	}
-	e.releases.SetBehind(jobs)
 	e.rollouts.Begin(d)
 	switch { // what came while it was decided
 	case e.inbox.AnyReferences():

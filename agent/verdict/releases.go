@@ -98,8 +98,9 @@ func (s *Releases) behindSince(j *deploy.Job) time.Time {
 	return since
 }
 
-// SetBehind has the metrics show that releases are behind as soon as their rollouts begin: these
-// may take long, and all releases are described when they have ended.
+// SetBehind has it said that releases are behind, and why, as soon as their rollouts begin: these
+// may take long, and all releases are described when they have ended. What was said of a former
+// commit does not stay until then.
 func (s *Releases) SetBehind(jobs []*deploy.Job) {
 	for _, j := range jobs {
 		if !j.Changes() {
@@ -111,6 +112,9 @@ func (s *Releases) SetBehind(jobs []*deploy.Job) {
 			r = s.Ledger.Release(j.Key.Namespace, j.Key.Name)
 		}
 		r.Behind = s.behindSince(j)
+		if r.Healthy || j.State.History.Current() == nil { // else the reason is what is wrong with what runs
+			r.Reason = ledger.Shorten(s.Veil.Text(j.Decision.Reason))
+		}
 		s.show(j, *r, r.Drift)
 	}
 }
