@@ -15,7 +15,7 @@ type fullScan struct {
 	left  []observed.Key // what is left to do of one that has begun
 }
 
-// longestScan bounds how long one scan is spread over.
+// maxScan bounds how long one scan is spread over.
 const maxScan = 10 * time.Minute
 
 func newScan(e *environment) *fullScan {

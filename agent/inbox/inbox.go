@@ -116,7 +116,7 @@ func (i *Inbox) Head() source.Head {
 	return i.head
 }
 
-// mostSuperseded is how many readings in a row newer heads end before one is read to its end:
+// maxSuperseded is how many readings in a row newer heads end before one is read to its end:
 // where commits come faster than they are rendered, none would be deployed, and no drift
 // corrected.
 const maxSuperseded = 3

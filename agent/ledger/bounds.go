@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// longestReason bounds a reason in bytes: it may quote what a repository holds, and
+// maxReason bounds a reason in bytes: it may quote what a repository holds, and
 // the ledger has to be written whatever that is.
 const maxReason = 4 << 10
 
-// mostDrift bounds how many drifted fields of one release are kept.
+// maxDrift bounds how many drifted fields of one release are kept.
 const maxDrift = 50
 
 // Shorten bounds a text that quotes what comes from outside.
@@ -30,7 +30,7 @@ func Bound(all []Drift) (first []Drift, more int) {
 	return all[:maxDrift:maxDrift], len(all) - maxDrift
 }
 
-// mostFields bounds how many fields of an object are told of.
+// maxFields bounds how many fields of an object are told of.
 const maxFields = 5
 
 // JoinFirst joins the first texts, and says how many more there are.

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// mostNames is how many names an error lists.
+// maxNames is how many names an error lists.
 const maxNames = 10
 
 // SuggestNames says which names there are in place of one that is not.

@@ -22,7 +22,7 @@ func (t *Touched) forget() {
 	t.ids = map[manifest.ID]bool{}
 }
 
-// leastDirty is how many objects may be dirty before any is forgotten.
+// minTouched is how many objects may be dirty before any is forgotten.
 const minTouched = 4096
 
 // Touch enters an object that may have drifted. Once there are many, those are

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -241,7 +242,11 @@ func (p *Promoter) release(ctx context.Context, here *images.Repository, head st
 	}
 	err = fmt.Errorf("release %s can't be promoted from %s: %w", r.Name, to.Promote.From, err)
 	if away := (*render.AwayError)(nil); !errors.As(err, &away) && ctx.Err() == nil {
-		p.failed = map[string]string{key: err.Error()}
+		if p.failed == nil {
+			p.failed = map[string]string{}
+		}
+		maps.DeleteFunc(p.failed, func(other, _ string) bool { return !strings.HasPrefix(other, head+" ") })
+		p.failed[key] = err.Error()
 	}
 	return nil, err
 }

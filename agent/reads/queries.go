@@ -102,7 +102,7 @@ type Day struct {
 	Failed      int    `json:"failed"`
 }
 
-// mostDays bounds how far back Delivery tells days: the ledger holds 200 commits.
+// maxDays bounds how far back Delivery tells days: the ledger holds 200 commits.
 const maxDays = 366
 
 // Delivered returns the metrics of an environment since then.

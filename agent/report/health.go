@@ -17,7 +17,7 @@ type HealthChange struct {
 	Reason             string    // why it is not healthy
 }
 
-// mostTurns bounds how many releases are told of one by one: when a node goes, all of
+// maxHealthChanges bounds how many releases are told of one by one: when a node goes, all of
 // them may turn at once.
 const maxHealthChanges = 5
 

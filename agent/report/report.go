@@ -34,7 +34,7 @@ func New(environment string, log *slog.Logger, m *Metrics, emit Emit) *Reporter 
 	return &Reporter{environment: environment, log: log, metrics: m, emit: emit}
 }
 
-// mostUntold bounds what waits in the ledger to be told: while events can't be written,
+// maxOutbox bounds what waits in the ledger to be told: while events can't be written,
 // the oldest are dropped, and the log still has them.
 const maxOutbox = 20
 

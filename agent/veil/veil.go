@@ -24,7 +24,7 @@ type Veil struct {
 	union    *mask.Mask // of parts
 }
 
-// mostFormer is how many former sets of a release's secrets are hidden: what runs, what
+// maxFormer is how many former sets of a release's secrets are hidden: what runs, what
 // failed since, and what is gone back to.
 const maxFormer = 4
 

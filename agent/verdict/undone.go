@@ -7,7 +7,7 @@ import (
 	"github.com/xetys/tether/apply/record"
 )
 
-// mostUndone bounds how many commits a rollback is said to take back.
+// maxUndone bounds how many commits a rollback is said to take back.
 const maxUndone = 20
 
 // undone returns the commits whose content an outcome took back, newest first: those

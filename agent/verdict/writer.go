@@ -114,7 +114,7 @@ func (w *Writer) follow(ctx context.Context) string {
 	return text
 }
 
-// mostBetween bounds how many commits that came at once are entered.
+// maxSuperseded bounds how many commits that came at once are entered.
 const maxSuperseded = 200
 
 // RecordHead enters the head, and the commits between it and the last one, and reports whether it is

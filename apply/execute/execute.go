@@ -39,7 +39,7 @@ func (x *Executor) rediscover() {
 	x.client.Refresh()
 }
 
-// errComing says that an object waits for what another release of the same
+// errPrerequisite says that an object waits for what another release of the same
 // commit brings, and has not brought yet.
 const errPrerequisite = apierror.Pending("prerequisite does not exist yet")
 

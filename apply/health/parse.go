@@ -14,7 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// mostRules bounds how many rules one file has.
+// maxRules bounds how many rules one file has.
 const maxRules = 200
 
 // Problem is what is wrong with a rule, and where in the file.

@@ -11,7 +11,7 @@ import (
 	"github.com/xetys/tether/apply/apierror"
 )
 
-// mostOfAnAnswer is how much of an answer with an error is read to tell what it is about.
+// maxErrorBody is how much of an answer with an error is read to tell what it is about.
 const maxErrorBody = 64 << 10
 
 // again has a request that changes nothing, a read or a dry-run, sent again, some times and with

@@ -22,7 +22,7 @@ type Event struct {
 	By     string    `json:"by,omitempty"`
 }
 
-// mostTold bounds how many events are returned.
+// maxEvents bounds how many events are returned.
 const maxEvents = 100
 
 // Events returns what is told of an object since a time, oldest first; of many the newest.

@@ -132,7 +132,7 @@ type interned struct {
 	all map[[sha256.Size]byte]map[string]any
 }
 
-// mostInterned bounds the table. Sets that are in use stay, and are only not shared
+// maxInterned bounds the table. Sets that are in use stay, and are only not shared
 // any more.
 const maxInterned = 10_000
 

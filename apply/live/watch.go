@@ -40,7 +40,7 @@ type watch struct {
 	failed chan struct{}
 }
 
-// blindAfter is how long a watch may fail, for whatever reason, until its objects
+// unwatchableAfter is how long a watch may fail, for whatever reason, until its objects
 // are said to be unknown. A permission that is gone does not come back by waiting,
 // and is told at once.
 const unwatchableAfter = 30 * time.Second

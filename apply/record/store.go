@@ -182,7 +182,7 @@ const (
 // Helm's labels on a record's Secret, besides the user's own.
 var helmLabels = []string{"name", "owner", "status", "version", "createdAt", "modifiedAt"}
 
-// mostRevision is more than any release comes to; beyond, there would be no next one.
+// maxRevision is more than any release comes to; beyond, there would be no next one.
 const maxRevision = 1 << 30
 
 // read takes a record from its Secret. Whatever else carries the label owner=helm is

@@ -115,7 +115,7 @@ func OnRequest(id string) Change { return func(r *Record) { r.Request = id } }
 // BeforeObjects says that a rollout ended before it applied any object.
 func BeforeObjects(r *Record) { r.Untouched = true }
 
-// longestDescription bounds what helm history shows: an error may quote anything.
+// maxDescription bounds what helm history shows: an error may quote anything.
 const maxDescription = 4 << 10
 
 // Finish stores what became of a record: its outcome, Helm's status and the
@@ -169,7 +169,7 @@ func (s *Store) Supersede(ctx context.Context, r *Record) error {
 	return nil
 }
 
-// mostTries bounds how often a write is tried that others' writes come before.
+// maxTries bounds how often a write is tried that others' writes come before.
 const maxTries = 3
 
 // update stores a record as change leaves it, which is made to a copy: the record is what

@@ -30,7 +30,7 @@ type adaptation struct {
 	answer *unstructured.Unstructured
 }
 
-// mostAttempts bounds how often the server is asked again about what it complained of: it
+// maxAttempts bounds how often the server is asked again about what it complained of: it
 // may see one thing only when another is out of its way.
 const maxAttempts = 4
 
@@ -137,7 +137,7 @@ func addSiblings(known, more []drift.Sibling) []drift.Sibling {
 	return known
 }
 
-// mostKept bounds how many fields of others are tried to be left.
+// maxKept bounds how many fields of others are tried to be left.
 const maxKept = 16
 
 // keepOthers leaves the fields that somebody else set and that need not be removed.

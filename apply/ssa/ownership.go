@@ -25,7 +25,7 @@ func (a *Applier) Inherit(ctx context.Context, live *unstructured.Unstructured) 
 	return err
 }
 
-// mostConflicts bounds how often an object may change while its managed fields are changed.
+// maxConflicts bounds how often an object may change while its managed fields are changed.
 const maxConflicts = 5
 
 // takeOver changes who owns what of an object, and begins anew when the object changed

@@ -112,7 +112,7 @@ func (v *Surveyor) FindAbsent(ctx context.Context, provisions *plan.Provisions) 
 	return nil
 }
 
-// mostAttempts is how often an object is read that changes while it is dry-run.
+// maxAttempts is how often an object is read that changes while it is dry-run.
 const maxAttempts = 5
 
 // One surveys a single object that is wanted.

@@ -127,7 +127,7 @@ func (v *Verifier) check(ctx context.Context, rel plan.Owner, hooks []manifest.H
 	return check.Judge(status, body)
 }
 
-// longestBody bounds what is read of an answer.
+// maxBody bounds what is read of an answer.
 const maxBody = 1 << 20
 
 func (v *Verifier) askURL(ctx context.Context, _ string, check manifest.Check) (int, []byte, error) {

@@ -169,7 +169,7 @@ func (e *explainer) watch(namespace string) *pods.Watch {
 	return w
 }
 
-// mostEvents bounds how many objects' events are asked for.
+// maxEvents bounds how many objects' events are asked for.
 const maxEvents = 5
 
 // failure adds to a failed wait what the cluster's events say of the first objects (a probe's

@@ -19,7 +19,7 @@ type gitWrite struct {
 	dir, branch  string
 }
 
-// mostPushes is how often a push is tried when others push at the same time.
+// maxPushes is how often a push is tried when others push at the same time.
 const maxPushes = 5
 
 // carryOut writes the changes. With commit they are a commit of their own, whatever else

@@ -21,7 +21,7 @@ func collectEarly() {
 	}
 }
 
-// leastMemory is what the agent and two processes that render need.
+// minMemory is what the agent and two processes that render need.
 const minMemory = 512 << 20
 
 // boundMemory shares out what the agent and the processes that render may have together.

@@ -8,7 +8,7 @@ import (
 	"github.com/xetys/tether/source/printable"
 )
 
-// longestWhy bounds what a column of a table may hold.
+// maxReason bounds what a column of a table may hold.
 const maxReason = 160
 
 func shortLine(text string) string { return printable.Line(text, maxReason) }
@@ -24,7 +24,7 @@ func stamp(t time.Time) string {
 // oneLine keeps what others wrote from breaking a table.
 func oneLine(text string) string { return printable.Line(text, maxLine) }
 
-// longestLine is more than a reason in the ledger has.
+// maxLine is more than a reason in the ledger has.
 const maxLine = 8 << 10
 
 func plural(n int, thing string) string {

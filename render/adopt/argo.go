@@ -105,7 +105,7 @@ func (a *adoption) argoChart(r *Release, source map[string]any) (string, error) 
 	return version, nil
 }
 
-// longestParameter bounds the lists that the name of a parameter makes: an index of five
+// maxParameter bounds the lists that the name of a parameter makes: an index of five
 // digits stands for a megabyte.
 const maxParameter = 300
 

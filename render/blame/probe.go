@@ -44,7 +44,7 @@ type trial struct {
 // empties are values that say nothing, as JSON: an empty override decides nothing yet.
 var empties = []string{`null`, `""`, `{}`, `[]`}
 
-// mostTrials bounds how many values of a release are tried one by one: each is a render.
+// maxTrials bounds how many values of a release are tried one by one: each is a render.
 const maxTrials = 1000
 
 // run fills in where the lines are set.

@@ -13,7 +13,7 @@ type gracesDocument struct {
 	Unschedulable string `yaml:"unschedulable"`
 }
 
-// mostRetries bounds how often a rollout that failed is tried again by itself: each
+// maxRetries bounds how often a rollout that failed is tried again by itself: each
 // try takes a release that did not work through all its hooks once more.
 const maxRetries = 10
 

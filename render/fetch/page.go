@@ -19,7 +19,7 @@ type pageError struct{ why string }
 // Error says what it answered with.
 func (e *pageError) Error() string { return e.why }
 
-// longestKind bounds a content type that is told.
+// maxKind bounds a content type that is told.
 const maxKind = 60
 
 // asFile refuses an answer to a request for a file which is a page: neither an index, nor a

@@ -40,7 +40,7 @@ type Key struct {
 // String returns the key as people write it: image.tag.
 func (k Key) String() string { return edit.Path(k.Path) }
 
-// mostKeys bounds how many keys of a release are tried: each is a render.
+// maxKeys bounds how many keys of a release are tried: each is a render.
 const maxKeys = 200
 
 // Images are what a release runs, hooks left out, with a value set at a path of its

@@ -98,7 +98,7 @@ func Objects(documents []Document, namespace string, scope Scope) ([]Object, err
 	return out, nil
 }
 
-// longestPrefix is how much of generateName the API server keeps before its own
+// maxPrefix is how much of generateName the API server keeps before its own
 // five letters.
 const maxPrefix = 58
 

@@ -185,7 +185,7 @@ func (b *builder) encoded(v string) {
 	}
 }
 
-// mostEdges bounds how many different edges are remembered.
+// maxEdges bounds how many different edges are remembered.
 const maxEdges = 64
 
 // edges notes what a value has before its first letter and after its last.

@@ -31,7 +31,7 @@ func (v *view) add(b byte, from, to int32) {
 	v.bytes, v.from, v.to = append(v.bytes, b), append(v.from, from), append(v.to, to)
 }
 
-// mostEscapes is how often what was escaped is escaped again that is still found.
+// maxEscapes is how often what was escaped is escaped again that is still found.
 const maxEscapes = 4
 
 // unescaped returns a view and what it is without the escapes of URLs, HTML, JSON and Go:
@@ -155,7 +155,7 @@ var alphabets = []*alphabet{
 	newAlphabet(4, "0123456789abcdef", "0123456789ABCDEF"),
 }
 
-// leastDecoded is how much has to come of decoding.
+// minDecoded is how much has to come of decoding.
 const minDecoded = tellingSize
 
 // decoded returns what a view means if its symbols are of an alphabet, however it is

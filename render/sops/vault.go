@@ -31,7 +31,7 @@ func askVault(ctx context.Context, k *keyservice.VaultKey, ciphertext []byte) (*
 	return &keyservice.DecryptResponse{Plaintext: plain}, err
 }
 
-// mostRedirects is how many net/http follows.
+// maxRedirects is how many net/http follows.
 const maxRedirects = 10
 
 // sameServer refuses a redirect to another server.

@@ -10,7 +10,7 @@ import (
 	"github.com/xetys/tether/test/cluster"
 )
 
-// spaceToCome is a namespace that does not exist yet, with an object in it.
+// inSpaceToCome is a namespace that does not exist yet, with an object in it.
 func inSpaceToCome(object string) string {
 	return "{kind: Namespace, apiVersion: v1, metadata: {name: $NS-new}}\n---\n" + object
 }
