@@ -26,7 +26,7 @@ type Request struct {
 	Namespace, Name       string
 	DryRun                bool
 	UserAgent             string
-	Method, Path          string
+	Path                  string
 	At                    time.Time
 	// Code is the status that the client got, 0 if it got none or not yet.
 	Code int
@@ -76,7 +76,7 @@ func (r Request) String() string {
 // which is read for it and put back.
 func parse(req *http.Request) (Request, error) {
 	query := req.URL.Query()
-	r := Request{Method: req.Method, Path: req.URL.Path, UserAgent: req.UserAgent(), At: time.Now(), DryRun: query.Has("dryRun")}
+	r := Request{Path: req.URL.Path, UserAgent: req.UserAgent(), At: time.Now(), DryRun: query.Has("dryRun")}
 	parts := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
 	switch {
 	case len(parts) > 2 && parts[0] == "api":
