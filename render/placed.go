@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -25,6 +26,35 @@ type Place struct {
 	Of string `json:"of,omitempty"`
 	// Secret says that it is encrypted, or lies in a Secret: it is named, and never shown.
 	Secret bool `json:"secret,omitempty"`
+}
+
+// String is a place as people read it: file:line key.
+func (p Place) String() string {
+	var parts []string
+	if p.File != "" {
+		at := p.File
+		if p.Line > 0 {
+			at += fmt.Sprintf(":%d", p.Line)
+		}
+		parts = append(parts, at)
+	}
+	key := p.Key
+	if p.File == "" && p.Line > 0 && key != "" {
+		key += fmt.Sprintf(":%d", p.Line)
+	}
+	if key != "" {
+		parts = append(parts, key)
+	}
+	if p.Of != "" {
+		parts = append(parts, "of "+p.Of)
+	}
+	switch {
+	case p.Kind == "default" && p.File == "":
+		parts = append(parts, "(its own value)")
+	case p.Secret:
+		parts = append(parts, "(secret)")
+	}
+	return strings.Join(parts, " ")
 }
 
 // Places finds where a release's values are set. It is not safe for concurrent use.

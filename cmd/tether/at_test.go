@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/why"
 )
 
 func TestMomentsAreReadAsPeopleWriteThem(t *testing.T) {
@@ -70,11 +71,11 @@ func TestTheLedgerSaysWhatWasLive(t *testing.T) {
 		}
 	}
 	for commit, want := range map[string]string{"aaaaaaa": "aaaaaaa", "bbbbbbb": "ddddddd", "ddddddd": "ddddddd", "eeeeeee": "eeeeeee"} {
-		if e := wentLive(l, commit); e == nil || e.Commit.Commit != want {
+		if e := why.WentLive(l, commit); e == nil || e.Commit.Commit != want {
 			t.Errorf("%s went live with %v, want %s", commit, e, want)
 		}
 	}
-	if e := wentLive(l, "1234567"); e != nil {
+	if e := why.WentLive(l, "1234567"); e != nil {
 		t.Errorf("a commit that the ledger does not know: %v", e)
 	}
 }

@@ -7,11 +7,10 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/xetys/tether/agent/ledger"
+	"github.com/xetys/tether/agent/why"
 	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/blame"
 )
@@ -72,16 +71,7 @@ type blamed struct {
 // blamedOne is a release, and what became of the commits that it names.
 type blamedOne struct {
 	*blame.Release
-	Commits []becameOf `json:"commits"`
-}
-
-// becameOf is a commit, and when it went live.
-type becameOf struct {
-	blame.CommitInfo
-	// Verdict is the commit's, or that of the one which took its place; By is that one.
-	Verdict ledger.Verdict `json:"verdict,omitempty"`
-	By      string         `json:"by,omitempty"`
-	Live    *time.Time     `json:"live,omitempty"`
+	Commits []why.Commit `json:"commits"`
 }
 
 func (f *blameFlags) run(ctx context.Context, w io.Writer, args []string) error {
@@ -95,17 +85,17 @@ func (f *blameFlags) run(ctx context.Context, w io.Writer, args []string) error 
 	if err != nil {
 		return err
 	}
-	l, why := f.ledgerOf(ctx, args[0], f.server)
-	if why != "" {
-		out.Notes = append(out.Notes, why)
+	l, unread := f.ledgerOf(ctx, args[0], f.server)
+	if unread != "" {
+		out.Notes = append(out.Notes, unread)
 	}
 	for _, a := range asked {
-		rel, err := b.Release(ctx, head, args[0], a.release, a.Query)
+		rel, err := b.Release(ctx, head, args[0], a.Release, a.Query)
 		if err != nil {
 			return err
 		}
 		if len(rel.Objects) > 0 {
-			out.Releases = append(out.Releases, blamedOne{rel, fates(rel, l)})
+			out.Releases = append(out.Releases, blamedOne{rel, why.CommitsOf(rel, l)})
 		}
 		out.Notes = append(out.Notes, rel.Notes...)
 	}
@@ -122,54 +112,27 @@ func (f *blameFlags) run(ctx context.Context, w io.Writer, args []string) error 
 	return f.print(w, out, func(w io.Writer) error { return textOfBlame(w, out, len(args) == 3) })
 }
 
-// askedOf is what is asked for of one release.
-type askedOf struct {
-	release string
-	blame.Query
-}
-
 // asked finds the releases that have what the arguments name.
-func (f *blameFlags) asked(ctx context.Context, b *blame.Blamer, head *blame.Commit, args []string) ([]askedOf, error) {
+func (f *blameFlags) asked(ctx context.Context, b *blame.Blamer, head *blame.Commit, args []string) ([]why.Asked, error) {
 	if _, err := environmentsOf(args[:1], head.Files); err != nil {
 		return nil, err
 	}
-	env, err := render.LoadEnvironment(head.Files, args[0])
-	if err != nil {
-		return nil, err
+	object, path := "", ""
+	if len(args) > 1 {
+		object = args[1]
 	}
-	var out []askedOf
-	var known []string
-	for _, spec := range env.Releases {
-		if f.release != "" && spec.Name != f.release {
-			continue
-		}
-		one := askedOf{release: spec.Name}
-		if len(args) == 3 {
-			one.Path = args[2]
-		}
-		if len(args) > 1 {
-			objects, err := b.Objects(ctx, head, args[0], spec.Name)
-			if err != nil {
-				return nil, err
-			}
-			known = append(known, objects...)
-			if one.Objects, err = blame.MatchObjects(objects, args[1]); errors.As(err, new(*blame.UnknownError)) {
-				continue
-			} else if err != nil {
-				return nil, usageError{err}
-			}
-		}
-		out = append(out, one)
+	if len(args) > 2 {
+		path = args[2]
 	}
-	switch {
-	case len(out) > 0:
-		return out, nil
-	case f.release != "" && len(known) == 0:
-		return nil, usageError{fmt.Errorf("environment %s has no release %s; it has %s", args[0], f.release, namesOf(env))}
-	case len(args) > 1:
-		return nil, usageError{fmt.Errorf("environment %s renders no %s at %.7s%s", args[0], args[1], head.SHA, ledger.SuggestNames(args[1], known))}
+	return asUsage(why.Find(ctx, b, head, args[0], f.release, object, path))
+}
+
+// asUsage tells names that nothing has from other trouble.
+func asUsage[T any](v T, err error) (T, error) {
+	if errors.As(err, new(*why.UnknownError)) {
+		err = usageError{err}
 	}
-	return nil, nil
+	return v, err
 }
 
 // complete offers environments, the objects of one, and the paths of an object.

@@ -41,22 +41,3 @@ func readLedger(ctx context.Context, s *shared, environment string, from serverF
 	defer c.Close()
 	return ledger.Read(ctx, c, s.namespace)
 }
-
-// wentLive is the entry with which a commit went live: the first one that did since it
-// came; else the one that decides it. nil if the ledger does not know the commit.
-func wentLive(l *ledger.Ledger, commit string) *ledger.Entry {
-	if l == nil {
-		return nil
-	}
-	for i, e := range l.Entries {
-		if e.Commit.Commit != commit {
-			continue
-		}
-		for j := i; j < len(l.Entries); j++ {
-			if l.Entries[j].Verdict.Live() {
-				return &l.Entries[j]
-			}
-		}
-	}
-	return l.Decides(commit)
-}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/xetys/tether/agent/why"
 	"github.com/xetys/tether/render/blame"
 	"github.com/xetys/tether/source/git"
 )
@@ -21,9 +22,5 @@ func (s *shared) openPast() (past, error) {
 
 // Commit implements blame.History; it takes anything that git resolves.
 func (p past) Commit(rev string) (*blame.Commit, error) {
-	a, err := p.Past.Commit(rev)
-	if err != nil {
-		return nil, err
-	}
-	return &blame.Commit{SHA: a.SHA, Subject: a.Subject, Author: a.Author, Time: a.Time, Parents: a.Parents, Cut: a.Cut, Files: a.Files}, nil
+	return why.History{History: p.Past}.Commit(rev)
 }

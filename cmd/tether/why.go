@@ -4,46 +4,16 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/xetys/tether/apply/kube"
+	"github.com/xetys/tether/agent/why"
 	"github.com/xetys/tether/apply/ownership"
-	"github.com/xetys/tether/render"
 	"github.com/xetys/tether/render/blame"
 	"github.com/xetys/tether/render/manifest"
 )
-
-// whyPage is all that is known of one object: a contract with other programs.
-type whyPage struct {
-	Environment string `json:"environment"`
-	Object      string `json:"object"`
-	// Owner says whose it is, if it is not rendered.
-	Owner    string            `json:"owner,omitempty"`
-	Release  string            `json:"release,omitempty"`
-	Chart    string            `json:"chart,omitempty"`
-	Template *render.Place     `json:"template,omitempty"`
-	Values   []render.Place    `json:"values"`
-	Last     *becameOf         `json:"lastChange,omitempty"`
-	Changed  []string          `json:"changed,omitempty"` // the fields that the last change set
-	Health   *healthNow        `json:"health,omitempty"`
-	Drift    []blame.LiveField `json:"drift"`
-	NeededBy []string          `json:"neededBy"`
-	Events   []kube.Event      `json:"events"`
-	Undo     string            `json:"undo,omitempty"`
-	Notes    []string          `json:"notes,omitempty"`
-}
-
-// healthNow is an object's health, as tether health tells it.
-type healthNow struct {
-	State  string `json:"state"`
-	Rule   string `json:"rule"`
-	Field  string `json:"field,omitempty"`
-	Reason string `json:"reason,omitempty"`
-}
 
 func newWhy(s *shared) *cobra.Command {
 	f := &blameFlags{renderFlags: &renderFlags{shared: s}}
@@ -73,7 +43,7 @@ func (f *blameFlags) why(ctx context.Context, w io.Writer, args []string, now ti
 		return err
 	}
 	defer b.Cache.Trim()
-	page := &whyPage{Environment: args[0], Object: args[1], Values: []render.Place{}, Drift: []blame.LiveField{}, NeededBy: []string{}, Events: []kube.Event{}}
+	page := why.NewPage(args[0], args[1])
 	asked, err := f.asked(ctx, b, head, args)
 	switch {
 	case err == nil && len(asked) > 0:
@@ -89,70 +59,19 @@ func (f *blameFlags) why(ctx context.Context, w io.Writer, args []string, now ti
 }
 
 // ours fills in what git tells of an object that is rendered.
-func (f *blameFlags) ours(ctx context.Context, b *blame.Blamer, head *blame.Commit, page *whyPage, asked askedOf) error {
-	if len(asked.Objects) > 1 {
-		return usageError{fmt.Errorf("%s is the name of several objects: say which, of %s", page.Object, strings.Join(asked.Objects, ", "))}
+func (f *blameFlags) ours(ctx context.Context, b *blame.Blamer, head *blame.Commit, page *why.Page, asked why.Asked) error {
+	l, unread := f.ledgerOf(ctx, page.Environment, serverFlags{})
+	if unread != "" {
+		page.Notes = append(page.Notes, unread)
 	}
-	rel, err := b.Release(ctx, head, page.Environment, asked.release, asked.Query)
-	if err != nil {
+	if _, err := asUsage(page.Fill(ctx, b, head, asked, l)); err != nil {
 		return err
 	}
-	o := rel.Objects[0]
-	page.Object, page.Release, page.Chart, page.Template = o.Object, rel.Name, rel.Chart, &o.Template
-	page.Notes = append(page.Notes, rel.Notes...)
-	page.values(o)
-	l, why := f.ledgerOf(ctx, page.Environment, serverFlags{})
-	if why != "" {
-		page.Notes = append(page.Notes, why)
-	}
-	page.lastChange(rel, o, fates(rel, l))
-	needed, err := b.NeededBy(ctx, head, page.Environment, rel.Name, o.Object)
-	page.NeededBy = append(page.NeededBy, needed...)
-	return err
-}
-
-// values are the places that decide any of the object's fields, each once.
-func (p *whyPage) values(o blame.Object) {
-	for _, f := range o.Fields {
-		for _, at := range slices.Concat(f.Set, f.When) {
-			if !slices.Contains(p.Values, at) {
-				p.Values = append(p.Values, at)
-			}
-		}
-	}
-	slices.SortFunc(p.Values, func(a, b render.Place) int {
-		return strings.Compare(fmt.Sprintf("%s %06d %s", a.File, a.Line, a.Key), fmt.Sprintf("%s %06d %s", b.File, b.Line, b.Key))
-	})
-}
-
-// lastChange is the newest commit of the object's fields, with how it is undone.
-func (p *whyPage) lastChange(rel *blame.Release, o blame.Object, commits []becameOf) {
-	for _, c := range commits { // the newest first
-		merge := ""
-		var changed []string
-		for _, f := range o.Fields {
-			if f.Commit == c.Commit {
-				changed = append(changed, f.Path)
-				merge = f.Merge
-			}
-		}
-		if len(changed) == 0 {
-			continue
-		}
-		p.Last, p.Changed = &c, changed
-		p.Undo = "git revert " + c.Commit
-		if merge != "" {
-			p.Undo = "git revert -m 1 " + merge
-		}
-		if len(changed) == len(o.Fields) {
-			p.Undo += "  # it brought the object: that deletes it"
-		}
-		return
-	}
+	return page.FillNeededBy(ctx, b, head)
 }
 
 // theirs says whose an object is that is not rendered; refused is why it is not.
-func (f *blameFlags) theirs(ctx context.Context, page *whyPage, refused error) error {
+func (f *blameFlags) theirs(ctx context.Context, page *why.Page, refused error) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*ledgerWait)
 	defer cancel()
 	c, err := f.cluster(page.Environment)
@@ -169,7 +88,7 @@ func (f *blameFlags) theirs(ctx context.Context, page *whyPage, refused error) e
 }
 
 // state fills in what the cluster tells, or why it does not.
-func (f *blameFlags) state(ctx context.Context, b *blame.Blamer, head *blame.Commit, page *whyPage, now time.Time) {
+func (f *blameFlags) state(ctx context.Context, b *blame.Blamer, head *blame.Commit, page *why.Page, now time.Time) {
 	ctx, cancel := context.WithTimeout(ctx, 10*ledgerWait)
 	defer cancel()
 	missing := func(what string, err error) {
@@ -198,7 +117,7 @@ func (f *blameFlags) state(ctx context.Context, b *blame.Blamer, head *blame.Com
 		page.Drift, mask = append(page.Drift, drift...), veil
 	}
 	h := c.Judge.Object(live)
-	page.Health = &healthNow{State: string(h.State), Rule: h.Rule, Field: h.Field, Reason: mask(h.Reason)}
+	page.Health = &why.Health{State: string(h.State), Rule: h.Rule, Field: h.Field, Reason: mask(h.Reason)}
 	events, err := c.Events(ctx, live.GetKind(), live.GetNamespace(), live.GetName(), now.Add(-time.Hour))
 	if err != nil {
 		missing("events are not told", err)
@@ -209,7 +128,7 @@ func (f *blameFlags) state(ctx context.Context, b *blame.Blamer, head *blame.Com
 	}
 }
 
-func textOfWhy(w io.Writer, p *whyPage) error {
+func textOfWhy(w io.Writer, p *why.Page) error {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%-12s%s\n", name, fmt.Sprintf(format, args...))
 	}
@@ -226,9 +145,9 @@ func textOfWhy(w io.Writer, p *whyPage) error {
 	if p.Release != "" {
 		line("release", "%s of environment %s", p.Release, p.Environment)
 		line("chart", "%s", p.Chart)
-		line("template", "%s", placeText(*p.Template))
+		line("template", "%s", p.Template.String())
 	}
-	list("values", len(p.Values), func(i int) string { return placeText(p.Values[i]) })
+	list("values", len(p.Values), func(i int) string { return p.Values[i].String() })
 	if c := p.Last; c != nil {
 		line("last change", "%.7s %s (%s, %s)", c.Commit, oneLine(c.Subject), oneLine(c.Author), stamp(c.Time))
 		if c.Verdict != "" {

@@ -105,6 +105,21 @@ type Field struct {
 	Generated bool `json:"generated,omitempty"`
 }
 
+// Where is the place that decides a field, on one line.
+func (f Field) Where() string {
+	switch {
+	case f.Generated:
+		return "(generated)"
+	case len(f.Set) > 1:
+		return fmt.Sprintf("several (%d), %s", len(f.Set), f.Set[0].String())
+	case len(f.Set) == 1:
+		return f.Set[0].String()
+	case f.Template != nil:
+		return f.Template.String()
+	}
+	return "the template"
+}
+
 // Query says what of a release is asked for; the zero value asks for all.
 type Query struct {
 	// Objects are named as they are told.

@@ -20,15 +20,6 @@ type Past struct {
 	mu   sync.RWMutex
 }
 
-// Ancestor is a commit with what came before it.
-type Ancestor struct {
-	source.Revision
-	// Parents are the full SHA-1s of those that are here, the first one first.
-	Parents []string
-	// Cut says that there are more, which this clone was made without.
-	Cut bool
-}
-
 // OpenPast opens the history of the repository that a folder lies in.
 func OpenPast(dir string) (*Past, error) {
 	repo, err := openLocal(dir)
@@ -42,8 +33,28 @@ func OpenPast(dir string) (*Past, error) {
 	return &Past{repo: repo, h: h}, nil
 }
 
+// History implements source.Historian. It reads the clone by itself: it holds no fetch up, and
+// does not see what is fetched later. Where the clone is packed anew meanwhile, a commit may not
+// be found: ask for a new one then.
+func (r *Repository) History() (source.History, error) {
+	r.clone.mu.RLock()
+	defer r.clone.mu.RUnlock()
+	if r.clone.git == nil {
+		return nil, errNotFetched
+	}
+	repo, err := openBare(r.clone.dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the clone: %w", err)
+	}
+	h, err := readHistory(repo)
+	if err != nil {
+		return nil, fmt.Errorf("read the clone's history: %w", err)
+	}
+	return &Past{repo: repo, h: h}, nil
+}
+
 // Commit returns a commit by anything that git resolves.
-func (p *Past) Commit(rev string) (*Ancestor, error) {
+func (p *Past) Commit(rev string) (*source.Ancestor, error) {
 	hash := plumbing.NewHash(rev)
 	if !plumbing.IsHash(rev) {
 		found, err := p.repo.ResolveRevision(plumbing.Revision(rev))
@@ -57,7 +68,7 @@ func (p *Past) Commit(rev string) (*Ancestor, error) {
 		return nil, p.shallow(fmt.Errorf("read commit %s: %w", hash, err))
 	}
 	files := &treeFS{mu: &p.mu, root: c.TreeHash, store: func() storer.EncodedObjectStorer { return p.repo.Storer }}
-	out := &Ancestor{Revision: source.Revision{Commit: commitOf(c), Files: files}}
+	out := &source.Ancestor{Revision: source.Revision{Commit: commitOf(c), Files: files}}
 	out.Parents, out.Cut = p.parents(c)
 	return out, nil
 }

@@ -61,12 +61,14 @@ func (r *Repository) Matches(ref source.Ref, pushed string) bool { return refspe
 // String returns the repository's URL.
 func (r *Repository) String() string { return r.opts.URL }
 
+var errNotFetched = errors.New("the repository was not fetched yet")
+
 // Revision returns a commit of what was fetched, by anything that git resolves.
 func (r *Repository) Revision(rev string) (*source.Revision, error) {
 	r.clone.mu.RLock()
 	defer r.clone.mu.RUnlock()
 	if r.clone.git == nil {
-		return nil, errors.New("the repository was not fetched yet")
+		return nil, errNotFetched
 	}
 	return revision(func() *git.Repository { return r.clone.git }, &r.clone.mu, rev)
 }
@@ -79,7 +81,7 @@ func (r *Repository) Between(from, to string, limit int) ([]source.Commit, error
 	r.clone.mu.RLock()
 	defer r.clone.mu.RUnlock()
 	if r.clone.git == nil {
-		return nil, errors.New("the repository was not fetched yet")
+		return nil, errNotFetched
 	}
 	c, err := readCommit(r.clone.git.Storer, plumbing.NewHash(to))
 	if err != nil {
