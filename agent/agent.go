@@ -21,6 +21,7 @@ import (
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/agent/report"
+	"github.com/xetys/tether/agent/why"
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/render"
@@ -60,8 +61,26 @@ func New(opts Options, repo source.Source, config *rest.Config, log *slog.Logger
 			return nil, err
 		}
 		a.reads = readers
+		a.tellOfObjects(readers)
 	}
 	return a, nil
+}
+
+// tellOfObjects has readers be told what git says of objects, if the source knows.
+func (a *Agent) tellOfObjects(readers *reads.Reads) {
+	historian, ok := a.repo.(source.Historian)
+	if !ok {
+		return
+	}
+	readers.Teller = why.NewTeller(historian, a.opts.Render, a.opts.History)
+	readers.Veil = func(environment string) func(string) string {
+		for _, e := range a.envs {
+			if e.Environment == environment && a.leads(environment) {
+				return e.Veil.Text
+			}
+		}
+		return nil
+	}
 }
 
 // Close ends the watches.

@@ -10,6 +10,7 @@ import (
 	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/realm"
 	"github.com/xetys/tether/render"
+	"github.com/xetys/tether/render/blame"
 	"github.com/xetys/tether/source"
 	"github.com/xetys/tether/source/outbound"
 )
@@ -54,6 +55,8 @@ type Options struct {
 	Accounts kube.Accounts
 	// Render is what rendering is given from outside.
 	Render render.Config
+	// History keeps what commits render to for readers; nil keeps nothing.
+	History *blame.Cache
 	// Health are rules on objects' health, for all environments.
 	Health *health.Rules
 	// UnhealthyAfter is how long a release has to be unhealthy, or healthy again, after its

@@ -42,6 +42,7 @@ type pageLink struct{ Text, To string }
 
 type releaseRow struct {
 	Name, Chart, Version string
+	To                   string // what it renders to
 	State                mark
 	Why                  string
 	Images               []string
@@ -52,6 +53,7 @@ type releaseRow struct {
 
 type driftRow struct {
 	Release, Object, Path, Want, Have, Who string
+	To                                     string // the object's page
 	When                                   stamp
 	Note                                   string
 }
@@ -181,7 +183,7 @@ func matches(r releaseRow, query string) bool {
 }
 
 func rowOf(environment string, r status.ReleaseStatus, partial bool) releaseRow {
-	row := releaseRow{Name: r.Name, Chart: strings.TrimSpace(r.Chart + " " + r.ChartVersion), Version: r.AppVersion, State: stateOf(r, partial), Why: cut(r.Reason, maxReason),
+	row := releaseRow{Name: r.Name, To: releaseLink(environment, r.Name), Chart: strings.TrimSpace(r.Chart + " " + r.ChartVersion), Version: r.AppVersion, State: stateOf(r, partial), Why: cut(r.Reason, maxReason),
 		Images: r.Images, DependsOn: r.DependsOn, Revision: r.Revision}
 	if r.Commit != "" {
 		row.Commit, row.Link = short(r.Commit), environmentLink(environment)+"/commits/"+url.PathEscape(r.Commit)
@@ -202,7 +204,7 @@ func (c clock) drift(st *status.Status) (rows []driftRow, more int) {
 				more++
 				continue
 			}
-			row := driftRow{Release: r.Name, Object: d.Object, Path: d.Path, Want: cut(d.Want, maxReason), Have: cut(d.Have, maxReason), Who: d.Manager, When: c.stamp(d.Since)}
+			row := driftRow{Release: r.Name, Object: d.Object, To: objectLink(st.Environment, r.Name, d.Object), Path: d.Path, Want: cut(d.Want, maxReason), Have: cut(d.Have, maxReason), Who: d.Manager, When: c.stamp(d.Since)}
 			switch {
 			case d.Refused != "":
 				row.Note = "it can't be put back: " + cut(d.Refused, maxReason)

@@ -20,6 +20,7 @@ import (
 	"github.com/xetys/tether/agent/api"
 	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/agent/status"
+	"github.com/xetys/tether/agent/why"
 )
 
 // Reader is what there is to show.
@@ -32,6 +33,10 @@ type Reader interface {
 	HistoryItems(ctx context.Context, environment string, since time.Time) ([]reads.HistoryItem, error)
 	Delivered(ctx context.Context, environment string, since time.Time) (*reads.Delivery, error)
 	Compare(ctx context.Context, environment, release string, from, to int) (*reads.Difference, error)
+	// Objects are the names of what a release renders to, at a commit.
+	Objects(ctx context.Context, environment, release string) (objects []string, commit string, err error)
+	// Why is all that is known of one of them, and its fields with who set them.
+	Why(ctx context.Context, environment, release, object string) (*why.Page, *why.Rendered, error)
 	// Changes calls tell whenever there may be something new, until ctx ends.
 	Changes(ctx context.Context, environments []string, tell func()) error
 	// Key is a key for a purpose, which all replicas have.

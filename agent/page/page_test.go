@@ -39,6 +39,11 @@ func ask(t *testing.T, h http.Handler, path string, header ...string) *httptest.
 	return w
 }
 
+const (
+	releasePath = "/environments/production/releases/xuangong-app"
+	objectPath  = releasePath + "?object=Deployment.apps+xuangong-prod%2Fxuangong-app"
+)
+
 const commitPath = "/environments/production/commits/9f3c2ab41d7e0a5c6b8f1e2d3c4b5a6978879605"
 
 // textOf is what a reader sees of a page: its main part's text, a line each block.
@@ -79,7 +84,7 @@ func textOf(t *testing.T, page string) string {
 
 func TestPagesReadAsTheyShould(t *testing.T) {
 	h := pagesOf(sample.Few()).Handler()
-	for name, path := range map[string]string{"overview": "/", "environment": "/environments/production", "commit": commitPath, "missing": "/environments/nowhere"} {
+	for name, path := range map[string]string{"overview": "/", "environment": "/environments/production", "commit": commitPath, "release": releasePath, "object": objectPath, "missing": "/environments/nowhere"} {
 		w := ask(t, h, path)
 		have := []byte(textOf(t, w.Body.String()))
 		file := filepath.Join("testdata", name+".txt")
@@ -106,7 +111,7 @@ func TestHostileTextStaysText(t *testing.T) {
 	hostile := `<img src=x onerror=alert(1)><script>alert(1)</script>"' onload='alert(1)` + "`javascript:alert(1)"
 	h := pagesOf(sample.Hostile(hostile)).Handler()
 	plain := pagesOf(sample.Few()).Handler()
-	for _, path := range []string{"/", "/environments/production", "/environments/production?q=%3Cscript%3E%22", commitPath, commitPath + "?release=x"} {
+	for _, path := range []string{"/", "/environments/production", "/environments/production?q=%3Cscript%3E%22", commitPath, commitPath + "?release=x", objectPath} {
 		w := ask(t, h, path)
 		if w.Code != http.StatusOK {
 			t.Fatalf("%s: %d %s", path, w.Code, w.Body)

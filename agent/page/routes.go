@@ -9,6 +9,7 @@ func (p *Pages) Handler() http.Handler {
 	mux.HandleFunc("GET /{$}", p.page((*Pages).overview))
 	mux.HandleFunc("GET /environments/{environment}", p.page((*Pages).environment))
 	mux.HandleFunc("GET /environments/{environment}/commits/{commit}", p.page((*Pages).commit))
+	mux.HandleFunc("GET /environments/{environment}/releases/{release}", p.page((*Pages).release))
 	mux.HandleFunc("GET /live", p.live)
 	mux.HandleFunc("GET /environments/{environment}/live", p.live)
 	mux.HandleFunc("GET /assets/{name}", asset)

@@ -48,6 +48,8 @@ type Reads struct {
 	reviews   *kube.Reviews
 	all       *apply.Cluster // for what is of no environment
 	clusters  map[string]*readable
+
+	Git // what it says of objects
 }
 
 // readable is one environment, and its status as it was last read: many may ask, and a
@@ -96,6 +98,7 @@ const statusFor = 2 * time.Second
 // pace of its own: readers take nothing of the agent's turns.
 func New(config *rest.Config, namespace string, environments []string, accounts kube.Accounts, leads func(string) bool, now func() time.Time) (*Reads, error) {
 	r := &Reads{namespace: namespace, now: now, leads: leads, clusters: map[string]*readable{}}
+	r.reads = r
 	pace := kube.NewPace(readersAtOnce, nil)
 	var err error
 	if r.reviews, err = kube.NewReviews(config); err != nil {

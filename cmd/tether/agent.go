@@ -22,6 +22,7 @@ import (
 	"github.com/xetys/tether/agent/report"
 	"github.com/xetys/tether/agent/web"
 	"github.com/xetys/tether/apply/kube"
+	"github.com/xetys/tether/render/blame"
 	"github.com/xetys/tether/source/git"
 )
 
@@ -195,7 +196,7 @@ func (f *agentFlags) options(dir string) (agent.Options, *git.Repository, error)
 	return agent.Options{
 		Environments: environments, Refs: refs, Namespace: f.namespace, Identity: f.identity, Interval: f.interval,
 		Repository: repo.String(), FullScan: scan, HistoryMax: f.historyMax, Concurrency: f.concurrency,
-		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, NoContainerLogs: !f.containerLogs, Keys: keys, Render: rendering, Health: rules, Reach: reach, Limits: limits, Accounts: accounts,
+		WebhookSecretFile: f.webhookSecret, Profiling: f.profiling, NoContainerLogs: !f.containerLogs, Keys: keys, Render: rendering, History: blame.OpenCache(filepath.Join(filepath.Dir(dir), "history"), build(), historyCache), Health: rules, Reach: reach, Limits: limits, Accounts: accounts,
 		UnhealthyAfter: f.unhealthy, API: reads.Access(f.api), Notify: notices, Promote: f.promotions.on,
 	}, repo, nil
 }

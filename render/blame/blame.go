@@ -55,7 +55,7 @@ type Release struct {
 	// Chart is its path in the repository, or its address with the version.
 	Chart   string   `json:"chart"`
 	Objects []Object `json:"objects"`
-	// Commits are those that fields name.
+	// Commits are those that fields name, the last one of the history first.
 	Commits []CommitInfo `json:"commits"`
 	// Notes say what could not be told, and why.
 	Notes []string `json:"notes,omitempty"`
@@ -169,7 +169,7 @@ func (b *Blamer) release(ctx context.Context, head *Commit, environment, release
 	}
 	out := &Release{Name: release, Namespace: p.Spec().Namespace, Chart: chartOf(p), Objects: []Object{}, Commits: []CommitInfo{}}
 	lines := out.lines(p, now, again, asked)
-	w := &walk{Blamer: b, ctx: ctx, told: map[string]*Commit{}, states: map[string]*state{}, environments: map[string]*render.Environment{}}
+	w := &walk{Blamer: b, ctx: ctx, told: map[string]bool{}, states: map[string]*state{}, environments: map[string]*render.Environment{}}
 	if err := w.run(head, where{environment, release}, lines, ""); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,15 @@ type Cache struct {
 // the version of Kubernetes that charts see, whether there are keys for secrets.
 func OpenCache(dir, salt string, most int64) *Cache { return &Cache{dir, salt, most} }
 
+// For returns a cache of the same bounds and in the same folder, whose answers depend on one
+// thing more.
+func (c *Cache) For(salt string) *Cache {
+	if c == nil {
+		return nil
+	}
+	return &Cache{c.dir, c.salt + "\n" + salt, c.most}
+}
+
 func (c *Cache) file(kind, key string) string {
 	sum := sha256.Sum256([]byte("1\n" + kind + "\n" + c.salt + "\n" + key))
 	return filepath.Join(c.dir, hex.EncodeToString(sum[:20])+"."+kind)

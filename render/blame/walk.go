@@ -21,7 +21,8 @@ type walk struct {
 	keys         render.InputKeys
 	states       map[string]*state              // by the key of their inputs
 	environments map[string]*render.Environment // by git's hash of environment.yaml
-	told         map[string]*Commit             // those that lines were given to
+	told         map[string]bool                // those that lines were given to
+	order        []*Commit                      // the same, those nearest to the head first
 	broken       []string                       // what could not be rendered
 	refused      int
 }
@@ -108,12 +109,19 @@ func (w *walk) into(c *Commit, at where, lines []*line, merge string) error {
 func (w *walk) give(c *Commit, lines []*line, merge string, cut bool) {
 	for _, l := range lines {
 		l.field.Commit, l.field.Merge, l.field.Older = c.SHA, merge, cut
-		w.told[c.SHA] = c
+		w.tell(c)
 	}
-	if merge != "" && len(lines) > 0 && w.told[merge] == nil {
+	if merge != "" && len(lines) > 0 && !w.told[merge] {
 		if m, err := w.History.Commit(merge); err == nil {
-			w.told[merge] = m
+			w.tell(m)
 		}
+	}
+}
+
+func (w *walk) tell(c *Commit) {
+	if !w.told[c.SHA] {
+		w.told[c.SHA] = true
+		w.order = append(w.order, c)
 	}
 }
 
@@ -240,17 +248,12 @@ func (w *walk) refuse(c *Commit, err error) {
 	}
 }
 
-// describeCommits says of the commits what is known, newest first.
+// describeCommits says of the commits what is known, the last one first: as the history has them,
+// since clocks differ, and many commits have one time.
 func (w *walk) describeCommits(out *Release) {
-	for _, c := range w.told {
+	for _, c := range w.order {
 		out.Commits = append(out.Commits, CommitInfo{Commit: c.SHA, Subject: c.Subject, Author: c.Author, Time: c.Time})
 	}
-	slices.SortFunc(out.Commits, func(a, b CommitInfo) int {
-		if d := b.Time.Compare(a.Time); d != 0 {
-			return d
-		}
-		return strings.Compare(a.Commit, b.Commit)
-	})
 	out.Notes = append(out.Notes, w.broken...)
 	if n := w.refused - 3; n > 0 {
 		out.Notes = append(out.Notes, fmt.Sprintf("%d more commits can't be rendered", n))

@@ -25,7 +25,12 @@ var (
 	browser context.Context
 )
 
-const production, commit = "/environments/production", "/environments/production/commits/9f3c2ab41d7e0a5c6b8f1e2d3c4b5a6978879605"
+const (
+	production = "/environments/production"
+	commit     = production + "/commits/9f3c2ab41d7e0a5c6b8f1e2d3c4b5a6978879605"
+	release    = production + "/releases/xuangong-app"
+	object     = release + "?object=Deployment.apps+xuangong-prod%2Fxuangong-app"
+)
 
 func TestMain(m *testing.M) {
 	code, err := run(m)

@@ -34,6 +34,12 @@ func TestPagesWorkWithoutJavaScript(t *testing.T) {
 	if !strings.Contains(again, "(masked)") || !strings.Contains(again, "768Mi") {
 		t.Errorf("the commit's page does not tell what changed:\n%s", again)
 	}
+	b.do(chromedp.Navigate(s.url+production), chromedp.Click(`#r-xuangong-app a`), chromedp.WaitVisible(`#objects`), chromedp.Click(`.plain a`), chromedp.WaitVisible(`#manifest`), chromedp.Text("main", &text))
+	for _, want := range []string{"app.yaml:12 image.tag", "Mei Tanaka", "git revert 0d2e118", "kubectl-scale", "***"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the object's page does not tell %q:\n%s", want, text)
+		}
+	}
 	b.do(chromedp.Navigate(many.url+production), chromedp.SendKeys("#q", "service-0777"+kb.Enter), chromedp.WaitVisible(`#r-service-0777`), chromedp.Text("table.releases", &found))
 	if strings.Contains(found, "service-0001") {
 		t.Error("the search finds more than was searched for")
@@ -80,7 +86,7 @@ func TestALogThatIsReadStaysOpen(t *testing.T) {
 // What stands in charts, commits and pods is text; nothing of it runs, or leads elsewhere.
 func TestHostileTextDoesNothing(t *testing.T) {
 	s, b := serve(t, "-sample", "hostile"), open(t)
-	for _, path := range []string{"/", production, commit, production + "?q=%22%3E%3Cscript%3Edocument.title%3D'owned'%3C/script%3E"} {
+	for _, path := range []string{"/", production, commit, object, production + "?q=%22%3E%3Cscript%3Edocument.title%3D'owned'%3C/script%3E"} {
 		b.do(chromedp.Navigate(s.url + path))
 		if title := eval[string](b, "document.title"); title == "owned" {
 			t.Errorf("%s: what came from outside ran", path)
@@ -113,7 +119,7 @@ func TestPeopleSignIn(t *testing.T) {
 // The keyboard reaches all that can be done, in the order in which it stands, and shows where it is.
 func TestTheKeyboardGoesThroughThePage(t *testing.T) {
 	s, b := serve(t), open(t)
-	for _, path := range []string{"/", production, commit} {
+	for _, path := range []string{"/", production, commit, release, object} {
 		b.do(chromedp.Navigate(s.url + path))
 		want := eval[[]string](b, `window.all = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), [tabindex='0']")]; all.map((e) => e.outerHTML.slice(0, 90))`)
 		for i := range want {
@@ -150,7 +156,7 @@ type axValue struct {
 // What can be used has a name, and the page its landmarks, for who hears it.
 func TestAScreenReaderFindsItsWay(t *testing.T) {
 	s, b := serve(t), open(t)
-	for _, path := range []string{"/", production, commit} {
+	for _, path := range []string{"/", production, commit, release, object} {
 		b.do(chromedp.Navigate(s.url + path))
 		var tree axTree
 		b.do(chromedp.ActionFunc(func(ctx context.Context) error {
@@ -187,7 +193,7 @@ func TestTextCanBeReadInDarkAndLight(t *testing.T) {
 	b := open(t)
 	for _, scheme := range []string{"light", "dark"} {
 		b.do(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}))
-		for _, at := range []string{s.url, s.url + production, s.url + commit, tokens.url} {
+		for _, at := range []string{s.url, s.url + production, s.url + commit, s.url + object, tokens.url} {
 			b.do(chromedp.Navigate(at))
 			result := eval[struct {
 				Texts int
@@ -213,7 +219,7 @@ func TestNothingIsWiderThanATelephone(t *testing.T) {
 	for sample, s := range sites {
 		for _, width := range []int64{375, 768, 1280} {
 			b.do(emulation.SetDeviceMetricsOverride(width, 812, 1, false))
-			for _, path := range []string{"/", production, commit} {
+			for _, path := range []string{"/", production, commit, release, object} {
 				b.do(chromedp.Navigate(s.url + path))
 				wide := eval[[]string](b, fmt.Sprintf(`[...document.querySelectorAll("body *")].filter((e) => !e.closest(".wide > *") && !e.closest(".unseen, .skip, .list thead, .signs") && e.getBoundingClientRect().right > %d + 0.5).map((e) => e.outerHTML.slice(0, 120))`, width))
 				if scroll := eval[int64](b, "document.documentElement.scrollWidth"); scroll > width || len(wide) > 0 {
@@ -238,6 +244,7 @@ func TestScreenshots(t *testing.T) {
 	}{
 		{"overview", s.url, "light", 1180},
 		{"environment", s.url + production, "light", 1180},
+		{"object", s.url + object, "light", 1180},
 		{"environment-dark", s.url + production, "dark", 1180},
 		{"commit", s.url + commit, "light", 1180},
 		{"telephone", s.url + production, "light", 375},

@@ -44,6 +44,7 @@ func Few() *Reader {
 		}
 	}
 	r.tell()
+	r.object()
 	r.Metric["production"] = metrics()
 	r.Differences["xuangong-backend"] = difference()
 	return r
@@ -165,6 +166,7 @@ func Hostile(text string) *Reader {
 		{Kind: "commit", Entry: &ledger.Entry{Commit: c, Verdict: ledger.Verdict(text), Reason: text, Trigger: text, Started: Now, Finished: &at,
 			Releases: []ledger.Outcome{{Name: text, Action: text, Outcome: text, Reason: text, Revision: 2, Undoes: []string{text}, Log: []string{text}}}}},
 		{Kind: text, Act: &ledger.Act{Kind: text, At: Now, By: text, Release: text, Reason: text, Commit: text, Until: Now}}}
+	r.hostileObject(text)
 	r.Metric["production"].Days[0].Date = text
 	r.Differences[text] = &reads.Difference{Name: text, From: 1, To: 2, Objects: []reads.ObjectDifference{{Object: text, Action: text, Why: text, Fields: []reads.FieldDifference{{Path: text, From: text, To: text}}}}}
 	return r

@@ -15,6 +15,7 @@ import (
 	"github.com/xetys/tether/agent/api"
 	"github.com/xetys/tether/agent/reads"
 	"github.com/xetys/tether/agent/status"
+	"github.com/xetys/tether/agent/why"
 )
 
 // Now is when the sample was taken.
@@ -28,6 +29,9 @@ type Reader struct {
 	Metric  map[string]*reads.Delivery
 	// Differences are by release.
 	Differences map[string]*reads.Difference
+	// Pages are what is known of objects, and Rendered their fields, by their names.
+	Pages    map[string]*why.Page
+	Rendered map[string]*why.Rendered
 	// Unread says that no environment was read whole yet.
 	Unread bool
 
@@ -146,3 +150,29 @@ func (r *Reader) Changes(ctx context.Context, _ []string, tell func()) error {
 
 // Key is a key that everybody knows.
 func (r *Reader) Key(context.Context, string) ([]byte, error) { return make([]byte, 32), nil }
+
+// Objects are those that the sample has pages of.
+func (r *Reader) Objects(_ context.Context, environment, release string) ([]string, string, error) {
+	if _, err := r.of(environment); err != nil {
+		return nil, "", err
+	}
+	var out []string
+	for name, page := range r.Pages {
+		if page.Release == release {
+			out = append(out, name)
+		}
+	}
+	if len(out) == 0 {
+		return nil, "", api.Missing(fmt.Errorf("environment %s has no release %s", environment, release))
+	}
+	return out, bump.Commit, nil
+}
+
+// Why is what the sample knows of an object.
+func (r *Reader) Why(_ context.Context, environment, release, object string) (*why.Page, *why.Rendered, error) {
+	page := r.Pages[object]
+	if page == nil || page.Release != release || page.Environment != environment {
+		return nil, nil, api.Missing(fmt.Errorf("release %s renders no %s", release, object))
+	}
+	return page, r.Rendered[object], nil
+}
