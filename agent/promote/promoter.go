@@ -238,6 +238,9 @@ func (p *Promoter) release(ctx context.Context, here *images.Repository, head st
 	from := &images.Repository{Files: there.Files, Renderer: here.Renderer, Options: here.Options}
 	changes, err := here.Promote(ctx, to.Name, from, to.Promote.From, r.Name)
 	if err == nil {
+		err = ownFiles(to.Name, changes)
+	}
+	if err == nil {
 		return changes, nil
 	}
 	err = fmt.Errorf("release %s can't be promoted from %s: %w", r.Name, to.Promote.From, err)
@@ -249,6 +252,18 @@ func (p *Promoter) release(ctx context.Context, here *images.Repository, head st
 		p.failed[key] = err.Error()
 	}
 	return nil, err
+}
+
+// ownFiles refuses changes of files that are not the environment's own. The agent may push to
+// all of the repository, and who writes environment.yaml, which lists the files, may not.
+func ownFiles(environment string, changes []*images.Change) error {
+	folder := "environments/" + environment + "/"
+	for _, c := range changes {
+		if !strings.HasPrefix(c.File, folder) {
+			return fmt.Errorf("%s would be set in %s: the agent changes no file outside of %s; list one of the environment's own after it, or have a person promote it with tether promote", c.Key, c.File, folder)
+		}
+	}
+	return nil
 }
 
 // push pushes the commit: to the branch that the environment follows, or to a new one.

@@ -228,3 +228,18 @@ func TestWhyNothingIsPromoted(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Who writes an environment says in it where its values lie, and can have nothing pushed by that
+// to what is another's: the agent may write to all of the repository.
+func TestNoFileOfOthersIsChanged(t *testing.T) {
+	own := "apiVersion: tether.stytex.cloud/v1\nkind: Environment\nmetadata: {name: prod}\nspec:\n  namespace: prod\n  promote: {from: dev, after: 1h, via: %s}\n  releases:\n    - {name: web, chart: charts/web, values: [%s]}\n"
+	for _, via := range []string{"commit", "branch"} {
+		for _, file := range []string{"environments/beta/environment.yaml", "environments/production/web.yaml", "charts/api/Chart.yaml", ".github/workflows/ci.yaml"} {
+			w := newWorld(t, via)
+			w.commit(map[string][]byte{file: []byte("a: b\n"), "environments/prod/environment.yaml": fmt.Appendf(nil, own, via, "/"+file)})
+			if err := w.look(w.promoter()); err == nil || !strings.Contains(err.Error(), "release web can't be promoted from dev: tag would be set in "+file+": the agent changes no file outside of environments/prod/") || len(w.pushed) > 0 {
+				t.Errorf("%s by a %s: %v, %+v", file, via, err, w.pushed)
+			}
+		}
+	}
+}
