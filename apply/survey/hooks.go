@@ -49,7 +49,7 @@ func (v *Surveyor) Hooks(ctx context.Context, rel plan.Owner, hooks []manifest.H
 // surveyHook judges the object of a hook as it will be: anew, if what is in its way is
 // deleted first. Err says why it is refused.
 func (v *Surveyor) surveyHook(ctx context.Context, rel plan.Owner, h manifest.Hook, o manifest.Object, provisions plan.Provisions) (plan.Observation, error) {
-	if err := reservedMetadata(o); err != nil {
+	if err := unfit(o); err != nil {
 		return plan.Observation{Err: err}, nil
 	}
 	if why := rel.OutsideRealm(o); why != "" {

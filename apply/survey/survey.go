@@ -5,6 +5,7 @@
 package survey
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,7 +71,7 @@ func (v *Surveyor) Survey(ctx context.Context, want, past []manifest.Object, pro
 }
 
 func (v *Surveyor) surveyWanted(ctx context.Context, o manifest.Object, provisions plan.Provisions) (plan.Observation, error) {
-	if err := reservedMetadata(o); err != nil {
+	if err := unfit(o); err != nil {
 		live, _ := v.live.Get(o.ID())
 		return plan.Observation{Live: live, Err: err}, nil
 	}
@@ -84,6 +85,11 @@ func (v *Surveyor) surveyWanted(ctx context.Context, o manifest.Object, provisio
 // or only the first time. What the server passes over (generation, creationTimestamp,
 // selfLink, the status of what has a status of its own) is left to it, as Helm does.
 var serverFields = []string{"uid", "resourceVersion", "managedFields", "deletionTimestamp", "deletionGracePeriodSeconds"}
+
+// unfit refuses an object that must not be sent, not even to be tried.
+func unfit(o manifest.Object) error {
+	return cmp.Or(reservedMetadata(o), kube.CheckQuantities(o.Unstructured), kube.CheckRights(o.Unstructured))
+}
 
 // reservedMetadata refuses an object that says what the API server alone may say.
 func reservedMetadata(o manifest.Object) error {

@@ -17,6 +17,9 @@ const (
 
 var errQuantity = errors.New("it is no quantity that a cluster has")
 
+// NoClusterHas reports whether a quantity was not read because no cluster has one like it.
+func NoClusterHas(err error) bool { return errors.Is(err, errQuantity) }
+
 // Quantity reads what a chart, or the cluster, says that something has of a resource.
 func Quantity(text string) (resource.Quantity, error) {
 	if at := strings.LastIndexAny(text, "eE"); at >= 0 && at+1 < len(text) && text[at+1:] != "i" { // E and Ei are units
