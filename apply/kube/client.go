@@ -22,7 +22,7 @@ import (
 // it has one; what the agent keeps for itself never is. It is safe for concurrent use.
 type Client struct {
 	*Discovery
-	config   *rest.Config
+	config   *rest.Config // redirects are for its user to judge
 	Typed    kubernetes.Interface
 	own      *ownClients
 	Dynamic  dynamic.Interface
@@ -50,19 +50,21 @@ func NewClient(config *rest.Config, as Account, pace *Pace) (*Client, error) {
 	// Warnings (an API that is deprecated, what a webhook has to say) are written by others,
 	// and would go past the agent's log, its form and its secrets.
 	config.WarningHandler, config.WarningHandlerWithContext = rest.NoWarnings{}, rest.NoWarnings{}
-	open, fence := rest.CopyConfig(config), &fence{}
+	open, fence := steady(config), &fence{}
 	open.Wrap(pace.wrap)
 	// A write may wait long for its turn: whether it may be sent is asked after that.
 	config.Wrap(fence.wrap)
 	config.Wrap(pace.wrap)
 	config.Wrap(again)
-	own, err := newOwnClients(open, config)
+	own, err := newOwnClients(open, steady(config))
 	if err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
 	}
 	if as != (Account{}) {
 		config.Impersonate = rest.ImpersonationConfig{UserName: as.User()}
 	}
+	plain := config
+	config = steady(config)
 	kube, err := kubernetes.NewForConfig(typedConfig(config))
 	if err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
@@ -77,7 +79,7 @@ func NewClient(config *rest.Config, as Account, pace *Pace) (*Client, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Client{
-		Discovery: newDiscovery(config.Host, kube.DiscoveryClient), config: config, Typed: kube, own: own, Dynamic: dyn, Metadata: meta,
+		Discovery: newDiscovery(config.Host, kube.DiscoveryClient), config: plain, Typed: kube, own: own, Dynamic: dyn, Metadata: meta,
 		Turns: pace.queue(), fence: fence, Lifetime: ctx, cancel: cancel,
 	}
 	c.boundary = &boundary{kindOf: c.Mapper.KindFor}
@@ -98,7 +100,7 @@ func typedConfig(config *rest.Config) *rest.Config {
 }
 
 // HTTP returns a client for requests that no other one can send, with the credentials, the
-// pace and the fence of all.
+// pace and the fence of all. Where a redirect leads is for its caller to judge.
 func (c *Client) HTTP() (*http.Client, error) { return rest.HTTPClientFor(c.config) }
 
 // Close ends all watches.

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
 
 	"github.com/xetys/tether/apply/realm"
 )
@@ -44,7 +43,7 @@ const maxLookedUp = 16 << 20
 func (c *Connection) Lookup(ctx context.Context) *Lookup {
 	l := &Lookup{cluster: c.client, realm: c.bounds(), ctx: ctx, found: map[string]*unstructured.Unstructured{},
 		lists: map[string]*unstructured.UnstructuredList{}, failed: map[string]error{}, room: maxLookedUp}
-	config := rest.CopyConfig(c.client.config)
+	config := steady(c.client.config)
 	config.Wrap(l.metered)
 	l.dyn, l.broken = dynamic.NewForConfig(config)
 	return l

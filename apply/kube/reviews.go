@@ -18,7 +18,7 @@ type Reviews struct{ typed kubernetes.Interface }
 
 // NewReviews returns a Reviews. It sends no request.
 func NewReviews(config *rest.Config) (*Reviews, error) {
-	typed, err := kubernetes.NewForConfig(config)
+	typed, err := kubernetes.NewForConfig(steady(config))
 	if err != nil {
 		return nil, fmt.Errorf("set up a client of %s: %w", config.Host, err)
 	}

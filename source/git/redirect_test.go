@@ -79,6 +79,40 @@ func TestARedirectToAnotherServerIsRefused(t *testing.T) {
 	}
 }
 
+// A push goes to no other server either, whichever of its requests leads there.
+func TestAPushIsNotLedElsewhere(t *testing.T) {
+	r, head := newPushable(t)
+	l := &leading{git: smartHTTP(t, r.bare, "s3cret")}
+	l.to.Store(func(*http.Request) string { return "" })
+	server := httptest.NewTLSServer(l)
+	defer server.Close()
+	thief := &hosts.Eavesdropper{}
+	other := httptest.NewUnstartedServer(thief)
+	other.TLS = server.TLS.Clone()
+	other.StartTLS()
+	defer other.Close()
+	repo := with(t, git.Options{URL: server.URL + "/repo.git", Refs: main, Committer: bot, Auth: given(git.Auth{CA: certificate(server), Password: "s3cret"})})
+	fetch(t, repo, head)
+	for _, only := range []string{"/info/refs", "/git-receive-pack"} {
+		l.to.Store(func(req *http.Request) string {
+			if !strings.HasSuffix(req.URL.Path, only) {
+				return ""
+			}
+			return other.URL + req.URL.RequestURI()
+		})
+		_, err := repo.Push(context.Background(), proposal(head, ""))
+		if err == nil || !strings.Contains(err.Error(), server.URL+"/repo.git redirects to "+other.URL+"/repo.git, which is another server") {
+			t.Errorf("%s: %v", only, err)
+		}
+		if told := thief.Requests(); len(told) > 0 {
+			t.Errorf("%s: the other server was told %q", only, told)
+		}
+	}
+	if got := r.git(r.bare, "rev-parse", "main"); got != head {
+		t.Errorf("main is at %s", got)
+	}
+}
+
 // A repository that moved within its server is found there, and asked for under its old
 // name again.
 func TestARedirectOnTheSameServerIsFollowedAndNotRemembered(t *testing.T) {

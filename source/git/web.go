@@ -87,14 +87,22 @@ func forGit(u *url.URL) bool {
 	return strings.HasSuffix(u.Path, infoRefs) || strings.HasSuffix(u.Path, uploadPack) || strings.HasSuffix(u.Path, receivePack)
 }
 
+// repositoryOf returns what one of git's own addresses is of.
+func repositoryOf(address string) string {
+	for _, suffix := range []string{infoRefs, uploadPack, receivePack} {
+		address = strings.TrimSuffix(address, suffix)
+	}
+	return address
+}
+
 // stays finds out whether an answer leads to another server, or to no repository.
 func stays(resp *http.Response, asked *url.URL) error {
 	repository := *asked
-	repository.Path = strings.TrimSuffix(strings.TrimSuffix(asked.Path, infoRefs), uploadPack)
+	repository.Path = repositoryOf(asked.Path)
 	to, err := outbound.Follow(resp, asked)
 	var elsewhere *outbound.RedirectError
 	if errors.As(err, &elsewhere) { // people know repositories, not the protocol's own addresses
-		return &outbound.RedirectError{From: outbound.Address(&repository), To: strings.TrimSuffix(strings.TrimSuffix(elsewhere.To, infoRefs), uploadPack)}
+		return &outbound.RedirectError{From: outbound.Address(&repository), To: repositoryOf(elsewhere.To)}
 	}
 	if err == nil && to != nil && forGit(asked) && !forGit(to) {
 		return &noGitError{host: asked.Host, what: "a redirect to " + outbound.Address(to)}
