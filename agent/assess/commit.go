@@ -35,7 +35,7 @@ type Commit struct {
 	Away      error               // what it needs from elsewhere can't be had now; the commit is neither good nor refused
 	files     fs.FS               // the commit's tree
 	realm     realm.Realm         // what the environment may touch
-	claims    claims              // what its environments list; nil before somebody asks
+	claims    *claims             // what its environments list; nil before somebody asks
 }
 
 // Unread says why the commit can't be carried out; nil if it can.

@@ -128,6 +128,9 @@ func leaveForeign(s State) *Decision {
 		return &Decision{Act: None}
 	case s.Given && s.Frozen == "":
 		return &Decision{Act: Upgrade, Reason: fmt.Sprintf("environment %s gave it up", last.Environment)}
+	case s.Unread:
+		return &Decision{Act: Hold, Behind: true, Reason: fmt.Sprintf("release %s/%s belongs to environment %s, whose environment.yaml can't be read: it is taken over once that is mended and does not list it",
+			last.Namespace, last.Name, last.Environment)}
 	case s.Confirm != "":
 		return &Decision{Act: Hold, Behind: true, Reason: fmt.Sprintf("release %s/%s belongs to environment %s, which neither this repository nor this agent has: if no other agent keeps it, take it over with %s",
 			last.Namespace, last.Name, last.Environment, s.Confirm)}

@@ -139,6 +139,7 @@ func TestDecide(t *testing.T) {
 		"a revert is not held by what kept it from going back":   {State{Desired: Desired{Want: "a", OnFailure: "hold"}, Holds: Holds{RollbackRefused: "denied"}, History: record.History{running(1, "a"), failed(2, "b")}}, "rollback to 1"},
 		"what another environment lists now is left to it":       {State{Handover: Handover{Taker: "beta"}, History: record.History{running(1, "a")}}, "none"},
 		"what another environment gave up is taken over":         {State{Desired: Desired{Want: "a"}, Handover: Handover{Given: true}, History: record.History{others(running(1, "a"))}}, "upgrade"},
+		"what may be another environment's is not taken over":    {State{Desired: Desired{Want: "a"}, Handover: Handover{Unread: true}, History: record.History{others(running(1, "a"))}}, "hold"},
 		"what an environment has that is not known is held":      {State{Desired: Desired{Want: "a"}, Handover: Handover{Confirm: "tether sync"}, History: record.History{others(running(1, "a"))}}, "hold"},
 		"what another environment uninstalled is installed":      {State{Desired: Desired{Want: "a"}, History: record.History{others(uninstalled(1, "a"))}}, "install"},
 		"a refused commit takes nothing over":                    {refused(State{Desired: Desired{Want: "a"}, Handover: Handover{Given: true}, History: record.History{others(running(1, "a"))}}), "hold"},

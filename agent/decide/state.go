@@ -55,7 +55,7 @@ type Holds struct {
 	Paused string
 	// Closed says that no deploy window is open.
 	Closed string
-	// Frozen says why nothing new may be begun; see State.Keep.
+	// Frozen says why nothing new may be begun; see State.KeepCurrent.
 	Frozen string
 	// Blocked says which releases it depends on are not what git asks for, where that keeps
 	// it from going on with what was begun.
@@ -73,6 +73,9 @@ type Handover struct {
 	// Given says that the environment which owns the release gave it up at the same
 	// commit, or that somebody confirmed that it is no more: this one may take it over.
 	Given bool
+	// Unread says that the environment which owns the release may list it: its
+	// environment.yaml can't be read at the same commit.
+	Unread bool
 	// Confirm says how to take the release over from an environment of which neither the
 	// repository nor the agent knows; empty of one that is known.
 	Confirm string
