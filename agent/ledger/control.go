@@ -13,6 +13,7 @@ import (
 	"github.com/xetys/tether/apply"
 	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/apply/record"
+	"github.com/xetys/tether/source/printable"
 )
 
 // Control is what people ask of the agent beside git: it stands in a ConfigMap of
@@ -33,6 +34,23 @@ type Control struct {
 }
 
 func (c *Control) note(a Act) { c.Acts = note(c.Acts, a) }
+
+// bound shortens what people told with what they asked for: one who tells too much must not
+// keep others from asking.
+func (c *Control) bound() {
+	for i := range c.Pauses {
+		p := &c.Pauses[i]
+		p.By, p.Reason = printable.Line(p.By, maxActText), printable.Line(p.Reason, maxActText)
+	}
+	if c.Sync != nil {
+		c.Sync.By = printable.Line(c.Sync.By, maxActText)
+	}
+	c.Acts = c.Acts[max(0, len(c.Acts)-maxActs):]
+	for i := range c.Acts {
+		a := &c.Acts[i]
+		a.By, a.Reason = printable.Line(a.By, maxActText), printable.Line(a.Reason, maxActText)
+	}
+}
 
 // Pause keeps the agent from changing an environment, or one release of it,
 // until it ends.
@@ -114,6 +132,7 @@ func ask(ctx context.Context, c *apply.Cluster, namespace string, now time.Time,
 			return err
 		}
 		control.Pauses = slices.DeleteFunc(control.Pauses, func(p Pause) bool { return !now.Before(p.Until) })
+		control.bound()
 		if d, err = control.in(d); err != nil {
 			return err
 		}

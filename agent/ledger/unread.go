@@ -20,8 +20,14 @@ var forever = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 // What of it can't be read is left out, and Unread says so. Where pauses may be among that,
 // the environment is paused until somebody resumes: whoever paused it counts on that, and
 // all else that is lost (a sync, a retry, a confirmation) can be asked for again and changes
-// nothing until then.
+// nothing until then. What is told with it is bounded, whoever wrote it.
 func ParseControl(environment, text string) Control {
+	c := parseControl(environment, text)
+	c.bound()
+	return c
+}
+
+func parseControl(environment, text string) Control {
 	var c Control
 	if text == "" {
 		return c
@@ -129,12 +135,8 @@ func SetControlAside(ctx context.Context, c *apply.Cluster, namespace string, no
 		if control.Unread == "" {
 			return "", nil
 		}
-		aside, err := c.ReadDocument(ctx, UnreadControlDocument(c.Environment, namespace))
-		if err != nil {
-			return "", err
-		}
-		aside.Text = d.Text
-		if _, err = c.WriteDocument(ctx, aside); err == nil {
+		aside, err := SetAside(ctx, c, UnreadControlDocument(c.Environment, namespace), d.Text)
+		if err == nil {
 			control.note(Act{Kind: Unread, At: now, By: "tether", Reason: control.Unread + ": it is kept in ConfigMap " + aside.Name})
 			d, err = control.in(d)
 			if err == nil {

@@ -80,3 +80,20 @@ func TestALostPauseLasts(t *testing.T) {
 		t.Errorf("paused is %v", p)
 	}
 }
+
+// Who writes too much by hand keeps nobody else from asking: what is written next fits again.
+func TestWhatIsToldWithAPauseIsBounded(t *testing.T) {
+	long := "\x1b[2J" + strings.Repeat("x", 900<<10)
+	raw, err := json.Marshal(Control{Pauses: []Pause{{By: long, Reason: long, Until: noon.Add(time.Hour)}}, Sync: &Sync{ID: "1", By: long}, Acts: []Act{{Kind: Paused, By: long, Reason: long}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := ParseControl("prod", string(raw))
+	d, err := c.in(ControlDocument("prod", "tether"))
+	if err != nil || c.Unread != "" || len(d.Text) > 6*maxActText {
+		t.Errorf("%d bytes, %q, %v", len(d.Text), c.Unread, err)
+	}
+	if p := c.Paused("web", noon); p == nil || !p.Until.Equal(noon.Add(time.Hour)) || strings.Contains(p.String(), "\x1b") {
+		t.Errorf("paused is %v", p)
+	}
+}

@@ -72,12 +72,8 @@ func (w *Writer) Read(ctx context.Context) (ledger.Control, error) {
 }
 
 func (w *Writer) setAside(ctx context.Context, doc kube.Document, why error) (*ledger.Ledger, error) {
-	aside, err := w.Cluster.ReadDocument(ctx, ledger.DamagedDocument(w.Environment, w.Home))
+	aside, err := ledger.SetAside(ctx, w.Cluster, ledger.DamagedDocument(w.Environment, w.Home), doc.Text)
 	if err != nil {
-		return nil, err
-	}
-	aside.Text = doc.Text
-	if _, err := w.Cluster.WriteDocument(ctx, aside); err != nil {
 		return nil, err
 	}
 	w.Stored.set(doc, "")
