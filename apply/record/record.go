@@ -280,62 +280,6 @@ func pendingStatus(a Action) release.Status {
 	}
 }
 
-// describe reads what is not on the record's labels, and keeps that alone. A damaged
-// body describes nothing, and sets the record aside.
-func (r *Record) describe() *about {
-	if r.about != nil {
-		return r.about
-	}
-	if r.decoded == nil && r.body == nil {
-		return &about{}
-	}
-	held := r.decoded != nil
-	rel, err := r.Release()
-	if !held {
-		r.decoded = nil
-	}
-	r.about = &about{}
-	if err != nil {
-		return r.about
-	}
-	r.about.description, r.about.updated, r.about.first = rel.Info.Description, rel.Info.LastDeployed.Time, rel.Info.FirstDeployed.Time
-	if rel.Chart != nil && rel.Chart.Metadata != nil {
-		r.about.chart, r.about.version, r.about.appVersion = rel.Chart.Metadata.Name, rel.Chart.Metadata.Version, rel.Chart.Metadata.AppVersion
-	}
-	return r.about
-}
-
-// ChartName returns the name of the chart that the record was rendered from.
-func (r *Record) ChartName() string { return r.describe().chart }
-
-// ChartVersion returns the chart's version.
-func (r *Record) ChartVersion() string { return r.describe().version }
-
-// AppVersion returns the chart's appVersion.
-func (r *Record) AppVersion() string { return r.describe().appVersion }
-
-// Description returns Helm's description of what became of the record.
-func (r *Record) Description() string { return r.describe().description }
-
-// Updated returns when the record's rollout began; when its Secret was made if the record does
-// not say it, or can't be read.
-func (r *Record) Updated() time.Time {
-	if at := r.describe().updated; !at.IsZero() {
-		return at
-	}
-	return r.created
-}
-
-// Begun returns when the record's rollout began, as far as it can be believed: not after the
-// API server was first told of it.
-func (r *Record) Begun() time.Time {
-	at := r.Updated()
-	if !r.created.IsZero() && r.created.Before(at) {
-		return r.created
-	}
-	return at
-}
-
 // Manifest turns the record back into the release that it was, byte for byte,
 // for a rollback or to compare the cluster with. A Helm record does not keep the
 // chart's CRDs.
@@ -351,10 +295,12 @@ func (r *Record) Manifest(scope manifest.Scope) (*manifest.Release, error) {
 	m := &manifest.Release{
 		Name: r.Name, Namespace: r.Namespace, Digest: r.Digest, Objects: objects,
 		Manifest: rel.Manifest, Notes: rel.Info.Notes, Values: rel.Config, Plain: r.Plain,
-		Chart: manifest.Chart{Name: r.ChartName(), Version: r.ChartVersion(), AppVersion: r.AppVersion()},
 	}
 	if rel.Chart != nil {
 		m.Defaults = rel.Chart.Values
+	}
+	if rel.Chart != nil && rel.Chart.Metadata != nil {
+		m.Chart = manifest.Chart{Name: rel.Chart.Metadata.Name, Version: rel.Chart.Metadata.Version, AppVersion: rel.Chart.Metadata.AppVersion}
 	}
 	for _, h := range rel.Hooks {
 		hook, err := hookOf(h, rel.Namespace, scope)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/release"
@@ -115,9 +114,6 @@ func OnRequest(id string) Change { return func(r *Record) { r.Request = id } }
 // BeforeObjects says that a rollout ended before it applied any object.
 func BeforeObjects(r *Record) { r.Untouched = true }
 
-// maxDescription bounds what helm history shows: an error may quote anything.
-const maxDescription = 4 << 10
-
 // Finish stores what became of a record: its outcome, Helm's status and the
 // description that helm history shows. The record is what it was until that is stored.
 // One that somebody deleted meanwhile is stored anew: what is in the cluster has to be
@@ -140,13 +136,6 @@ func (s *Store) Finish(ctx context.Context, r *Record, o Outcome, status release
 		return nil
 	}
 	return err
-}
-
-func bounded(text string) string {
-	if len(text) <= maxDescription {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxDescription], "") + "…"
 }
 
 // Supersede marks a record as a former good one, and drops its body. One that is gone,

@@ -85,9 +85,9 @@ func (s *shared) logger(w io.Writer) (*slog.Logger, error) {
 	terminal := isTerminal(w)
 	switch {
 	case s.logFormat == "text" || s.logFormat == "auto" && terminal:
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !shows(w)})), nil
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !shows(w), ReplaceAttr: logged})), nil
 	case s.logFormat == "json" || s.logFormat == "auto":
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: logged})), nil
 	}
 	return nil, usageError{fmt.Errorf("--log-format %q: use auto, text or json", s.logFormat)}
 }

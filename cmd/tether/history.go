@@ -265,7 +265,7 @@ func (s *historyFlags) revisions(ctx context.Context, w io.Writer, environment, 
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(t, "REVISION\tUPDATED\tSTATUS\tACTION\tCHART VERSION\tAPP VERSION\tCOMMIT\tDESCRIPTION")
 		for _, r := range revisions {
-			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%.7s\t%s\n", r.Revision, stamp(r.Updated), r.Status, r.Action, r.ChartVersion, r.AppVersion, r.Commit, r.Description)
+			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%.7s\t%s\n", r.Revision, stamp(r.Updated), r.Status, r.Action, r.ChartVersion, r.AppVersion, r.Commit, oneLine(r.Description))
 		}
 		return t.Flush()
 	})

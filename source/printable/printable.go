@@ -7,6 +7,7 @@
 package printable
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"unicode"
@@ -42,6 +43,25 @@ func Line(text string, limit int) string {
 		}
 		b.WriteRune(shown(r))
 		runes, blank = runes+need, false
+	}
+	return b.String()
+}
+
+// Text returns a text of at most limit runes, and a mark of how much was cut. What Line
+// replaces is replaced, but lines, tabs and blanks stay what they are. Only as much of a text is
+// read as is returned.
+func Text(text string, limit int) string {
+	var b strings.Builder
+	for runes := 0; len(text) > 0; runes++ {
+		if runes == limit {
+			return cut(b.String()) + fmt.Sprintf(" (and %d bytes more)", len(text))
+		}
+		r, size := utf8.DecodeRuneInString(text)
+		text = text[size:]
+		if r != '\n' && r != '\t' {
+			r = shown(r)
+		}
+		b.WriteRune(r)
 	}
 	return b.String()
 }

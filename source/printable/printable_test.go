@@ -51,6 +51,25 @@ func TestALineCanAlwaysBeShown(t *testing.T) {
 	}
 }
 
+func TestText(t *testing.T) {
+	for _, c := range []struct {
+		name, text, want string
+		limit            int
+	}{
+		{"keeps lines and tabs", "one:\n\ttwo  three", "one:\n\ttwo  three", 100},
+		{"without what a terminal obeys", "\x1b[2J\r\u009b2J \u202e\xff", "�[2J��2J ��", 100},
+		{"as long as it may be", "äöü", "äöü", 3},
+		{"cut", "äöüßabc", "äöü… (and 3 bytes more)", 4},
+		{"of nothing", "", "", 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := printable.Text(c.text, c.limit); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
 // A line costs what is kept of it, not what there is.
 func TestALongTextCostsNothing(t *testing.T) {
 	long := strings.Repeat("x", 100<<20)
