@@ -3,6 +3,8 @@ package ledger
 import (
 	"fmt"
 	"strings"
+
+	"github.com/xetys/tether/source/printable"
 )
 
 // maxReason bounds a reason in bytes: it may quote what a repository holds, and
@@ -12,8 +14,9 @@ const maxReason = 4 << 10
 // maxDrift bounds how many drifted fields of one release are kept.
 const maxDrift = 50
 
-// Shorten bounds a text that quotes what comes from outside.
-func Shorten(text string) string { return cut(text, maxReason) }
+// Shorten bounds a text that quotes what comes from outside, and leaves nothing in it that a
+// terminal would obey.
+func Shorten(text string) string { return cut(printable.Text(text, maxReason+1), maxReason) }
 
 func cut(text string, longest int) string {
 	if len(text) <= longest {

@@ -181,6 +181,19 @@ func TestALongReasonIsCutOff(t *testing.T) {
 	}
 }
 
+// What a terminal would obey comes into no reason, and lines stay lines.
+func TestAReasonIsText(t *testing.T) {
+	e := Entry{Verdict: Pending}
+	e.SetVerdict(Refused, "web:\n\tline 2\x1b[2J\u009b2J\u202e", noon)
+	e.Merge(Outcome{Name: "web", Reason: "\x1b]0;owned\x07"})
+	if want := "web:\n\tline 2�[2J�2J�"; e.Reason != want || e.Releases[0].Reason != "�]0;owned�" {
+		t.Errorf("%q, %q", e.Reason, e.Releases[0].Reason)
+	}
+	if long := Shorten(strings.Repeat("ä\x1b", 500_000)); Shorten(long) != long || len(long) > maxReason+100 {
+		t.Errorf("it is cut twice: %d bytes, %d", len(long), len(Shorten(long)))
+	}
+}
+
 // What pods wrote goes before anything else that does not fit; the newest entry keeps it.
 func TestLogsAreLeftOutFirst(t *testing.T) {
 	l := &Ledger{Environment: "prod"}
