@@ -54,6 +54,7 @@ func New(opts Options, repo source.Source, config *rest.Config, log *slog.Logger
 			return nil, err
 		}
 		a.envs = append(a.envs, e)
+		m.Follow(string(e.ref))
 	}
 	if opts.API != "" && opts.API != reads.ByNobody {
 		readers, err := reads.New(config, opts.Namespace, opts.Environments, opts.Accounts, a.leads, opts.Now)

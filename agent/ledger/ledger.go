@@ -53,6 +53,8 @@ type Message struct {
 	// commit to healthy, if it counts.
 	Verdict     Verdict `json:"verdict,omitempty"`
 	LeadSeconds float64 `json:"leadSeconds,omitempty"`
+	// Counted says that it was counted, though its event could not be written.
+	Counted bool `json:"counted,omitempty"`
 }
 
 // Head returns the newest entry, or nil.

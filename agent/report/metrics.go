@@ -114,6 +114,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 func (m *Metrics) Begin(environment string) {
 	m.leader.WithLabelValues(environment).Set(0)
 	m.leaseFailures.WithLabelValues(environment)
+	m.leadTime.WithLabelValues(environment)
 	for _, v := range ledger.All {
 		if v.Final() {
 			m.deploys.WithLabelValues(environment, string(v))
@@ -209,6 +210,7 @@ func (m *Metrics) Show(environment string, r Release) {
 	m.drifted.WithLabelValues(environment, r.Name).Set(float64(r.Drifted))
 	m.foreign.WithLabelValues(environment, r.Name).Set(float64(r.Foreign))
 	m.behind.set(environment, r.Name, r.Behind)
+	m.duration.WithLabelValues(environment, r.Name)
 	m.corrections.WithLabelValues(environment, r.Name)
 	m.fights.WithLabelValues(environment, r.Name)
 	for _, cause := range []string{"failure", "git"} {
@@ -258,6 +260,12 @@ func (m *Metrics) Forget(environment, release string) {
 // Requested counts an answer of the API server; code 0 is none.
 func (m *Metrics) Requested(method string, code int) {
 	m.requests.WithLabelValues(method, strconv.Itoa(code)).Inc()
+}
+
+// Follow has the counters of a branch exist before anything is fetched.
+func (m *Metrics) Follow(branch string) {
+	m.fetches.WithLabelValues(branch)
+	m.fetchFailures.WithLabelValues(branch)
 }
 
 // FetchFailed counts a fetch of a branch that failed.

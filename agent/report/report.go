@@ -87,22 +87,35 @@ func (r *Reporter) ShowHealth(release string, healthy bool, unhealthy time.Time)
 
 // Deliver tells what the ledger, as it is stored, says is untold. What was told is taken
 // out of the ledger, and it reports whether the ledger is to be stored again. Until that is
-// done an event's name keeps it from being told twice, by this process or another.
+// done an event's name keeps it from being told twice, by this process or another. What is
+// counted does not depend on a right to write events.
 func (r *Reporter) Deliver(ctx context.Context, l *ledger.Ledger) (told bool) {
 	for len(l.Outbox) > 0 {
 		m := l.Outbox[0]
 		created, err := r.emit(ctx, m.ID, m.Kind, m.Reason, m.Text)
 		if err != nil {
 			r.log.Warn("an event can't be written", "error", err)
-			return told
+			return r.countUntold(l.Outbox) || told
 		}
-		if created {
+		if created && !m.Counted {
 			r.count(m)
 		}
 		l.Outbox, told = l.Outbox[1:], true
 	}
 	l.Outbox = nil
 	return told
+}
+
+// countUntold counts messages whose events can't be written, and reports whether there are any that
+// were not counted before.
+func (r *Reporter) countUntold(outbox []ledger.Message) (counted bool) {
+	for i := range outbox {
+		if m := &outbox[i]; !m.Counted {
+			r.count(*m)
+			m.Counted, counted = true, true
+		}
+	}
+	return counted
 }
 
 func (r *Reporter) count(m ledger.Message) {

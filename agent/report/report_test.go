@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -117,6 +118,47 @@ func TestAVerdictIsToldOnceWhereverTheAgentDies(t *testing.T) {
 	}
 }
 
+// Who may not write events counts each verdict all the same, and once.
+func TestVerdictsCountWithoutEvents(t *testing.T) {
+	b := &board{events: map[string]string{}, away: true}
+	r, registry := reporter(b)
+	l := &ledger.Ledger{}
+	for i, v := range []ledger.Verdict{ledger.Applied, ledger.Failed} {
+		e := verdict(l, v)
+		r.Verdict(l, e, noon.Add(time.Duration(i)*time.Minute))
+		if !r.Deliver(t.Context(), l) || r.Deliver(t.Context(), l) {
+			t.Error("that it was counted is not stored once")
+		}
+	}
+	const want = "# HELP tether_deploys_total Commits that came to a verdict.\n# TYPE tether_deploys_total counter\n"
+	one := func(failed int) string {
+		text := want
+		for _, v := range []string{"applied", "failed", "no-op", "refused", "rolled-back", "superseded"} {
+			n := 0
+			if v == "applied" || v == "failed" {
+				n = failed
+			}
+			text += fmt.Sprintf("tether_deploys_total{environment=\"prod\",verdict=%q} %d\n", v, n)
+		}
+		return text
+	}
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(one(1)), "tether_deploys_total"); err != nil {
+		t.Error(err)
+	}
+
+	// Another process, that may, makes up for the events alone.
+	b.away = false
+	second, others := reporter(b)
+	again := stored(t, l)
+	second.Deliver(t.Context(), again)
+	if len(b.events) != 2 || len(again.Outbox) != 0 {
+		t.Errorf("events %v, untold %v", b.events, again.Outbox)
+	}
+	if err := testutil.GatherAndCompare(others, strings.NewReader(one(0)), "tether_deploys_total"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTheSameVerdictAgainIsToldAgain(t *testing.T) {
 	b := &board{events: map[string]string{}}
 	r, _ := reporter(b)
@@ -170,8 +212,28 @@ func gauge(t *testing.T, r *prometheus.Registry, release string) float64 {
 }
 
 func TestCountersStartAtZero(t *testing.T) {
-	_, registry := reporter(&board{})
-	if n, err := testutil.GatherAndCount(registry, "tether_deploys_total", "tether_leader", "tether_lease_failures_total"); err != nil || n != 6+1+1 {
-		t.Errorf("%d series, %v", n, err)
+	registry := prometheus.NewRegistry()
+	m := NewMetrics(registry)
+	m.Begin("prod")
+	m.Follow("main")
+	m.Show("prod", Release{Name: "web"})
+	all, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := map[string]int{}
+	for _, f := range all {
+		for _, one := range f.GetMetric() {
+			series[f.GetName()]++
+			if one.GetCounter().GetValue() != 0 || one.GetHistogram().GetSampleCount() != 0 {
+				t.Errorf("%s is %v", f.GetName(), one)
+			}
+		}
+	}
+	for name, want := range map[string]int{"deploys_total": 6, "passes_total": 2, "leader": 1, "lease_failures_total": 1, "source_fetches_total": 1, "source_fetch_failures_total": 1,
+		"rollbacks_total": 2, "drift_corrections_total": 1, "drift_fights_total": 1, "deploy_duration_seconds": 1, "delivery_lead_time_seconds": 1} {
+		if have := series["tether_"+name]; have != want {
+			t.Errorf("%s has %d series before anything happens, and %d are wanted", name, have, want)
+		}
 	}
 }
