@@ -9,6 +9,7 @@ import (
 	"github.com/xetys/tether/agent/desired"
 	"github.com/xetys/tether/agent/inbox"
 	"github.com/xetys/tether/agent/lead"
+	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/namespace"
 	"github.com/xetys/tether/agent/observed"
 	"github.com/xetys/tether/agent/promote"
@@ -101,11 +102,6 @@ func (e *environment) executor(a *assess.Assessor, l *assess.Commit) *rollout.Ex
 			e.rollouts.SetWaiting(key, what)
 			e.inbox.TriggerSoon()
 		},
-		Reverts: func(commit string) string {
-			if head := e.inbox.Head(); head.SHA == commit {
-				return head.Reverts
-			}
-			return ""
-		},
+		Reverts:    ledger.Reverts(e.verdicts.Ledger.Entries),
 		Background: &e.rollouts.Background})
 }

@@ -66,12 +66,14 @@ func newScenario(t *testing.T) *scenario {
 	return s
 }
 
-func (s *scenario) git(args string) {
+func (s *scenario) git(args string) string {
 	s.Helper()
 	cmd := exec.Command("git", append([]string{"-C", s.dir}, strings.Fields(args)...)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		s.Fatalf("git %s: %v\n%s", args, err, out)
 	}
+	return strings.TrimSpace(string(out))
 }
 
 // commit commits an environment that has the given releases.
@@ -153,6 +155,60 @@ func TestAValueThatChangesDuringThePreflight(t *testing.T) {
 	}
 	if got := s.Kubectl(t, "get", "deployment", "web", "--namespace", s.space, "--output", "jsonpath={.spec.template.spec.containers[0].image}"); !strings.HasSuffix(got, "web:v2") {
 		t.Errorf("%s runs", got)
+	}
+}
+
+// onWrite does something before the first write of a Deployment is sent.
+type onWrite struct {
+	http.RoundTripper
+	once sync.Once
+	do   func()
+}
+
+func (o *onWrite) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/deployments/") && r.URL.Query().Get("dryRun") == "" {
+		o.once.Do(o.do)
+	}
+	return o.RoundTripper.RoundTrip(r)
+}
+
+// What helm history says of a rollback names the commit that it reverts, though a newer head
+// comes before it ends.
+func TestARollbackNamesWhatItsOwnCommitReverts(t *testing.T) {
+	s := newScenario(t)
+	s.commit("{name: web, chart: charts/web, values: [{tag: v1}]}")
+	if err := s.agent(s.Config).Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.commit("{name: web, chart: charts/web, values: [{tag: v2}]}")
+	bump := s.git("rev-parse --short=7 HEAD")
+	s.registry = prometheus.NewRegistry()
+	if err := s.agent(s.Config).Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.git("-c user.name=Ann -c user.email=ann@example.com revert --no-edit HEAD")
+	back := s.git("rev-parse --short=7 HEAD")
+	var a *Agent
+	config := rest.CopyConfig(s.Config)
+	config.Wrap(func(rt http.RoundTripper) http.RoundTripper {
+		return &onWrite{RoundTripper: rt, do: func() {
+			s.git("-c user.name=Ann -c user.email=ann@example.com commit --quiet --allow-empty --message=Elsewhere")
+			heads, err := a.repo.Fetch(t.Context())
+			a.fetchedHeads(heads, err)
+		}}
+	})
+	s.registry = prometheus.NewRegistry()
+	a = s.agent(config)
+	if err := a.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	helm, err := cluster.Binary("helm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(helm, "history", "web", "--namespace", s.space, "--kubeconfig", s.Kubeconfig).CombinedOutput()
+	if want := fmt.Sprintf("Rollback to 1: %s reverts %s", back, bump); err != nil || !strings.Contains(string(out), want) {
+		t.Errorf("%v\n%s\nwant %s", err, out, want)
 	}
 }
 

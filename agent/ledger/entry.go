@@ -15,10 +15,12 @@ type Commit struct {
 	Subject string    `json:"subject"`
 	Author  string    `json:"author"`
 	Time    time.Time `json:"time"`
+	// Reverts is the commit that this one says to revert.
+	Reverts string `json:"reverts,omitempty"`
 }
 
 func commitOf(c source.Commit) Commit {
-	return Commit{Commit: c.SHA, Subject: c.Subject, Author: c.Author, Time: c.Time.UTC()}
+	return Commit{Commit: c.SHA, Subject: c.Subject, Author: c.Author, Time: c.Time.UTC(), Reverts: c.Reverts}
 }
 
 // Outcome is what a commit did to one release.
@@ -136,6 +138,17 @@ func (e *Entry) Merge(outcomes ...Outcome) {
 	slices.SortStableFunc(e.Releases, func(a, b Outcome) int {
 		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
 	})
+}
+
+// Reverts returns what the commits of entries say to revert, by their IDs.
+func Reverts(entries []Entry) map[string]string {
+	out := map[string]string{}
+	for _, e := range entries {
+		if e.Commit.Reverts != "" {
+			out[e.Commit.Commit] = e.Commit.Reverts
+		}
+	}
+	return out
 }
 
 // Failures says which of the entry's releases failed or went back, and why.

@@ -8,6 +8,7 @@ import (
 
 	"helm.sh/helm/v3/pkg/release"
 
+	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/apply/apierror"
 	"github.com/xetys/tether/apply/record"
@@ -23,6 +24,9 @@ func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 	if err != nil {
 		return err
 	}
+	if j.Decision.Act == decide.Resume {
+		started = rec.Begun()
+	}
 	j.outcome.Outcome = ledger.Outcome{Name: j.Spec.Name, Action: string(rec.Action), Revision: rec.Revision, Outcome: string(ledger.Progressing)}
 	log := x.Log.With("release", j.Spec.Name, "revision", rec.Revision)
 	log.Info(string(rec.Action), "reason", j.Decision.Reason, "chart", j.Manifest.Chart.Name+"-"+j.Manifest.Chart.Version)
@@ -34,8 +38,8 @@ func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 	}
 	err = x.withOutput(j, j.Veil().Hide(x.cluster.WithHolders(ctx, err)))
 	took := x.Now().Sub(started)
-	x.Metrics.RolledOut(x.Environment, j.Spec.Name, took)
 	if err == nil || stuck {
+		x.Metrics.RolledOut(x.Environment, j.Spec.Name, took)
 		if rerr := x.recordGood(ctx, j, rec, j.commit); rerr != nil {
 			return rerr
 		}
@@ -52,6 +56,7 @@ func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 		j.outcome.Reason = err.Error()
 		return err // the record stays pending: it is resumed, or passed over
 	}
+	x.Metrics.RolledOut(x.Environment, j.Spec.Name, took)
 	log.Error("rollout failed", "error", err, "took", took.Round(100*time.Millisecond).String())
 	if cerr := x.finish(ctx, j, rec, record.Failed, release.StatusFailed, x.Veil.Text(fmt.Sprintf("%s failed: %v", title(rec.Action), err)), j.reached()...); cerr != nil {
 		j.outcome.Reason = cerr.Error()

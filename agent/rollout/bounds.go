@@ -11,7 +11,32 @@ import (
 // deadline returns when what begins now has to have ended, to the second, as a record
 // keeps it.
 func (x *recorder) deadline(j *run) time.Time {
-	return x.Now().Add(j.Spec.Timeout).Truncate(time.Second).Add(time.Second)
+	return deadlineOf(x.Now(), j.Spec.Timeout)
+}
+
+func deadlineOf(begun time.Time, timeout time.Duration) time.Time {
+	return begun.Add(timeout).Truncate(time.Second).Add(time.Second)
+}
+
+// resume has a rollout that is gone on with end by its start and the time-out that git asks for
+// now. What waited for somebody (waitWhileHeld) has ended later than that already.
+func (x *recorder) resume(ctx context.Context, j *run, rec *record.Record) error {
+	if rec.Deadline.IsZero() { // written by an agent that recorded none
+		rec.Deadline = x.deadline(j)
+		return nil
+	}
+	begun := rec.Updated()
+	deadline := deadlineOf(begun, j.Spec.Timeout)
+	if begun.IsZero() || deadline.Equal(rec.Deadline) || j.Spec.WaitWhileHeld && deadline.Before(rec.Deadline) {
+		return nil
+	}
+	x.Log.Info("the time-out was changed", "release", j.Spec.Name, "until", deadline.UTC().Format(time.RFC3339))
+	if err := x.records.Hold(ctx, rec, deadline, rec.HeldSince); err != nil {
+		return err
+	}
+	rec.Deadline = deadline
+	x.remember(j, j.State.History)
+	return nil
 }
 
 // bounds are what a job's wait has: the rollout's that a record keeps, or those of one

@@ -53,17 +53,23 @@ type world struct {
 	state   decide.State
 	faults  map[string][]fault // by step, in their order
 	drifted bool
+	refused string // why drift can't be put back
+	timeout time.Duration
 	stop    context.CancelCauseFunc
+	metrics *prometheus.Registry // of the last run
 
 	mu     sync.Mutex
 	answer strings.Builder
 }
 
+// timeout is what a rollout has, unless the conversation says otherwise.
+const timeout = 5 * time.Minute
+
 // fault is how a step fails.
 type fault struct{ kind, text string }
 
 func newWorld() *world {
-	return &world{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), faults: map[string][]fault{},
+	return &world{timeout: timeout, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), faults: map[string][]fault{},
 		state: decide.State{Environment: "prod", Desired: decide.Desired{Listed: true, OnFailure: "rollback", Correct: true}}}
 }
 
@@ -78,6 +84,11 @@ func (w *world) say(t *testing.T, words []string) {
 		w.state.Want = rest[0]
 	case "unlisted":
 		w.state.Listed, w.state.Want = false, ""
+	case "timeout":
+		var err error
+		if w.timeout, err = time.ParseDuration(rest[0]); err != nil {
+			t.Fatal(err)
+		}
 	case "on-failure":
 		w.state.OnFailure = rest[0]
 	case "retries":
@@ -85,8 +96,8 @@ func (w *world) say(t *testing.T, words []string) {
 		if w.state.Retries, err = strconv.Atoi(rest[0]); err != nil {
 			t.Fatal(err)
 		}
-	case "drift":
-		w.state.Drifted, w.drifted = true, true
+	case "drift": // [WHY IT CAN'T BE PUT BACK...]
+		w.state.Drifted, w.drifted, w.refused = true, true, strings.Join(rest, " ")
 	case "report-drift":
 		w.state.Correct = false
 	case "fail": // STEP KIND TEXT...
@@ -100,7 +111,14 @@ func (w *world) say(t *testing.T, words []string) {
 
 func (w *world) record(t *testing.T, digest, is string) {
 	t.Helper()
-	r := record.New(w.manifest(digest), w.state.History, record.Upgrade, "prod", strings.Repeat(digest, 7), w.now.Add(-time.Hour))
+	begun := w.now.Add(-time.Hour)
+	switch is {
+	case "pending":
+		begun = w.now.Add(time.Minute - timeout - time.Second)
+	case "late":
+		begun = w.now.Add(-time.Minute - timeout - time.Second)
+	}
+	r := record.New(w.manifest(digest), w.state.History, record.Upgrade, "prod", strings.Repeat(digest, 7), begun)
 	switch is {
 	case "running":
 		r.Outcome, r.Status = record.Good, release.StatusDeployed
@@ -109,9 +127,9 @@ func (w *world) record(t *testing.T, digest, is string) {
 	case "failed":
 		r.Outcome, r.Status = record.Failed, release.StatusFailed
 	case "pending":
-		r.Deadline = w.now.Add(time.Minute)
+		r.Deadline = deadlineOf(begun, timeout)
 	case "late": // pending, and its deadline is over
-		r.Deadline = w.now.Add(-time.Minute)
+		r.Deadline = deadlineOf(begun, timeout)
 	default:
 		t.Fatalf("a record that is %q is not understood", is)
 	}
@@ -127,7 +145,7 @@ func (w *world) run(t *testing.T) {
 	t.Helper()
 	seen, beside := &observed.State{}, &sync.WaitGroup{}
 	seen.Forget()
-	r := &assess.Release{Key: observed.Key{Namespace: "prod", Name: "web"}, Spec: config.ReleaseSpec{Name: "web", Namespace: "prod", Timeout: 5 * time.Minute}, State: w.state}
+	r := &assess.Release{Key: observed.Key{Namespace: "prod", Name: "web"}, Spec: config.ReleaseSpec{Name: "web", Namespace: "prod", Timeout: w.timeout}, State: w.state}
 	r.Asked = w.state.Want
 	r.Decision = decide.Decide(r.State)
 	if err := w.Describe(t.Context(), r); err != nil {
@@ -135,11 +153,11 @@ func (w *world) run(t *testing.T) {
 	}
 	w.plan(r)
 	waits, stop := context.WithCancelCause(t.Context())
-	w.stop = stop
+	w.stop, w.metrics = stop, prometheus.NewRegistry()
 	x := &Executor{recorder{Site: &assess.Site{Environment: "prod", Observed: seen, Veil: &veil.Veil{}, Config: assess.Config{Now: w.clock}},
-		Options: Options{Commit: &assess.Commit{SHA: strings.Repeat("c", 7)}, HistoryMax: 10, Log: slog.New(slog.DiscardHandler), Metrics: report.NewMetrics(prometheus.NewRegistry()),
+		Options: Options{Commit: &assess.Commit{SHA: strings.Repeat("c", 7)}, HistoryMax: 10, Log: slog.New(slog.DiscardHandler), Metrics: report.NewMetrics(w.metrics),
 			Event:   func(_ context.Context, kind, reason, text string) { w.tell("event %s %s: %s", kind, reason, text) },
-			Waiting: func(observed.Key, string) {}, Reverts: func(string) string { return "" }, Background: beside},
+			Waiting: func(observed.Key, string) {}, Background: beside},
 		cluster: w, records: w, surveyor: w}}
 	w.tell("%s: %s", r.Decision.Act, r.Decision.Reason)
 	o := x.Run(t.Context(), waits, r, strings.Repeat("c", 7))
@@ -209,6 +227,9 @@ func (w *world) plan(r *assess.Release) {
 	r.Plan, r.IDs, r.Lasting = plan.Plan{}, []manifest.ID{deployment}, []manifest.ID{deployment}
 	if r.Changes() || w.drifted {
 		r.Plan.Changes = []plan.Change{{ID: deployment, Action: plan.Create}}
+	}
+	if w.refused != "" {
+		r.Plan.Changes[0].Action, r.Plan.Changes[0].Why = plan.Refused, w.refused
 	}
 	w.drifted = false
 }
@@ -335,7 +356,9 @@ func (w *world) HookRan(context.Context, *record.Record, string, int, manifest.H
 }
 
 // Hold implements Records.
-func (w *world) Hold(context.Context, *record.Record, time.Time, time.Time) error { return nil }
+func (w *world) Hold(_ context.Context, r *record.Record, deadline, _ time.Time) error {
+	return w.step("hold", fmt.Sprintf("record %d until %s", r.Revision, deadline.Format(time.TimeOnly)))
+}
 
 // Trim implements Records.
 func (w *world) Trim(_ context.Context, h record.History, _ int) (record.History, error) {

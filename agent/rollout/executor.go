@@ -20,7 +20,7 @@ type Options struct {
 	Metrics    *report.Metrics
 	Event      func(ctx context.Context, kind, reason, text string)
 	Waiting    func(release observed.Key, what string) // is told what a rollout waits for; empty for nothing any more
-	Reverts    func(commit string) string              // the commit that another one reverts; empty for none
+	Reverts    map[string]string                       // what commits say to revert, by their IDs
 	Request    string                                  // the last request of a person, by which it was decided
 	Background *sync.WaitGroup                         // what goes on beside the rollouts
 }

@@ -23,10 +23,7 @@ func (x *recorder) intend(ctx context.Context, j *run) (*record.Record, error) {
 	}
 	if j.Decision.Act == decide.Resume {
 		rec := j.State.History.Pending()
-		if rec.Deadline.IsZero() { // written by an agent that recorded none
-			rec.Deadline = x.deadline(j)
-		}
-		return rec, nil
+		return rec, x.resume(ctx, j, rec)
 	}
 	if p := j.State.History.Pending(); p != nil {
 		why := fmt.Sprintf("given up for commit %s before it was healthy", abbreviated(x.Commit.SHA))
@@ -120,7 +117,7 @@ func (x *recorder) holdNew(j *run, revision int) {
 // describeGood is what helm history shows.
 func (x *recorder) describeGood(j *run, rec *record.Record, commit string) string {
 	by := abbreviated(commit)
-	if reverted := x.Reverts(commit); reverted != "" {
+	if reverted := x.Reverts[commit]; reverted != "" {
 		by += " reverts " + abbreviated(reverted)
 	}
 	to := j.Decision.To

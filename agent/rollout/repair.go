@@ -28,8 +28,12 @@ func (x *Executor) repair(ctx, waits context.Context, j *run) error {
 	if err := x.apply(ctx, waits, j, x.bounds(j, nil)); err != nil {
 		return err
 	}
-	x.Metrics.Corrected(x.Environment, j.Spec.Name, len(drifted))
-	j.outcome.Repaired = append(j.outcome.Repaired, ledger.Act{Kind: ledger.Repaired, At: x.Now(), Release: j.Spec.Name, Reason: x.Veil.Text(ledger.JoinFirst(texts))})
+	if len(drifted) > 0 { // else all of it is refused
+		x.Metrics.Corrected(x.Environment, j.Spec.Name, len(drifted))
+		j.outcome.Repaired = append(j.outcome.Repaired, ledger.Act{Kind: ledger.Repaired, At: x.Now(), Release: j.Spec.Name, Reason: x.Veil.Text(ledger.JoinFirst(texts))})
+		j.outcome.Outcome = ledger.Outcome{Name: j.Spec.Name, Action: string(decide.Repair), Outcome: string(ledger.Applied),
+			Revision: j.State.History.Current().Revision, Reason: fmt.Sprintf("%d objects had drifted", len(drifted))}
+	}
 	for _, c := range drifted {
 		x.putBack(ctx, j, c)
 	}
@@ -40,8 +44,6 @@ func (x *Executor) repair(ctx, waits context.Context, j *run) error {
 		})
 		x.Observed.Baselines.Set(j.Key, &left)
 	}
-	j.outcome.Outcome = ledger.Outcome{Name: j.Spec.Name, Action: string(decide.Repair), Outcome: string(ledger.Applied),
-		Revision: j.State.History.Current().Revision, Reason: fmt.Sprintf("%d objects had drifted", len(drifted))}
 	if err := j.Refused(); err != nil {
 		return fmt.Errorf("put back: %w", err)
 	}

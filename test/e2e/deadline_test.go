@@ -116,6 +116,19 @@ func TestDeadlineHoldsThroughPauses(t *testing.T) {
 	})
 }
 
+// A commit that raises the time-out in the middle has the rollout go on until that, from its
+// start.
+func TestDeadlineFollowsTheTimeout(t *testing.T) {
+	t.Parallel()
+	eachStage(t, "raised", func(s *stuck, start func(more ...string) *process) {
+		start()
+		s.until(5 * time.Second)
+		s.environment("{name: web, chart: charts/hooked, values: [web.yaml], timeout: 35s}")
+		s.commit("Raise the time-out")
+		s.checkWithin(35 * time.Second)
+	})
+}
+
 // An API server that is away for 13 seconds, longer than the Lease, does not move the
 // time-out.
 func TestDeadlineHoldsThroughAnOutage(t *testing.T) {

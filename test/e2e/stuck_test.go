@@ -179,11 +179,17 @@ func (s *stuck) until(after time.Duration) { time.Sleep(time.Until(s.began.Add(a
 // commit, and its hook to one run.
 func (s *stuck) check() {
 	s.t.Helper()
+	s.checkWithin(rolloutTimeout)
+}
+
+// checkWithin is check for another time-out.
+func (s *stuck) checkWithin(timeout time.Duration) {
+	s.t.Helper()
 	s.eventually(func() error { return s.verdict(s.bump, "rolled-back", "web: ") })
 	took := time.Since(s.began)
 	s.t.Logf("it ended after %s", took.Round(100*time.Millisecond))
-	if took < rolloutTimeout-2*time.Second || took > rolloutTimeout+lateness {
-		s.t.Errorf("it ended after %s, want %s", took.Round(100*time.Millisecond), rolloutTimeout)
+	if took < timeout-2*time.Second || took > timeout+lateness {
+		s.t.Errorf("it ended after %s, want %s", took.Round(100*time.Millisecond), timeout)
 	}
 	if uids := s.ran(); len(uids) != 1 {
 		s.t.Errorf("the hook ran %d times: %v", len(uids), uids)
