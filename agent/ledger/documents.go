@@ -84,7 +84,15 @@ func Read(ctx context.Context, c *apply.Cluster, namespace string) (*Ledger, err
 	if doc.Version == "" {
 		return nil, missing(ctx, c, namespace)
 	}
-	return Parse(doc.Text)
+	l, err := Parse(doc.Text)
+	if err != nil {
+		return nil, damaged(c.Environment, err)
+	}
+	return l, nil
+}
+
+func damaged(environment string, err error) error {
+	return fmt.Errorf("%w: it is damaged; the agent of environment %s puts it aside when it looks, and begins a new one", err, environment)
 }
 
 // missing says which environments there are in place of the one that is not.
@@ -100,7 +108,8 @@ func missing(ctx context.Context, c *apply.Cluster, namespace string) error {
 	return e
 }
 
-// List reads the ledgers of all environments in a namespace that can be read, by name.
+// List reads the ledgers of all environments in a namespace, by name. Of one that can't be read
+// its damage is told, which must not hide the others.
 func List(ctx context.Context, c *apply.Cluster, namespace string) ([]*Ledger, error) {
 	docs, err := c.ListDocuments(ctx, namespace, Document("", namespace).Key)
 	if err != nil {
@@ -114,7 +123,7 @@ func List(ctx context.Context, c *apply.Cluster, namespace string) ([]*Ledger, e
 		}
 		l, err := Parse(d.Text)
 		if err != nil {
-			continue // its agent puts it aside; it must not hide the others
+			l = &Ledger{Damage: Shorten(damaged(environment, err).Error())}
 		}
 		l.Environment = environment
 		out = append(out, l)

@@ -41,6 +41,10 @@ type Ledger struct {
 	Acts []Act `json:"acts,omitempty"`
 	// Outbox are events that were not written yet; see package report.
 	Outbox []Message `json:"untold,omitempty"`
+
+	// Damage says why what is stored can't be read: nothing but the environment's name is
+	// known then.
+	Damage string `json:"-"`
 }
 
 // Message is something that is told once, by an event and metrics.

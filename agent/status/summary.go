@@ -80,6 +80,9 @@ func summary(ctx context.Context, c *apply.Cluster, l *ledger.Ledger, namespace 
 func summarise(l *ledger.Ledger, control ledger.Control, leader Leader, now time.Time) Summary {
 	s := Summary{Releases: len(l.Releases), Overview: Overview{Environment: l.Environment, Repository: l.Repository, Branch: l.Branch, Applied: l.Applied,
 		Paused: pausedOf(control.Paused("", now)), Agent: leader, Away: l.Away}}
+	if s.Reason = l.Damage; l.Damage != "" {
+		return s
+	}
 	if head := l.Head(); head != nil {
 		s.Head, s.Verdict, s.Reason = &head.Commit, head.Verdict, head.Reason
 		s.SecondsBehind, s.BehindSince = l.SecondsBehind(now), seconds(l.BehindSince())
