@@ -1,11 +1,13 @@
 package health
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -17,6 +19,24 @@ func rulesOf(t *testing.T, text string) *Rules {
 		t.Fatal(wrong)
 	}
 	return rules
+}
+
+// A misspelt field, or a grace that is no duration, would be no rule at all.
+func TestBuiltInRulesAreRead(t *testing.T) {
+	var specs []RuleSpec
+	d := yaml.NewDecoder(bytes.NewReader(builtinText))
+	d.KnownFields(true)
+	if err := d.Decode(&specs); err != nil {
+		t.Fatalf("builtin.yaml: %v", err)
+	}
+	for _, s := range specs {
+		if s.Grace == "" {
+			continue
+		}
+		if _, err := time.ParseDuration(s.Grace); err != nil {
+			t.Errorf("builtin.yaml: %s %s: %v", s.Group, s.Kind, err)
+		}
+	}
 }
 
 func TestEachBuiltInRuleCompiles(t *testing.T) {
