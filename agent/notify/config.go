@@ -10,6 +10,7 @@ import (
 	"net/mail"
 	"net/url"
 	"path"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -211,9 +212,20 @@ func (d *sinkDocument) choose(r *rule) error {
 		}
 	}
 	if found != 1 {
-		errs = append(errs, errors.New("give it one of slack, teams, email, pagerDuty, webhook, grafana, alertmanager, github, gitlab, gitea, bitbucket"))
+		errs = append(errs, fmt.Errorf("give it one of %s", strings.Join(sinkFields(), ", ")))
 	}
 	return errors.Join(errs...)
+}
+
+// sinkFields are the fields of a sinkDocument that describe a sink: its pointers.
+func sinkFields() []string {
+	var out []string
+	for f := range reflect.TypeFor[sinkDocument]().Fields() {
+		if f.Type.Kind() == reflect.Pointer {
+			out = append(out, f.Tag.Get("yaml"))
+		}
+	}
+	return out
 }
 
 var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)

@@ -1,6 +1,8 @@
 package notify
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -36,5 +38,28 @@ func TestConfigThatIsRefused(t *testing.T) {
 				t.Errorf("it shows a secret: %v", err)
 			}
 		})
+	}
+}
+
+// A new sink needs its lines in choose, and its row in the docs.
+func TestEachSinkIsChosenAndDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := ""
+	for line := range strings.Lines(string(page)) {
+		if strings.HasPrefix(line, "| `") {
+			rows += strings.SplitN(line, " | ", 2)[0] + "\n"
+		}
+	}
+	for _, name := range sinkFields() {
+		_, err := Parse([]byte(fmt.Sprintf("sinks: [{name: a, %s: {}}]", name)))
+		if err != nil && strings.Contains(err.Error(), "give it one of") {
+			t.Errorf("sinkDocument.choose does not know %s", name)
+		}
+		if !strings.Contains(rows, "`"+name+"`") {
+			t.Errorf("docs/operations.md has no row for %s", name)
+		}
 	}
 }
