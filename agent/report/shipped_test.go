@@ -73,10 +73,14 @@ func TestWhatShipsAsksForWhatThereIs(t *testing.T) {
 	}
 }
 
-// The dashboards tell of all that is exported.
+// Each metric is in a dashboard, and in the table of docs/operations.md.
 func TestEachMetricIsShownSomewhere(t *testing.T) {
 	known := names{}
 	NewMetrics(known)
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var shown strings.Builder
 	files, err := filepath.Glob("../../charts/tether/files/dashboards/*.json")
 	if err != nil {
@@ -95,6 +99,9 @@ func TestEachMetricIsShownSomewhere(t *testing.T) {
 		}
 		if !strings.Contains(shown.String(), name) {
 			t.Errorf("no dashboard shows %s", name)
+		}
+		if !strings.Contains(string(page), "`"+strings.TrimSuffix(name, "_bucket")) {
+			t.Errorf("docs/operations.md does not tell of %s", name)
 		}
 	}
 }
