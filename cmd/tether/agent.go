@@ -23,7 +23,7 @@ import (
 	"github.com/xetys/tether/agent/web"
 	"github.com/xetys/tether/apply/kube"
 	"github.com/xetys/tether/render/blame"
-	"github.com/xetys/tether/source/git"
+	"github.com/xetys/tether/source"
 )
 
 type agentFlags struct {
@@ -151,7 +151,7 @@ func (f *agentFlags) run(cmd *cobra.Command) error {
 }
 
 // options are what the flags make of the agent, with its data in a folder.
-func (f *agentFlags) options(dir string) (agent.Options, *git.Repository, error) {
+func (f *agentFlags) options(dir string) (agent.Options, source.Source, error) {
 	none := agent.Options{}
 	scan, err := schedule(f.driftSchedule)
 	if err != nil {

@@ -83,8 +83,9 @@ func readFiles(files []flagFile) error {
 	return nil
 }
 
-// repository is the one that refs are followed of.
-func (f *agentFlags) repository(dir string, refs []source.Ref) (*git.Repository, error) {
+// repository returns the source of commits that the flags name. It alone decides which kind of
+// source that is.
+func (f *agentFlags) repository(dir string, refs []source.Ref) (source.Source, error) {
 	opts := git.Options{URL: f.repo, Refs: refs, Dir: dir, Timeout: f.git.timeout, Silence: f.git.silence, Auth: f.git.auth, Proxy: f.git.proxy}
 	if f.git.openPGPFile != "" || f.git.signersFile != "" {
 		opts.Trust = f.git.trust
