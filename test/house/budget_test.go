@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// The budgets of the house: what is over them has grown wrong.
+// The budgets for the code: what is over them has grown too large.
 const (
 	mostFunctionLines = 60
 	p90FunctionLines  = 30 // nine of ten functions are no longer

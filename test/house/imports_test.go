@@ -1,11 +1,12 @@
-// Package house_test holds the code to the house's rules: who may import whom,
-// and that each package says first what it does not know.
+// Package house_test checks the project's rules on its code and docs: which package may
+// import which, how long functions are, and that the docs name what exists.
 package house_test
 
 import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -17,9 +18,9 @@ import (
 
 const module = "github.com/xetys/tether/"
 
-// rooms says for each package what of the house it may import. A package that is
-// not listed may not exist.
-var rooms = map[string][]string{
+// mayImport says for each package which other packages of the project it may import. A
+// package that is not listed may not exist.
+var mayImport = map[string][]string{
 	"source/outbound":    {"source/printable"},
 	"source/printable":   {},
 	"source":             {},
@@ -128,9 +129,9 @@ var libraries = []struct {
 
 func TestImportsGoOneWay(t *testing.T) {
 	eachFile(t, func(pkg, file string, imports []string) {
-		allowed, known := rooms[pkg]
+		allowed, known := mayImport[pkg]
 		if !known {
-			t.Errorf("%s: package %s has no room in the house: give it one here, or put its code elsewhere", file, pkg)
+			t.Errorf("%s: package %s is not in mayImport (test/house/imports_test.go): add it, with what it may import", file, pkg)
 		}
 		for _, i := range imports {
 			if own, ok := strings.CutPrefix(i, module); ok && !contains(allowed, own) {
@@ -224,4 +225,22 @@ func contains(list []string, one string) bool {
 		}
 	}
 	return false
+}
+
+// TestTheLayoutNamesEachPackage holds the map that newcomers read to the packages that there are.
+func TestTheLayoutNamesEachPackage(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(rootFolder(t), "docs", "development.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, layout, _ := strings.Cut(string(page), "## The layout\n")
+	layout, _, found := strings.Cut(layout, "\n## ")
+	if !found {
+		t.Fatal("docs/development.md has no layout")
+	}
+	for pkg := range mayImport {
+		if !regexp.MustCompile(`\b` + path.Base(pkg) + `\b`).MatchString(layout) {
+			t.Errorf("the layout in docs/development.md does not name %s", pkg)
+		}
+	}
 }
