@@ -1,8 +1,8 @@
-// Package agent is the loop: each pass reads git and the cluster, decides, deploys, and enters the
-// result into the ledger, events, metrics and log.
+// Package agent is the loop: each pass reads git and the cluster, decides, deploys, and writes
+// the result to the ledger, events, metrics and log.
 //
-// It does not know how git is spoken, how charts are rendered or how objects are
-// applied; it holds no Kubernetes client of its own.
+// It does not know git's protocol, how charts are rendered or how objects are applied; it
+// holds no Kubernetes client of its own.
 package agent
 
 import (

@@ -1,7 +1,8 @@
-// Package apply is a cluster as an environment sees it: the rooms below it, put together.
+// Package apply is a cluster as an environment sees it: a Cluster is made of the packages below
+// this one.
 //
-// It does not know git, charts or commits, decides nothing about when or whether to deploy,
-// and neither logs nor meters. Its packages are the only writers of objects.
+// It does not know git, charts or commits, does not decide when or whether to deploy, and
+// writes neither logs nor metrics. Its packages are the only ones that write objects.
 package apply
 
 import (

@@ -1,8 +1,8 @@
 // Package render turns an environment's releases into objects: it merges values, and
 // renders charts with Helm.
 //
-// It does not know git or a cluster: it reads an fs.FS, and is told what the
-// cluster can do.
+// It does not know git or a cluster: it reads an fs.FS, and the cluster's capabilities are
+// given to it.
 package render
 
 import (

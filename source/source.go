@@ -1,5 +1,5 @@
-// Package source says what a source of commits is: what the agent asks of it, and
-// what it answers with. source/git is the one that there is.
+// Package source defines what a source of commits is: what the agent asks of it, and
+// what it answers. source/git is the only one so far.
 //
 // It does not know git, Helm, environments or Kubernetes, and logs nothing.
 package source

@@ -1,8 +1,8 @@
-// Package api answers over HTTP what there is to read of environments, as JSON: /api/v1. It
-// writes nothing.
+// Package api serves the read API, /api/v1: environments as JSON, over HTTP. It writes
+// nothing.
 //
-// It does not know environments, the cluster, or who may read what: it is given all of
-// that, and holds what is asked to bounds.
+// It does not know environments, the cluster, or who may read what: all of that is given to
+// it. It limits what a request may ask for.
 package api
 
 import (

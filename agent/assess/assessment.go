@@ -1,8 +1,8 @@
-// Package assess finds out what there is to do in an environment: it reads a commit's tree, the
+// Package assess finds out what there is to do in an environment: it reads a commit's files, the
 // releases' records and the cluster, prepares and renders, decides, and surveys what would
-// change. What comes of it is an Assessment: a preview, a diff and a rollout begin with it.
+// change. The result is an Assessment, with which a preview, a diff and a rollout begin.
 //
-// It does not know the loop, leaders or rollouts, and writes nothing but dry-runs.
+// It does not know the loop, leaders or rollouts, and writes nothing (dry-runs only).
 package assess
 
 import (

@@ -1,7 +1,7 @@
 // Package decide says what is to be done about each release, when and in which order.
 //
 // It is pure: it does not know git, the cluster or the clock, and reads and writes
-// nothing. Every reason to hold or to go on is an input.
+// nothing. Every reason to hold a release, or to let it go on, is an input.
 package decide
 
 import (

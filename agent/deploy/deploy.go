@@ -1,5 +1,5 @@
-// Package deploy carries out an assessed commit: it gives each release to a rollout, along the
-// dependencies, and collects the outcomes while the loop goes on.
+// Package deploy deploys an assessed commit: it starts a rollout for each release, in the order
+// of their dependencies, and collects the outcomes while the loop goes on.
 //
 // It does not know git or the ledger's entries, and decides nothing.
 package deploy

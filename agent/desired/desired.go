@@ -1,5 +1,5 @@
-// Package desired is what git asks for of an environment: the head's commit, read and prepared
-// once, and again when what it refers to changes.
+// Package desired keeps what git asks for in an environment: the head's commit, read and
+// prepared once, and again when an object that it refers to changes.
 //
 // It does not know what runs, and decides nothing.
 package desired

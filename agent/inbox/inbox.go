@@ -1,4 +1,5 @@
-// Package inbox takes what others tell the loop of an environment: fetches, watches, people.
+// Package inbox is the input of an environment's loop: heads that were fetched, changes that
+// watches saw, requests by people.
 //
 // It does not know what follows from that: it keeps the newest of each, and wakes the loop.
 package inbox

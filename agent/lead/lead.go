@@ -1,4 +1,4 @@
-// Package lead has one process at a time lead an environment: it stands for the
+// Package lead makes one process at a time the leader of an environment: it tries to get the
 // environment's Lease, renews it, and runs the work while it holds it.
 //
 // It does not know what the work is.

@@ -1,7 +1,7 @@
-// Package ledger keeps an environment's memory: one verdict per commit, what its
+// Package ledger is the stored memory of an environment: one verdict per commit, what its
 // releases were like when the agent last looked, and what people asked for.
 //
-// It does not know how a verdict is reached, renders and applies nothing: it reads
+// It does not know how a verdict is reached, and renders and applies nothing: it reads
 // and writes two ConfigMaps.
 package ledger
 

@@ -1,7 +1,7 @@
-// Package namespace keeps the labels of an environment's namespace as environment.yaml gives
-// them.
+// Package namespace sets the labels of an environment's namespace that environment.yaml asks
+// for.
 //
-// It does not know releases: no rollout is needed for labels.
+// It does not know releases: labels need no rollout.
 package namespace
 
 import (

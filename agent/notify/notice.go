@@ -1,13 +1,13 @@
-// Package notify brings what a ledger says to where people are: one message for each commit
-// and environment, and one for each thing that goes on (drift, releases that are unhealthy or
-// behind git, fights), which is kept up to date.
+// Package notify sends notifications from the ledger: one message for each commit and
+// environment, and one for each condition that lasts (drift, fights, releases that are
+// unhealthy or behind git), which is kept up to date.
 //
 // It does not know how verdicts are reached, nor the cluster: it reads a ledger as it was
-// stored, and keeps what it sent in a text that it is given back. It is level-triggered: what
-// a sink was told last is compared with what is to be told now, so that a crash, another
-// leader or a sink that was away for an hour loses nothing. A message is sent before that is
-// noted: a crash between the two sends it again, which sinks with a key of their own
-// (PagerDuty, commit statuses, webhooks by their id) take as the same.
+// stored, and keeps what it sent in a text that the caller stores. It is level-triggered: it
+// compares what a sink was told last with what it is to be told now, so that a crash, another
+// leader, or a sink that was away for an hour loses nothing. A message is sent before that is
+// noted: after a crash between the two it is sent again, and sinks with a key of their own
+// (PagerDuty, commit statuses, webhooks by their ID) recognise it.
 package notify
 
 import (

@@ -1,8 +1,8 @@
-// Package observed is what an environment saw of the cluster: its releases' records, what
-// their objects were when last surveyed, what may have drifted since, and what is fought over.
-// Each part is safe for concurrent use.
+// Package observed keeps what an environment saw of the cluster: its releases' records, their
+// objects when they were last surveyed (baselines), which objects may have drifted since, and
+// which are fought over. Each part is safe for concurrent use.
 //
-// It does not know what follows from it, and asks no cluster.
+// It does not know what follows from that, and asks no cluster.
 package observed
 
 // State is what was observed of the cluster. Its parts have a lock each.

@@ -1,5 +1,5 @@
-// Package page shows people what there is to read of environments, as pages for a browser.
-// It writes nothing, and shows no more than the read API tells, to whom that tells it.
+// Package page serves the status page: what the read API tells of environments, as HTML.
+// It writes nothing, and shows a reader no more than the read API does.
 //
 // It does not know the cluster, git, or whose a token is: it is given what to show, and who
 // may see it.

@@ -1,8 +1,8 @@
-// Package promote carries out the promotions that environments declare: it brings the images
-// that run well in one environment into the values of another, by a commit that is pushed.
+// Package promote carries out the promotions that environments declare: it writes the images
+// that run well in one environment into the values of another, in a commit that is pushed.
 //
-// It does not know how commits are pushed, and it changes no cluster: what it pushes is
-// deployed as anybody's commit is, with all that holds those.
+// It does not know how commits are pushed, and changes no cluster: a promotion is deployed
+// like any other commit, with the same rules, windows and pauses.
 package promote
 
 import (

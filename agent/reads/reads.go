@@ -1,5 +1,4 @@
-// Package reads is what an agent tells readers of its environments, by the read API, and
-// the client that asks it.
+// Package reads is the content of the read API, and the client that asks for it.
 //
 // It does not know how environments are kept, and writes nothing: it reads ledgers, records and
 // objects, as the command line does.

@@ -1,8 +1,8 @@
-// Package report is the one seam through which an environment tells what became of it:
-// a verdict becomes a log line, an event and a metric.
+// Package report writes what happens in an environment to the log, as events and as metrics:
+// no other package writes about verdicts.
 //
-// It does not know how a verdict is reached or what is done about it. What is to be told
-// lies in the ledger until it was told, so that a crash loses none of it and repeats none.
+// It does not know how a verdict is reached or what is done about it. Messages stay in the
+// ledger (its outbox) until they were delivered, so that a crash loses none and repeats none.
 package report
 
 import (

@@ -1,6 +1,7 @@
-// Package retry keeps when something is tried again after an error that is no verdict on it.
+// Package retry keeps the times at which something is tried again after an error that is not a
+// verdict.
 //
-// It does not know what is tried, and waits for nothing: it keeps times.
+// It does not know what is tried, and does not wait by itself.
 package retry
 
 import (

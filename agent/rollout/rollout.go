@@ -1,9 +1,9 @@
 // Package rollout carries out the decision about one release: it takes an assessed release,
-// records the intent, runs hooks, applies, waits, prunes, and returns an Outcome. A rollout that
-// fails is decided on again at once.
+// stores a pending record, runs hooks, applies, waits, prunes, and returns an Outcome. When a
+// rollout fails, the release is decided on again at once.
 //
-// It does not know the loop, the ledger's entries or other releases, but for those that an
-// object came from.
+// It does not know the loop, the ledger's entries or other releases, except those from which
+// an object was handed over.
 package rollout
 
 import (

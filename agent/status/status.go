@@ -1,7 +1,7 @@
-// Package status says for people and programs what an environment is like: from its ledger,
-// its records, its Lease and the state of its objects.
+// Package status computes the status of an environment, for people and programs: from its
+// ledger, its records, its Lease and the state of its objects.
 //
-// It does not know the agent: it says the same whether one runs or not, and writes nothing.
+// It does not know the agent: the status is the same whether one runs or not. It writes nothing.
 package status
 
 import (

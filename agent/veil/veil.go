@@ -1,7 +1,7 @@
-// Package veil hides the secrets of an environment's releases in all that is told: in texts,
-// and in the lines of a log.
+// Package veil masks the secrets of an environment's releases in all output: in texts, and in
+// the lines of a log.
 //
-// It does not know who tells what, and where the secrets come from.
+// It does not know who writes what, nor where the secrets come from.
 package veil
 
 import (

@@ -1,5 +1,5 @@
-// Package verdict writes an environment's ledger: it enters heads, what is begun and how it
-// ended, draws verdicts from that, stores the ledger and has it reported.
+// Package verdict writes an environment's ledger: it adds heads and the outcomes of rollouts,
+// sets verdicts, stores the ledger, and has it reported.
 //
 // It does not know how a commit is read, assessed or rolled out, and asks git for nothing.
 package verdict

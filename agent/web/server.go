@@ -1,8 +1,8 @@
-// Package web is the agent's HTTP server: probes, metrics, profiles and the webhook, and
-// the bounds that keep whoever connects from holding up the others.
+// Package web is the agent's HTTP server: probes, metrics, profiles and the webhook, with
+// limits by which no client can keep others from being served.
 //
-// It does not know environments, git or the cluster: what it answers, and what follows from
-// a push, it is given.
+// It does not know environments, git or the cluster: the answers, and what a push leads to,
+// are given to it.
 package web
 
 import (

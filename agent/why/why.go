@@ -1,8 +1,8 @@
-// Package why tells what git and the ledger know of one object of an environment: the release
-// that brings it, what sets its fields, the last change with its verdict, and how that is undone.
+// Package why finds what git and the ledger know of one object of an environment: the release
+// that renders it, what sets its fields, the last change with its verdict, and how to undo that.
 //
-// It does not know where commits and the ledger come from, and asks no cluster: who asks for a
-// page fills in what is live.
+// It does not know where commits and the ledger come from, and asks no cluster: the caller
+// adds what is live.
 package why
 
 import (

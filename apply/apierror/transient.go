@@ -1,7 +1,7 @@
-// Package apierror reads errors of requests to an API server: which are trouble of the way
-// and worth another try, and what the others say of the object.
+// Package apierror classifies errors of requests to an API server: transient ones, which are
+// worth another try, and refusals, with what they say of the object.
 //
-// It does not know what is applied, nor why: an error is all that it looks at.
+// It does not know what is applied, nor why: it reads errors only.
 package apierror
 
 import (

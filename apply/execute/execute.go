@@ -1,8 +1,8 @@
-// Package execute writes what a plan changes: stage by stage, deletions after all else, and
-// the hooks around them.
+// Package execute carries out a plan: it writes objects stage by stage, deletes the others
+// last, and runs the hooks.
 //
-// It does not know whether a release should be deployed, decides nothing about what a failure
-// leads to, and keeps no record: it returns errors.
+// It does not know whether a release should be deployed or what a failure leads to, and
+// keeps no record: it returns errors.
 package execute
 
 import (

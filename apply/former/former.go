@@ -1,6 +1,6 @@
-// Package former reads what other tools keep in a cluster of the releases that they deploy
-// to a namespace: Helm's records, Flux's HelmReleases with their sources, Argo CD's
-// Applications; and it stores what is secret of that in Secrets of its own.
+// Package former reads from a cluster how other tools deploy the releases of a namespace:
+// Helm's records, Flux's HelmReleases with their sources, Argo CD's Applications. It stores
+// the secret values of these in Secrets of its own.
 //
 // It does not know environments or charts, and neither judges nor changes what it reads.
 package former

@@ -1,6 +1,6 @@
-// Package health judges how an object does by what it says of itself: Kubernetes'
-// own kinds by what they promise, any other kind by rules in CEL and by a generic
-// rule that is made of tables.
+// Package health judges whether an object is healthy, by its own content: Kubernetes' own
+// kinds by what each promises, any other kind by rules in CEL and by a generic rule that is
+// made of tables.
 //
 // It is pure: it does not know a cluster, an object's pods, or the time, and does no
 // I/O.

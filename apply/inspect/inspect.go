@@ -1,4 +1,4 @@
-// Package inspect reads from a cluster what is there of releases, and what room there is for
+// Package inspect reads from a cluster what a release has there, and whether there is room for
 // more, without a dry-run.
 //
 // It does not know how a release is surveyed or deployed, and writes nothing.

@@ -1,5 +1,5 @@
-// Package judge says how the objects of a cluster are: by the rules of package health, with
-// what the cluster knows beside the object.
+// Package judge judges the health of the objects in a cluster: by the rules of package health,
+// and by what the cluster knows besides the object.
 //
 // It does not know plans, releases or rollouts, does not look at an object's pods, and waits
 // for nothing.

@@ -1,8 +1,8 @@
-// Package kube is the connection to an API server: clients and their pace, what the server
+// Package kube is the connection to an API server: clients and their concurrency, what the server
 // can do, and the single objects that the agent reads or keeps for itself (ConfigMaps,
-// Events, Leases, namespaces, what charts and values refer to).
+// Events, Leases, namespaces, objects that charts and values refer to).
 //
-// It does not know releases or plans, and not what an object is applied for.
+// It does not know releases or plans, nor what an object is applied for.
 package kube
 
 import (

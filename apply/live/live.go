@@ -1,5 +1,5 @@
-// Package live holds the objects of an environment as the cluster has them, kept current by
-// watches, and remembers how they were left by who wrote them last.
+// Package live is a cache of an environment's objects, kept current by watches. It also remembers
+// how each object looked after the agent's last write.
 //
 // It does not know plans or releases: an object is the environment's by its label.
 package live

@@ -1,6 +1,5 @@
-// Package permissions says what a service account has to be allowed so that an environment can
-// be carried out by it, in terms of RBAC
-// (https://kubernetes.io/docs/reference/access-authn-authz/rbac/).
+// Package permissions computes the RBAC rules that a service account needs to deploy an
+// environment (https://kubernetes.io/docs/reference/access-authn-authz/rbac/).
 //
 // It is pure: it knows what was rendered, and no cluster. It does not know what templates look
 // up, since that depends on what they find.

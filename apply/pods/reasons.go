@@ -1,7 +1,7 @@
-// Package pods follows the pods of workloads while somebody waits for these, and finds in them
-// why a workload is not ready.
+// Package pods follows the pods of workloads during a wait, and finds in them why a workload is
+// not ready.
 //
-// It does not know rules of health, releases or deadlines: who waits says what a finding
+// It does not know rules of health, releases or deadlines: the caller decides what a finding
 // means.
 package pods
 

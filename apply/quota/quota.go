@@ -1,4 +1,4 @@
-// Package quota computes with the amounts of ResourceQuotas: what a refusal asked for, what
+// Package quota calculates with the amounts of ResourceQuotas: what a refusal asked for, what
 // objects take and free, and whether there is room.
 //
 // It is pure, and does not know plans: objects and refusals are all that it reads.

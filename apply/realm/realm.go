@@ -1,9 +1,9 @@
-// Package realm says what an environment may touch of a cluster: which namespaces, which
+// Package realm says what an environment may touch in a cluster: which namespaces, which
 // cluster-wide kinds, which Secrets its templates may look up, and what is reserved for
 // agents.
 //
-// It does not know a cluster, git or charts: it is told what they say, and answers with a
-// sentence or with nothing.
+// It does not know a cluster, git or charts: their facts are given to it, and it answers with
+// a sentence that says why something is not allowed, or with nothing.
 package realm
 
 import (

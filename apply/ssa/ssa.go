@@ -1,8 +1,8 @@
-// Package ssa applies objects by server-side apply, by dry-run and for real, and moves the
-// ownership of fields where the API server would else not take an object as it is wanted
+// Package ssa applies objects by server-side apply, as a dry-run or for real, and moves the
+// ownership of fields where the API server would otherwise refuse the wanted object
 // (https://kubernetes.io/docs/reference/using-api/server-side-apply/).
 //
-// It does not know plans or releases, and not why an object is applied.
+// It does not know plans or releases, nor why an object is applied.
 package ssa
 
 import (

@@ -1,5 +1,5 @@
-// Package survey asks a cluster what it has of what a release wants, and by dry-runs what it
-// would make of it: all that a plan needs to know.
+// Package survey reads the live state of a release's objects, and finds by dry-runs what
+// applying them would change: all that a plan needs to know.
 //
 // It does not know records or decisions, and writes nothing.
 package survey

@@ -1,6 +1,7 @@
-// Package verify tries the checks of a release: addresses, Services and Helm's test hooks.
+// Package verify runs the checks of a release: requests to addresses and Services, and Helm's
+// test hooks.
 //
-// It does not know health, plans or records, and not what a failure leads to.
+// It does not know health, plans or records, nor what a failure leads to.
 package verify
 
 import (

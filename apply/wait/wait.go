@@ -1,8 +1,8 @@
-// Package wait waits until objects are healthy, or hold what was applied, or have finished: by
+// Package wait waits until objects are healthy, or are as they were applied, or have finished: by
 // the events of the live cache, and until a deadline.
 //
-// It does not know plans, records or what a failure leads to, and writes nothing but the
-// deletion of pods that a StatefulSet waits for without end.
+// It does not know plans, records or what a failure leads to. It writes nothing, but deletes
+// pods that a StatefulSet would wait for without end.
 package wait
 
 import (

@@ -1,8 +1,8 @@
-// Package absorb finds where in a repository a change that somebody made in the cluster
-// belongs: the values key whose change renders it and nothing else, or else a patch.
+// Package absorb finds where in a repository a manual change in the cluster belongs: the values
+// key whose change renders it and nothing else, or else a patch.
 //
-// It does not know git or a cluster: it is told which fields of which live objects differ,
-// and returns new contents of files, each proven by rendering.
+// It does not know git or a cluster: it is given the fields that differ in live objects, and
+// returns new contents of files, each proven by rendering.
 package absorb
 
 import (

@@ -1,9 +1,9 @@
-// Package blame tells of each line that a release renders to which commit gave it its
+// Package blame finds for each line that a release renders to which commit gave it its
 // value, and where it is set: it renders commits, compares them, and changes one input
 // at a time.
 //
 // It does not know git, clusters or ledgers: it is given commits as file trees, and does
-// not know what became of them. Of a secret it says where it is set, and never what it is.
+// not know which of them were deployed. Of a secret it says where it is set, never its value.
 package blame
 
 import (

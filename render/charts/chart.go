@@ -1,8 +1,8 @@
-// Package charts loads charts: from the repository's files or, by package fetch, from
-// elsewhere, each with what it depends on.
+// Package charts loads charts, each with its dependencies: from the repository's files or, by
+// package fetch, from elsewhere.
 //
-// It does not know environments, values or Secrets, and it does not know how a chart is
-// rendered: Helm reads charts in a worker.
+// It does not know environments, values or Secrets, nor how a chart is rendered: a worker
+// reads charts with Helm.
 package charts
 
 import (

@@ -1,5 +1,5 @@
-// Package config reads environment.yaml: it parses it strictly, checks all that it says
-// and tells what is wrong with it, by file and line.
+// Package config reads environment.yaml: it parses it strictly, checks everything in it, and
+// reports problems by file and line.
 //
 // It does not know how charts are fetched and rendered, and it does not know git or a
 // cluster: it reads an fs.FS.

@@ -1,5 +1,5 @@
-// Package fetch brings charts from chart repositories and OCI registries: packed,
-// and known by their digests.
+// Package fetch downloads charts from chart repositories and OCI registries, as packed charts
+// that are identified by their digests.
 //
 // It does not know git, environments or Secrets, nor what is in a chart: it is
 // given a reference, and returns bytes.

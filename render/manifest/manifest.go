@@ -1,5 +1,5 @@
-// Package manifest holds the nouns that every room of the house speaks: the
-// identity of an object, an object, a hook, and a rendered release.
+// Package manifest has the types that all packages share: the identity of an object, an
+// object, a hook, and a rendered release.
 //
 // It does not know where an object comes from (git, Helm) nor where it goes
 // (a cluster); it does no I/O.

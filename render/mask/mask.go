@@ -1,9 +1,9 @@
-// Package mask takes secret values out of texts, in whatever form they stand there.
+// Package mask removes secret values from texts, in whatever form they appear there.
 //
 // It does not know where values and texts come from, nor where they go; it does no I/O.
-// A text is compared by its letters and digits alone, so that quoting, wrapping, indenting
-// and another case hide nothing; it is unfolded first, where it is escaped or encoded. What
-// has eight letters in a row in common with a secret is taken out.
+// Texts are compared by their letters and digits only, so that quoting, wrapping, indenting
+// and another case hide nothing; escaped and encoded texts are decoded first. Any part of a
+// text that has eight letters in a row in common with a secret is removed.
 package mask
 
 import (

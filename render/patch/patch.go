@@ -1,9 +1,9 @@
-// Package patch changes objects as a list of patches says: strategic merges and JSON 6902
-// operations, with the meaning that they have in a kustomization.
+// Package patch applies patches to objects: strategic merges and JSON 6902 operations, with the
+// meaning that they have in a kustomization.
 //
-// It does not know releases, environments or Helm: it is given objects as JSON, and gives
-// back what became of them. What it makes is bounded, since a patch can copy what it
-// copied, but not what it takes to make it: that is for a process that can be ended.
+// It does not know releases, environments or Helm: objects are given and returned as JSON. It
+// limits the size of the result, since a patch can copy what it copied, but not the memory for
+// it on the way: the caller runs it in a process that can be killed.
 package patch
 
 import (

@@ -1,8 +1,7 @@
 // Package sops decrypts values that were encrypted with SOPS.
 //
-// It does not know whose values they are, nor where keys are kept: it is handed the
-// keys. Only the cloud key services are asked with what the process itself is
-// allowed, as sops does.
+// It does not know whose values they are, nor where keys are kept: keys are given to it. Only
+// cloud key services are asked with the process's own credentials, as sops does.
 package sops
 
 import (

@@ -1,11 +1,10 @@
-// Package worker has Helm evaluate what a repository holds in a process of its own:
-// one that has little memory, can open nothing (or, to read charts, one folder), and can be
-// killed. Templates can
-// loop for ever and ask for any amount of memory, and Helm's engine can't be
-// stopped.
+// Package worker runs Helm and patches on a repository's content in a process of its own, with
+// little memory, without files (except, to read charts, one folder) or connections, which can
+// be killed: templates can loop for ever and allocate any amount of memory, and Helm's engine
+// can't be stopped.
 //
-// It does not know git, environments or a cluster: it is given files and values,
-// and asks whoever started it for what charts look up.
+// It does not know git, environments or a cluster: it is given files and values, and asks the
+// parent process for what charts look up.
 package worker
 
 import (

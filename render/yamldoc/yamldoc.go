@@ -1,10 +1,9 @@
-// Package yamldoc reads YAML that a stranger wrote. It bounds what a document may stand
-// for before anything is made of it: a few bytes of aliases can stand for any number of
-// gigabytes, and the libraries count neither the length of what they repeat nor what it
-// takes once it is text again.
+// Package yamldoc parses YAML from strangers. It limits how large a document is with its
+// aliases resolved, before that is done: a few bytes of aliases can stand for gigabytes, and
+// the YAML libraries limit neither that nor the size when it is written as text again.
 //
-// It does not know what documents are about, nor where they come from: who calls it adds
-// the file, and the line.
+// It does not know what documents are about, nor where they come from: the caller adds the
+// file, and the line.
 package yamldoc
 
 import (

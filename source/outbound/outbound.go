@@ -1,6 +1,6 @@
-// Package outbound holds requests to the addresses that they are for: it says when a
-// redirect leads to another server, and keeps what a repository names from reaching
-// this machine, its neighbours on the link, and where clouds hand out credentials.
+// Package outbound restricts where requests may go: it detects redirects to another server,
+// and keeps addresses from a repository away from this machine, link-local neighbours, and
+// the servers at which clouds hand out credentials.
 //
 // It does not know git, charts or checks, nor any credentials.
 package outbound

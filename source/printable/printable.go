@@ -1,9 +1,9 @@
-// Package printable makes text from outside fit to be kept and shown: a commit's
-// subject, a server's answer, a name that somebody chose. What a terminal would obey,
-// or what hides what is written, is replaced, and what is too long is cut.
+// Package printable makes text from outside safe to keep and show: a commit's subject, a
+// server's answer, a name that somebody chose. Control characters, and characters that hide
+// text, are replaced, and long texts are cut.
 //
-// It does not know where a text comes from, nor where it is shown: what HTML or
-// Markdown reads as more than text is for them to escape.
+// It does not know where a text comes from, nor where it is shown: escaping for HTML or
+// Markdown is up to those who write them.
 package printable
 
 import (

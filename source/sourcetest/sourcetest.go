@@ -1,5 +1,5 @@
-// Package sourcetest holds what every source of commits has to keep to, as a test: a new
-// source calls Run from its own tests.
+// Package sourcetest is the test that every source of commits has to pass: a new source
+// calls Run from its own tests.
 //
 // It does not know how a source gets its commits: it is given one, and a way to publish.
 package sourcetest

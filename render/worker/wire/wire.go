@@ -1,9 +1,9 @@
-// Package wire carries messages between two processes of which one may have been taken over:
-// what arrives is paid for out of a bound before room is made for it, so that no message,
-// whatever it claims to be, takes more memory than who receives it allows.
+// Package wire carries messages between two processes of which one may be compromised: memory
+// for what arrives is taken from a budget before it is allocated, so that no message, whatever
+// length it claims, takes more memory than its receiver allows.
 //
-// It does not know what messages mean: they are pointers to structs of texts, numbers, truth
-// values, lists, structs and pointers, with exported fields alone. Both sides are the same
+// It does not know what messages mean: they are pointers to structs of strings, numbers,
+// booleans, slices, structs and pointers, with exported fields only. Both sides are the same
 // program, so that neither types nor names are sent.
 package wire
 
