@@ -47,7 +47,8 @@ type Cluster struct {
 	Former      *former.Reader
 }
 
-// Options say how an environment uses its cluster. The zero value is for who looks once.
+// Options say how an environment uses its cluster. The zero value is for a command that reads
+// once.
 type Options struct {
 	// Account is as whom what releases are made of is read and written.
 	Account kube.Account
@@ -57,8 +58,8 @@ type Options struct {
 	Pace *kube.Pace
 }
 
-// Connect returns a Cluster for one environment. It sends no request: a server that is away
-// shows at the first use.
+// Connect returns a Cluster for one environment. It sends no request: a server that can't be
+// reached is an error of the first use.
 func Connect(config *rest.Config, environment string, o Options) (*Cluster, error) {
 	client, err := kube.NewClient(config, o.Account, o.Pace)
 	if err != nil {
@@ -96,9 +97,9 @@ func (c *Cluster) Unwatchable() []*live.UnwatchableError {
 	return out
 }
 
-// DeriveKey returns a key of 32 bytes for a purpose, made of the agent's own: who has one
-// knows neither that nor the keys for other purposes. It is an error while no agent has led
-// an environment of the namespace.
+// DeriveKey returns a key of 32 bytes for a purpose, derived from the agent's own key: neither
+// that nor the keys for other purposes can be computed from it. It is an error while no agent
+// has led an environment of the namespace.
 func (c *Cluster) DeriveKey(ctx context.Context, namespace, purpose string) ([]byte, error) {
 	key, err := c.SealKey(ctx, namespace)
 	if err != nil {
@@ -107,7 +108,7 @@ func (c *Cluster) DeriveKey(ctx context.Context, namespace, purpose string) ([]b
 	return hkdf.Key(sha256.New, key, nil, purpose, sha256.Size)
 }
 
-// Seal has the records of the environment sealed with the agent's key, which is made if
+// Seal makes the store seal the environment's records with the agent's key, which is created if
 // there is none yet.
 func (c *Cluster) Seal(ctx context.Context, namespace string) error {
 	key, err := c.EnsureSealKey(ctx, namespace)
@@ -117,8 +118,8 @@ func (c *Cluster) Seal(ctx context.Context, namespace string) error {
 	return err
 }
 
-// KnowSeal has records be told apart by their seal for who may read the key; for others
-// they are as they say.
+// KnowSeal makes the store check the seals of records, if the agent's key may be read; if not,
+// records are believed without.
 func (c *Cluster) KnowSeal(ctx context.Context, namespace string) {
 	if key, err := c.SealKey(ctx, namespace); err == nil {
 		c.Records.Seal(c.Environment, key)

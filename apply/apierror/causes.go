@@ -60,8 +60,8 @@ func FieldPaths(err error) []string {
 // Invalid reports whether the server refuses an object for its content.
 func Invalid(err error) bool { return apierrors.IsInvalid(err) }
 
-// AboutNameOnly reports whether an object is refused for its name alone: some kinds have
-// one that may be had.
+// AboutNameOnly reports whether an object is refused for its name only: some kinds allow only
+// certain names.
 func AboutNameOnly(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || !apierrors.IsInvalid(err) || status.Status().Details == nil {
@@ -76,8 +76,8 @@ func AboutNameOnly(err error) bool {
 	return named
 }
 
-// AboutContent reports whether the API server refuses an object for what is in it: the
-// same body is refused in any namespace. A policy, a quota or a permission speak of the
+// AboutContent reports whether the API server refuses an object for what is in it: the same
+// body would be refused in any namespace. A policy, a quota or a permission is about the
 // namespace.
 func AboutContent(err error) bool {
 	var status apierrors.APIStatus
@@ -94,5 +94,5 @@ func NameTaken(err error) bool {
 	return apierrors.IsConflict(err) && (strings.Contains(err.Error(), "the UID in the precondition") || strings.Contains(err.Error(), "UID in precondition"))
 }
 
-// Forbidden reports whether the server refused a request to who sent it.
+// Forbidden reports whether the server refused a request because its sender lacks a permission.
 func Forbidden(err error) bool { return apierrors.IsForbidden(err) }

@@ -10,10 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Immutable reports whether the server refuses an object because of a field that can't
-// be changed in place. It goes by the causes, each of which has its field and the rule
-// that it breaks; values and names in them say nothing. Metadata that can't be changed
-// is no reason: a new object would not have it either.
+// Immutable reports whether the server refuses an object because of a field that can't be
+// changed in place. It reads the causes, each with its field and the rule that it breaks, and
+// not the values and names in them. Immutable metadata does not count: recreating the object
+// would not help.
 func Immutable(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {

@@ -24,11 +24,11 @@ type redactedError struct {
 // Error returns the text without values.
 func (d *redactedError) Error() string { return d.text }
 
-// Unwrap returns the refusal as the API server said it.
+// Unwrap returns the API server's own error, which may have secret values in it.
 func (d *redactedError) Unwrap() error { return d.error }
 
-// Redact takes out of what the API server says of an object what it quotes of it: any
-// value of the wrong type, and of a Secret all that it holds.
+// Redact removes from the API server's answer the values that it quotes from the object: any
+// value of the wrong type, and all values of a Secret.
 func Redact(u *unstructured.Unstructured, err error) error {
 	if err == nil {
 		return nil

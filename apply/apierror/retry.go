@@ -27,8 +27,8 @@ func RetryPauses() func() (pause time.Duration, again bool) {
 	}
 }
 
-// Retry repeats an idempotent request that met trouble of the way, some times and
-// with a growing pause.
+// Retry repeats an idempotent request after transient errors, a few times and with a growing
+// pause.
 func Retry(ctx context.Context, request func() error) error {
 	for pauses := RetryPauses(); ; {
 		err := request()

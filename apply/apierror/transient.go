@@ -20,21 +20,22 @@ import (
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 )
 
-// Pending is an error that will be over by itself, though not within the second: what
-// somebody waits for is not so yet.
+// Pending is an error that will go away by itself, but not within a second: something that the
+// request needs is not there yet.
 type Pending string
 
-// Error says what is not so yet.
+// Error says what is not there yet.
 func (p Pending) Error() string { return string(p) }
 
-// Transient has it tried again.
+// Transient implements the interface that the function Transient checks: another try may
+// succeed.
 func (p Pending) Transient() bool { return true }
 
-// Transient reports whether err, or what it wraps, is trouble of the way and worth
-// another try with the same inputs: the network, an API server that is away, busy or
-// changes its leader, a webhook that does not answer, somebody else's write that came
-// first. What is not transient is said of the object itself. Several errors at once are
-// transient if each of them is: one that is final stays so, whatever else happened.
+// Transient reports whether err, or what it wraps, may go away and is worth another try with
+// the same inputs: an error of the network, an API server that is unreachable, busy or changes
+// its leader, a webhook that does not answer, a conflict with another writer. Any other error
+// is about the object itself. Several errors at once are transient if each of them is: one that
+// is final stays so, whatever else happened.
 func Transient(err error) bool {
 	for err != nil {
 		if several, ok := err.(interface{ Unwrap() []error }); ok {

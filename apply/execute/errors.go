@@ -6,7 +6,7 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// RefusedError says that the API server, or an owner, would not have an object.
+// RefusedError says that the API server refuses an object, or that it belongs to another owner.
 type RefusedError struct {
 	manifest.ID
 	Why string
@@ -19,7 +19,7 @@ func (e *RefusedError) Error() string { return fmt.Sprintf("%s is refused: %s", 
 // Unwrap returns the server's own error, if it was the server's.
 func (e *RefusedError) Unwrap() error { return e.err }
 
-// DeletionError says that the API server would not have an object deleted.
+// DeletionError says that the API server refuses to delete an object.
 type DeletionError struct{ err error }
 
 // Error names the object, and says what the server said.

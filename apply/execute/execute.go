@@ -43,12 +43,12 @@ func (x *Executor) rediscover() {
 // commit brings, and has not brought yet.
 const errPrerequisite = apierror.Pending("prerequisite does not exist yet")
 
-// Apply writes what a plan changes, stage by stage, deletions left out: those
-// are Prune's. Objects that were deferred are surveyed on their turn. It returns
-// at the first stage with an error, with what that stage could not write; all of
-// it can be repeated. ctx is for requests; what takes as long as it takes (a deletion, a
-// kind that is to come) ends with waits too: with its cause, or with a wait.UnhealthyError
-// when its deadline has passed. progress is told of what is waited for, as in wait.Waiter.ForHealthy.
+// Apply writes the objects that a plan creates or changes, stage by stage; Prune does the
+// deletions. Objects that were deferred are surveyed when their turn comes. It returns after
+// the first stage with an error, which names what could not be written; calling it again is
+// safe. ctx is for requests. Waits of unknown length (for a deletion, or for a kind to be
+// served) end with waits too: with its cause, or with a wait.UnhealthyError when its deadline
+// has passed. progress is called with what is waited for, as in wait.Waiter.ForHealthy.
 func (x *Executor) Apply(ctx, waits context.Context, rel plan.Owner, p plan.Plan, progress func([]judge.Health)) error {
 	if err := x.pruneWebhooks(ctx, waits, p); err != nil {
 		return err

@@ -56,12 +56,12 @@ func NewHooks(client *kube.Client, cache *live.Cache, j *judge.Judge, applier *s
 	return &Hooks{writer{client: client, live: cache, judge: j, applier: applier, surveyor: surveyor}, waiter}
 }
 
-// Run runs a release's hooks of one event as Helm does: by weight and name,
-// one after the other, each until it has ended. The first that fails, or has not
-// ended at the deadline, ends it with an error. A Job or Pod that is in the way
-// is always deleted first, whatever the hook's policy: neither can be run twice. An
-// object that is not the release's is neither deleted nor changed. Trouble on the way
-// ends the run without a word on the hook.
+// Run runs a release's hooks of one event as Helm does: by weight and name, one after the
+// other, each until it has ended. The first hook that fails, or has not ended at the deadline,
+// ends the run with an error. A Job or Pod with the hook's name that is already there is always
+// deleted first, whatever the hook's policy, since neither can be run twice. An object that
+// does not belong to the release is neither deleted nor changed. A transient error ends the
+// run, and is not a failure of the hook.
 func (x *Hooks) Run(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, run HookRun) error {
 	due := plan.HooksOf(hooks, run.Event)
 	for i, h := range due {

@@ -12,11 +12,12 @@ import (
 	"github.com/xetys/tether/apply/wait"
 )
 
-// Prune deletes what a plan no longer wants, stage by stage, dependents first, and returns
-// when it is gone: what an operator has to let go of is gone before the operator goes. An
-// object that a finalizer holds beyond the deadline is an error that says so. Bounds without
-// one leave it to ctx. progress is called with each object that is waited for. What the API
-// server would not have deleted keeps nothing else from going, and is the error.
+// Prune deletes the objects that a plan deletes, stage by stage, dependents first, and returns
+// when they are gone: objects with an operator's finalizer are gone before the operator is
+// deleted. An object that a finalizer holds beyond the deadline is an error that says so.
+// Without a deadline in bounds, ctx ends the wait. progress is called with each object that is
+// waited for. If the API server refuses a deletion, the others are done all the same, and the
+// refusal is returned.
 func (x *Executor) Prune(ctx context.Context, p plan.Plan, bounds wait.Bounds, progress func([]judge.Health)) error {
 	waits := ctx
 	if !bounds.Deadline.IsZero() {

@@ -78,7 +78,8 @@ func (w *waiting) sleep(pause time.Duration) error {
 	})
 }
 
-// timeoutError says how a wait timeoutError for an object: the rollout fails if its time is up.
+// timeoutError returns the error with which a wait for an object ends: an UnhealthyError, which
+// fails the rollout, if its deadline has passed.
 func (w *waiting) timeoutError(err error, id manifest.ID, reason string) error {
 	if !errors.Is(err, context.DeadlineExceeded) || w.ctx.Err() != nil {
 		return fmt.Errorf("wait for %s: %w", id, err)

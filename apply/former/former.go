@@ -35,8 +35,8 @@ func New(client *kube.Client, records *record.Store) *Reader {
 	return &Reader{client: client, records: records}
 }
 
-// Read returns what is deployed to a namespace. Kinds that the cluster does not have are
-// kinds of which nothing is there.
+// Read returns what is deployed to a namespace. Kinds that the cluster does not serve have no
+// objects.
 func (r *Reader) Read(ctx context.Context, namespace string) (adopt.Found, error) {
 	found := adopt.Found{Namespace: namespace}
 	var err error
@@ -145,8 +145,8 @@ func (r *Reader) secrets(ctx context.Context, namespace string) ([]unstructured.
 	return out, nil
 }
 
-// Store makes the Secret that holds a release's secret values. One that is there stays as
-// it is.
+// Store creates the Secret with a release's secret values. A Secret of that name that is
+// already there is not changed.
 func (r *Reader) Store(ctx context.Context, of *adopt.Release) (made bool, err error) {
 	raw, err := yaml.Marshal(of.SecretValues())
 	if err != nil {

@@ -9,16 +9,15 @@ import (
 	"strings"
 )
 
-// Graph is work in an order: a node runs as soon as all that it comes after has
-// succeeded, side by side with whatever else may run. The zero value is ready to
-// use. It is not safe for concurrent use before Run.
+// Graph is work with dependencies: a node runs as soon as all nodes that it depends on have
+// succeeded, in parallel with others. The zero value is ready to use. It is not safe for
+// concurrent use before Run.
 type Graph struct {
 	after map[string][]string
 	order []string
 }
 
-// Add adds a node that runs after others. Names that are never added are
-// ignored: what is not part of the work is not waited for.
+// Add adds a node that runs after others. Names in after that are never added are ignored.
 func (g *Graph) Add(name string, after ...string) {
 	if g.after == nil {
 		g.after = map[string][]string{}

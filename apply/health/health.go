@@ -18,9 +18,8 @@ import (
 // anything.
 const Silence = 30 * time.Second
 
-// Of judges an object. The first layer that has an answer gives it: deletion, rules
-// of users, Kubernetes' own kinds, the generation that was observed, built-in rules,
-// the generic rule.
+// Of judges an object. The first of these that has an answer decides: deletion, users' rules,
+// Kubernetes' own kinds, the observed generation, built-in rules, the generic rule.
 func Of(live *unstructured.Unstructured, o Options) Verdict {
 	switch {
 	case live == nil:

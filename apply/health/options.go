@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Presence says whether something is there, or that nobody knows.
+// Presence says whether something is there, or that this is not known.
 type Presence int
 
 // Presences.

@@ -26,8 +26,8 @@ type Problem struct {
 // String returns line:column: message.
 func (p Problem) String() string { return fmt.Sprintf("%d:%d: %s", p.Line, p.Column, p.Message) }
 
-// ReadFile reads a file that holds a list of rules, or a document with one under
-// health. name stands in what the rules say.
+// ReadFile reads a file that holds a list of rules, or a document with one under health. name
+// is the origin that verdicts of these rules name.
 func ReadFile(raw []byte, name string) (*Rules, []Problem) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(raw, &doc); err != nil {
@@ -54,8 +54,8 @@ func fieldOf(m *yaml.Node, name string) *yaml.Node {
 	return nil
 }
 
-// Read reads a list of rules out of a document, of which raw is the text. Rules that
-// are wrong are all told.
+// Read reads a list of rules out of a document, of which raw is the text. It returns a Problem
+// for each rule that is wrong.
 func Read(list *yaml.Node, raw []byte, name string) (*Rules, []Problem) {
 	if list.Kind == 0 || list.Tag == "!!null" {
 		return nil, nil

@@ -68,7 +68,8 @@ type Rules struct {
 	next  *Rules // asked if none of these is for a kind
 }
 
-// Then returns rules of which next are asked for what these say nothing of.
+// Then returns these rules followed by next, which are asked about objects for which these have
+// no answer.
 func (r *Rules) Then(next *Rules) *Rules {
 	if r == nil {
 		return next
@@ -76,7 +77,7 @@ func (r *Rules) Then(next *Rules) *Rules {
 	return &Rules{rules: r.rules, next: next}
 }
 
-// Equal reports whether two say the same.
+// Equal reports whether both have the same rules.
 func (r *Rules) Equal(other *Rules) bool {
 	for r != nil && other != nil && r != other {
 		if !slices.EqualFunc(r.rules, other.rules, func(a, b *rule) bool { return a.spec == b.spec && a.name == b.name }) {

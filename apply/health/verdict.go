@@ -2,7 +2,7 @@ package health
 
 import "time"
 
-// State is how an object does.
+// State is the health of an object.
 type State string
 
 // The states.

@@ -10,9 +10,9 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// OwnDefinitions returns those of a release's definitions that the release has to keep as they are:
-// those that are gone, and those that it was the last to write. Several releases may bring
-// the same CRD, each in a version of its own; if all of them kept it, they would fight.
+// OwnDefinitions returns those of a release's CRDs whose drift the release has to correct:
+// those that are gone, and those that it was the last to write. Several releases may have the
+// same CRD in different versions; if all of them corrected it, they would fight.
 func (in *Inspector) OwnDefinitions(ctx context.Context, rel plan.Owner, definitions []manifest.Object) ([]manifest.Object, error) {
 	var watched []*unstructured.Unstructured
 	for _, o := range definitions {

@@ -23,8 +23,8 @@ func (in *Inspector) PendingDeletions(p plan.Plan) []manifest.ID {
 	return out
 }
 
-// Terminating returns those of the objects that are still there, and what holds each. What has
-// no kind any more is gone, and so is what somebody else has now.
+// Terminating returns those of the objects that are still there, and what holds each. An object
+// whose kind is no longer served is gone, and so is one that belongs to somebody else by now.
 func (in *Inspector) Terminating(ctx context.Context, ids []manifest.ID) ([]judge.Health, error) {
 	var unknown []*unstructured.Unstructured
 	for _, id := range ids {

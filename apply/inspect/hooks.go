@@ -9,9 +9,9 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// HookDeletions returns the deletions of what hooks made that a release does not have any more,
-// as far as it is there and the release's. What Helm made with them bears no name of a
-// release, and stays, as with Helm.
+// HookDeletions returns the deletions of objects that were created by hooks which a release no
+// longer has, if they exist and belong to the release. Objects of hooks that Helm created do
+// not name a release, and stay, as with Helm.
 func (in *Inspector) HookDeletions(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, provisions plan.Provisions) ([]plan.Change, error) {
 	objects := make([]*unstructured.Unstructured, len(hooks))
 	for i, h := range hooks {

@@ -30,10 +30,10 @@ var inventoryKinds = []struct {
 }
 
 // Inventory returns the objects that the environment's releases have in a namespace, by the
-// names of the releases, whatever records say. For a release whose records were deleted
-// they tell that it runs, and what of it is no longer wanted. They are of those kinds
-// alone, without content; hooks and what is to be kept are left out. A kind that may
-// not be listed tells nothing.
+// names of the releases, independently of records. For a release whose records were deleted
+// they show that it runs, and which objects are no longer wanted. Only the kinds above are
+// listed, without content; hooks and objects that are to be kept are left out, and so is a kind
+// that may not be listed.
 func (in *Inspector) Inventory(ctx context.Context, namespace string) (map[string][]manifest.Object, error) {
 	out := map[string][]manifest.Object{}
 	for _, kind := range inventoryKinds {

@@ -16,10 +16,10 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// OverQuota says which quotas have no room for all that some plans create, each of which
-// would fit alone: the API server judges one object at a time. records are how many release
-// records the plans' rollouts write in each namespace. Pods come from controllers later, and
-// are not counted; quotas that may not be read say nothing.
+// OverQuota says which quotas have no room for all that some plans create, each of which would
+// fit alone: the API server judges one object at a time. records are how many release records
+// the plans' rollouts write in each namespace. Pods are not counted, since controllers create
+// them later; quotas that may not be read are left out.
 func (in *Inspector) OverQuota(ctx context.Context, plans []plan.Plan, records map[string]int) ([]string, error) {
 	news, limits := map[string][]plan.Change{}, map[manifest.ID]quota.Amounts{}
 	for _, p := range plans {

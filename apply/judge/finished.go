@@ -17,10 +17,10 @@ func (j *Judge) Finished(id manifest.ID) Health {
 	return finished(j.object(id, object), object)
 }
 
-// OrFinished judges as judge does, but for an object that is gone: that is judged by what it
-// was like when it was deleted, if it had finished by then. The cluster may delete a Job as
-// soon as it has finished, before anybody looked. last returns what an object was like when
-// it was deleted, or nil. What it returns is not safe for concurrent use.
+// OrFinished returns a function that judges as judge does, except for an object that is gone:
+// if it had finished when it was deleted, it is judged by its last state. The cluster may
+// delete a Job as soon as it has finished, before its end was seen. The returned function is
+// not safe for concurrent use.
 func (j *Judge) OrFinished(judge func(manifest.ID) Health) func(manifest.ID) Health {
 	return j.orFinished(judge, j.live.LastOf)
 }

@@ -40,11 +40,11 @@ type Health struct {
 	Again time.Time
 }
 
-// Due reports whether an answer has to be given anew though the object is the same.
+// Due reports whether an unchanged object has to be judged again, because time has passed.
 func (h Health) Due(now time.Time) bool { return !h.Again.IsZero() && !now.Before(h.Again) }
 
-// Of judges an object by its own status, as package health does, without a cluster's rules.
-// It is pure but for the time.
+// Of judges an object by its own status, as package health does, without a cluster's rules. It
+// depends on nothing but the object and the time.
 func Of(id manifest.ID, object *unstructured.Unstructured) Health {
 	return healthByRules(id, object, health.Options{})
 }
@@ -80,8 +80,8 @@ func New(client *kube.Client, cache *live.Cache, environment string) *Judge {
 	return &Judge{client: client, live: cache, environment: environment, known: map[manifest.ID]cachedHealth{}}
 }
 
-// SetRules sets the rules that go before the built-in ones. What was judged by others is
-// judged anew.
+// SetRules sets the rules that are asked before the built-in ones. Objects that were judged by
+// other rules are judged again.
 func (j *Judge) SetRules(rules *health.Rules) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -99,8 +99,8 @@ func (j *Judge) Forget(ids []manifest.ID) {
 	}
 }
 
-// Health returns the state of each object as the live cache has it. One that can't be
-// watched is not healthy: nobody knows.
+// Health returns the state of each object as the live cache has it. An object that can't be
+// watched is not healthy, since its state is not known.
 func (j *Judge) Health(objects []manifest.ID) []Health {
 	out := make([]Health, 0, len(objects))
 	for _, id := range objects {
@@ -113,8 +113,8 @@ func (j *Judge) Health(objects []manifest.ID) []Health {
 	return out
 }
 
-// Cached judges an object as the live cache has it. It asks the rules again only of what
-// changed: at rest nothing does.
+// Cached judges an object as the live cache has it. It evaluates the rules only for objects
+// that changed.
 func (j *Judge) Cached(id manifest.ID) Health {
 	version := j.live.ResourceVersion(id)
 	j.mu.Lock()
@@ -154,7 +154,7 @@ func (j *Judge) hasStatus(gvk schema.GroupVersionKind) health.Presence {
 	return health.Absent
 }
 
-// Now asks the server for the state of each object, for who has no watches open.
+// Now asks the server for the state of each object, for callers without watches.
 func (j *Judge) Now(ctx context.Context, objects []manifest.Object) ([]Health, error) {
 	out := make([]Health, len(objects))
 	index := map[manifest.ID]int{}

@@ -8,11 +8,11 @@ import (
 
 // Account is a service account as which an environment's objects are read and written
 // (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation):
-// what the account may not do, no commit of the environment can. Empty for none: the agent
-// then acts as itself.
+// a commit of the environment can do no more than the account may. An empty Account means that
+// the agent acts as itself.
 type Account struct{ Namespace, Name string }
 
-// Accounts are the accounts by environment; that of "" is every other environment's.
+// Accounts are the accounts by environment; the one of "" is for every other environment.
 type Accounts map[string]Account
 
 // Of returns an environment's account.

@@ -35,9 +35,9 @@ type Client struct {
 	cancel   context.CancelFunc
 }
 
-// NewClient returns a Client with a pace of its own if none is given, which reads and writes
-// as an account, or as whom the configuration names if that is empty. It sends no request: a
-// server that is away shows at the first use.
+// NewClient returns a Client that reads and writes as an account, or with the configuration's
+// own user if that is empty; without a pace it gets its own. It sends no request: a server that
+// can't be reached is an error of the first use.
 func NewClient(config *rest.Config, as Account, pace *Pace) (*Client, error) {
 	config = rest.CopyConfig(config)
 	config.UserAgent = "tether"
@@ -99,8 +99,8 @@ func typedConfig(config *rest.Config) *rest.Config {
 	return typed
 }
 
-// HTTP returns a client for requests that no other one can send, with the credentials, the
-// pace and the fence of all. Where a redirect leads is for its caller to judge.
+// HTTP returns a client for requests that no other client can send, with the same credentials,
+// pace and fence. The caller decides which redirects are followed.
 func (c *Client) HTTP() (*http.Client, error) { return rest.HTTPClientFor(c.config) }
 
 // Close ends all watches.

@@ -8,10 +8,9 @@ import (
 	"github.com/xetys/tether/apply/realm"
 )
 
-// Connection is what may be done with an API server by who applies nothing: what it can do,
-// the Lease, the namespaces, what charts and values read, and the documents of one
-// environment. The clients that can write any object are not reached by it. It is safe for
-// concurrent use.
+// Connection is what code that applies no objects may do with an API server: discovery, the
+// Lease, namespaces, reads for charts and values, and the documents of one environment. It
+// gives no access to the clients that can write any object. It is safe for concurrent use.
 type Connection struct {
 	*Discovery
 	*Documents
@@ -37,8 +36,8 @@ func (c *Connection) Ping(ctx context.Context) (string, error) {
 	return string(raw), nil
 }
 
-// Fence has every write of this connection asked for permission first: while check returns an
-// error, none is sent. Leases, and what anybody may write, are not asked about.
+// Fence makes every write of this connection call check first, and fail with its error without
+// being sent. Leases, and what any replica may write, are not checked.
 func (c *Connection) Fence(check func() error) { c.client.fence.check.Store(&check) }
 
 // Bound says what the environment may touch from now on.

@@ -16,8 +16,8 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// Discovery is what the API server can do, asked once and again when there is reason to. It
-// is safe for concurrent use.
+// Discovery knows which kinds the API server serves: it asks once, and again when something has
+// changed. It is safe for concurrent use.
 type Discovery struct {
 	host   string
 	client discovery.CachedDiscoveryInterface
@@ -70,7 +70,7 @@ func (d *Discovery) Capabilities() (Capabilities, error) {
 	return caps, nil
 }
 
-// Refresh has the API server asked anew at the next chance.
+// Refresh makes the next call ask the API server again.
 func (d *Discovery) Refresh() {
 	d.mu.Lock()
 	d.caps, d.kinds, d.discovered = nil, nil, time.Now()
@@ -158,9 +158,8 @@ var moved = map[schema.GroupKind]string{
 	{Group: "extensions", Kind: "PodSecurityPolicy"}: "policy",
 }
 
-// Served returns a past object under a version of its API that the server still
-// has, of another group perhaps: what was applied before the version went must be found
-// all the same.
+// Served returns a past object under a version of its API that the server still has, possibly
+// in another group: objects that were applied before a version was removed have to be found.
 func (d *Discovery) Served(u *unstructured.Unstructured) *unstructured.Unstructured {
 	gvk := u.GroupVersionKind()
 	if _, err := d.Mapping(gvk); !meta.IsNoMatchError(err) {

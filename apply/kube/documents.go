@@ -151,8 +151,8 @@ func (s *Documents) documentMap(d Document) *corev1.ConfigMap {
 	return cm
 }
 
-// WatchDocument tells of a document's text, at first and whenever it changes,
-// until ctx ends; one that is deleted is empty. It does not wait.
+// WatchDocument calls changed with a document's text, first as it is and then whenever it
+// changes, until ctx ends; the text of a deleted document is empty. It returns at once.
 func (s *Documents) WatchDocument(ctx context.Context, d Document, changed func(text string)) error {
 	informer := coreinformers.NewFilteredConfigMapInformer(s.client.own.typed, d.Namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", d.Name).String()
@@ -207,8 +207,8 @@ func (s *Documents) Emit(ctx context.Context, about Document, name, kind, reason
 	return true, nil
 }
 
-// EnsureHome makes the namespace exist in which the agent keeps what is its own. Any
-// replica may do that.
+// EnsureHome creates the namespace in which the agent keeps its documents, if it does not
+// exist. Any replica may do that.
 func (s *Documents) EnsureHome(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()

@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 )
 
-// Event is what the cluster tells of an object, for as long as it keeps events (an hour,
-// unless it is told otherwise). The text is its author's: it may hold what is secret.
+// Event is a Kubernetes Event about an object; the cluster keeps it for an hour by default. The
+// text is its author's, and may contain secrets.
 type Event struct {
 	At     time.Time `json:"at"`
 	Kind   string    `json:"kind"` // Normal or Warning
@@ -25,7 +25,8 @@ type Event struct {
 // maxEvents bounds how many events are returned.
 const maxEvents = 100
 
-// Events returns what is told of an object since a time, oldest first; of many the newest.
+// Events returns the events about an object since a time, oldest first; if there are many, the
+// newest.
 func (c *Connection) Events(ctx context.Context, kind, namespace, name string, since time.Time) ([]Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)
 	defer cancel()

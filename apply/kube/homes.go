@@ -13,8 +13,9 @@ import (
 	"github.com/xetys/tether/apply/ownership"
 )
 
-// Homes lists the namespaces in which agents keep documents of their own; none if they may
-// not be listed. What a chart labelled so in a release's namespace is none.
+// Homes lists the namespaces in which agents keep documents of their own; none if they may not
+// be listed. A ConfigMap that a chart labelled in the same way in a release's namespace does
+// not count.
 func (s *Documents) Homes(ctx context.Context) ([]string, error) {
 	found := map[string]bool{}
 	opts := metav1.ListOptions{LabelSelector: ownership.Group + "/ledger", Limit: 500}

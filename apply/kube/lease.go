@@ -51,8 +51,8 @@ func (l *Lease) Lasts(now time.Time) bool {
 	return l != nil && l.Holder != "" && !now.After(l.Until) && !l.InFuture(now)
 }
 
-// InFuture reports whether a Lease says that it was renewed at a time that is still to come:
-// by somebody who wants to keep it, or whose clock is wrong.
+// InFuture reports whether a Lease was renewed at a time in the future: its holder wants to
+// keep it for longer, or has a wrong clock.
 func (l *Lease) InFuture(now time.Time) bool {
 	return l != nil && l.Renewed.After(now.Add(LeaseDuration))
 }

@@ -20,9 +20,9 @@ import (
 
 // Lookup answers a chart's lookup function from the cluster
 // (https://helm.sh/docs/chart_template_guide/functions_and_pipelines/#using-the-lookup-function).
-// It reads and can do nothing else. What was asked once is answered from memory: a
-// render sees one state of each object, and costs a request for each at most. It is
-// for one render, and not safe for concurrent use. What it returns must not be modified.
+// It reads and can do nothing else. Answers are cached: a render sees one state of each object,
+// with at most one request for each. A Lookup is for one render, and not safe for concurrent
+// use. Returned objects must not be modified.
 type Lookup struct {
 	cluster *Client
 	dyn     dynamic.Interface
@@ -65,7 +65,7 @@ type meteredBody struct {
 	lookup *Lookup
 }
 
-// Read ends early, and not with an error, which the client would take for trouble of the way.
+// Read ends early without an error, because the client would retry after one.
 func (m *meteredBody) Read(p []byte) (int, error) {
 	n, err := m.ReadCloser.Read(p)
 	if m.lookup.room -= n; m.lookup.room < 0 {

@@ -35,9 +35,8 @@ func (c *Connection) EnsureNamespace(ctx context.Context, name string, labels ma
 	return c.applyNamespace(ctx, name, labels)
 }
 
-// LabelNamespace gives a namespace the labels that it is to have, and takes away those that
-// it was given before. It reports whether anything had to be done; a namespace that does not
-// exist is left so.
+// LabelNamespace sets a namespace's labels, and removes those that it set before and that are
+// no longer wanted. It reports whether anything was changed; it does not create the namespace.
 func (c *Connection) LabelNamespace(ctx context.Context, name string, labels map[string]string) (changed bool, err error) {
 	live, err := c.client.Read(ctx, namespaceOf(name))
 	if err != nil || live == nil {
@@ -78,8 +77,8 @@ func carries(live *unstructured.Unstructured, labels map[string]string) bool {
 	return true
 }
 
-// WatchNamespace tells of every change of a namespace's labels until ctx ends. It does not
-// wait, and says nothing if the namespace can't be watched.
+// WatchNamespace calls changed after every change of a namespace's labels until ctx ends. It
+// returns at once, and reports no error if the namespace can't be watched.
 func (c *Connection) WatchNamespace(ctx context.Context, name string, changed func()) error {
 	informer := coreinformers.NewFilteredNamespaceInformer(c.client.Typed, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
 		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", name).String()

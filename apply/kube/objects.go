@@ -63,7 +63,7 @@ func (c *Client) Send(ctx context.Context, u *unstructured.Unstructured, more ..
 	return answer, nil
 }
 
-// Delete deletes the very object that is known, and nothing that took its name since.
+// Delete deletes the given object (by UID), and not another one that has its name by now.
 func (c *Client) Delete(ctx context.Context, live *unstructured.Unstructured, opts ...client.DeleteOption) error {
 	uid := live.GetUID()
 	ctx, cancel := context.WithTimeout(ctx, RequestTimeout)

@@ -12,11 +12,11 @@ import (
 // something else is asked for.
 const DefaultConcurrency = 16
 
-// Pace decides how many requests are under way at once: as many as are allowed, and
-// half as many each time the API server says that it has too many (429, see
-// https://kubernetes.io/docs/concepts/cluster-administration/flow-control/), from
-// where it grows again by one with every round that goes well. Watches and leases
-// are not counted. It is safe for concurrent use, and may be shared by clusters.
+// Pace limits the number of concurrent requests. The limit is halved each time the API server
+// answers that it has too many (429, see
+// https://kubernetes.io/docs/concepts/cluster-administration/flow-control/), and then grows by
+// one with every round without such an answer. Watches and leases are not counted. It is safe
+// for concurrent use, and may be shared by clusters.
 type Pace struct {
 	observe func(verb string, code int)
 
@@ -30,8 +30,8 @@ type Pace struct {
 	last   int // the queue that was last let in
 }
 
-// Queue is where one cluster's requests wait: each queue has its turn, so that an
-// environment with ten thousand requests keeps none of the others waiting.
+// Queue is the queue of one cluster's requests. Queues are served in turn, so that an
+// environment with ten thousand requests does not delay the others.
 type Queue struct {
 	pace    *Pace
 	waiting []chan struct{}
@@ -45,8 +45,8 @@ func (p *Pace) queue() *Queue {
 	return q
 }
 
-// NewPace returns a Pace of at most so many requests, DefaultConcurrency if zero.
-// observe is told of every answer, with code 0 if there was none; it may be nil.
+// NewPace returns a Pace of at most so many requests, DefaultConcurrency if zero. observe is
+// called with every answer, with code 0 if there was none; it may be nil.
 func NewPace(most int, observe func(verb string, code int)) *Pace {
 	if most <= 0 {
 		most = DefaultConcurrency

@@ -21,9 +21,9 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// References reads single ConfigMaps and Secrets, and watches each one that was
-// read by its name alone: nothing else of its namespace is held, and the permission
-// can be for that one. It is safe for concurrent use.
+// References reads single ConfigMaps and Secrets, and watches each one that was read, by its
+// name: nothing else of the namespace is kept in memory, and the permission can be for that
+// object only. It is safe for concurrent use.
 type References struct {
 	typed   kubernetes.Interface
 	as      string // the user as whom they are read; empty for the agent itself
@@ -44,14 +44,14 @@ type watchedReference struct {
 	seen *[sha256.Size]byte // of what was last read; nil before
 }
 
-// References returns what reads references in this cluster until it is closed, as the
-// environment's account. changed is told when what was read is another than it was; it must
-// not block.
+// References returns a reader of references in this cluster, as the environment's account,
+// until the connection is closed. changed is called when an object that was read has changed;
+// it must not block.
 func (c *Connection) References(changed func(manifest.Reference)) *References {
 	return c.references(c.client.Typed, c.client.config.Impersonate.UserName, changed)
 }
 
-// OwnReferences is References for what configures the agent, which it reads as itself.
+// OwnReferences is References for objects that configure the agent; it reads them as itself.
 func (c *Connection) OwnReferences(changed func(manifest.Reference)) *References {
 	return c.references(c.client.own.typed, "", changed)
 }
@@ -71,7 +71,7 @@ func (d *deniedError) Error() string {
 	return fmt.Sprintf("%s may not read it: grant get, list and watch on %s %s in namespace %s", cmp.Or(d.as, "tether"), d.ref.Kind, d.ref.Name, d.ref.Namespace)
 }
 
-// Lasting reports that asking again has the same answer until somebody changes that.
+// Lasting reports that another try has the same answer until somebody grants the permission.
 func (d *deniedError) Lasting() bool { return true }
 
 // Read returns what a ConfigMap or a Secret holds. One that does not exist is an

@@ -50,9 +50,9 @@ func (r *Reviews) WhoIs(ctx context.Context, token string) (*Person, error) {
 	return p, nil
 }
 
-// MayRead asks the API server whether somebody may read environments in a namespace: one
-// of them by its name, or all of them if that is empty. They are no objects there: the right
-// is one of RBAC alone, to get or list environments of the API group.
+// MayRead asks the API server whether somebody may read environments in a namespace: one of
+// them by its name, or all of them if that is empty. There are no such objects: the right
+// exists only in RBAC, to get or list environments of the API group.
 func (r *Reviews) MayRead(ctx context.Context, p *Person, namespace, environment string) (bool, error) {
 	verb := "get"
 	if environment == "" {

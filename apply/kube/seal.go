@@ -19,8 +19,8 @@ const (
 	sealSize = 32
 )
 
-// EnsureSealKey returns the key by which the agent knows its own records, which is made in the
-// agent's namespace if there is none yet.
+// EnsureSealKey returns the key by which the agent recognises its own records. If there is none
+// yet, it is created in the agent's namespace.
 func (c *Connection) EnsureSealKey(ctx context.Context, namespace string) ([]byte, error) {
 	key, err := c.SealKey(ctx, namespace)
 	if apierrors.IsNotFound(err) {

@@ -16,8 +16,8 @@ import (
 
 var terminated = regexp.MustCompile(`namespace (\S+) is being terminated`)
 
-// WithHolders adds to an error that speaks of a namespace which is being deleted what
-// keeps it from going; any other error stays as it is.
+// WithHolders adds to an error about a namespace that is being deleted what delays its
+// deletion; any other error is returned as it is.
 func (c *Connection) WithHolders(ctx context.Context, err error) error {
 	cause, ok := apierrors.StatusCause(err, corev1.NamespaceTerminatingCause)
 	if !ok {
@@ -57,7 +57,7 @@ type heldNamespaceError struct {
 	text string
 }
 
-// Error says it after the API server's answer.
+// Error is the API server's answer, and then what delays the deletion.
 func (e *heldNamespaceError) Error() string {
 	var told *heldNamespaceError
 	if errors.As(e.error, &told) {

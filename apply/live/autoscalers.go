@@ -26,14 +26,13 @@ type Autoscalers struct {
 	spaces map[string]*watch
 }
 
-// NewAutoscalers returns what follows the autoscalers of namespaces, none so far.
+// NewAutoscalers returns Autoscalers that follow no namespace yet.
 func NewAutoscalers(client *kube.Client, live *Cache) *Autoscalers {
 	return &Autoscalers{client: client, live: live, spaces: map[string]*watch{}}
 }
 
-// Target reports whether an autoscaler of the namespace, but for some, targets an
-// object. Who may not read them, or has none of that kind, gets none; that they can't be
-// read is told by Blind.
+// Target reports whether an autoscaler of the namespace, except those in but, targets an
+// object. It is false if autoscalers may not be read or are not served; Unwatchable says so.
 func (a *Autoscalers) Target(ctx context.Context, id manifest.ID, but map[manifest.ID]bool) (bool, error) {
 	w, err := a.follow(id.Namespace)
 	if err != nil {

@@ -10,18 +10,18 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Changed is told of every event on an object of the environment; drifted says
-// that the object may not be as it was left. It is called from several goroutines
-// and must not block. Nil is told nothing.
+// Changed is called on every event of an object of the environment; drifted says that the
+// object may differ from how the agent left it. It is called from several goroutines and must
+// not block. It may be nil.
 type Changed func(id manifest.ID, drifted bool)
 
-// Listeners are told of what happens to objects.
+// Listeners are called when something happens to objects.
 type Listeners struct {
 	Changed   Changed
 	Forgotten func(ids []manifest.ID) // objects that have been gone for long
 }
 
-// drifted has objects looked at.
+// drifted reports objects as possibly drifted.
 func (t Listeners) drifted(ids ...manifest.ID) {
 	if t.Changed == nil {
 		return

@@ -6,14 +6,15 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// KnownInPlace reports whether want was applied, and is still as it was left.
+// KnownInPlace reports whether want was applied, and the object has not changed since.
 func (l *Cache) KnownInPlace(want *unstructured.Unstructured) bool {
 	id := manifest.IDOf(want)
 	left, ok := l.Placements.Of(id)
 	return ok && left.want == Fingerprint(want) && l.StillInPlace(id)
 }
 
-// StillInPlace is KnownInPlace for who knows that what was applied is what is wanted.
+// StillInPlace is KnownInPlace for a caller that knows that the applied object is the wanted
+// one.
 func (l *Cache) StillInPlace(id manifest.ID) bool {
 	m, there := l.HashesOf(id)
 	return there && l.Placements.asMarked(id, m)

@@ -23,10 +23,9 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Cache is the objects of one environment as the cluster has them, kept current
-// by watches: one per kind and namespace, selected by label, so that nothing but
-// the environment's own objects is held and a Role per namespace is permission
-// enough. It is safe for concurrent use.
+// Cache is the objects of one environment as the cluster has them, kept current by watches: one
+// per kind and namespace, selected by label, so that only the environment's own objects are
+// kept in memory, and a Role per namespace suffices. It is safe for concurrent use.
 //
 // An object that exists without the environment's label is not seen.
 type Cache struct {
@@ -56,11 +55,11 @@ func New(client *kube.Client, environment string, listeners Listeners) *Cache {
 	}
 }
 
-// Watch makes sure that the kinds of the given objects are watched in their
-// namespaces, and returns when what exists is known. Kinds that the server does
-// not have are left out: there are no objects of them, and Changed is told when the
-// kind comes. From then on Get answers in the API version of the object that was
-// given last. An UnwatchableError says that what was known is known no more.
+// Watch makes sure that the kinds of the given objects are watched in their namespaces, and
+// returns when the existing objects are known. Kinds that the server does not serve are left
+// out: there are no objects of them, and Changed is called when a kind is served. From then on
+// Get answers in the API version of the object that was given last. An UnwatchableError says
+// that the state of the objects is not known.
 func (l *Cache) Watch(ctx context.Context, objects []*unstructured.Unstructured) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -217,8 +216,8 @@ func (l *Cache) vanish(w *watch) {
 	l.listeners.drifted(gone...)
 }
 
-// RetryAbsentKinds has kinds that vanished watched again at the next chance: somebody who
-// knows says that what the server can do has changed.
+// RetryAbsentKinds makes the cache try again to watch kinds that were gone: the caller knows
+// that the served kinds have changed.
 func (l *Cache) RetryAbsentKinds() { l.absent.reconsider() }
 
 // Unwatchable returns what can't be watched now, one error for each kind and namespace.
@@ -234,7 +233,7 @@ func (l *Cache) Unwatchable() []*UnwatchableError {
 	return out
 }
 
-// IsUnwatchable returns why nothing can be said of an object; nil if it can.
+// IsUnwatchable returns why the state of an object is not known; nil if it is.
 func (l *Cache) IsUnwatchable(id manifest.ID) error {
 	l.mu.Lock()
 	w := l.watchOf(id)
@@ -245,7 +244,7 @@ func (l *Cache) IsUnwatchable(id manifest.ID) error {
 	return w.unwatchable(time.Now())
 }
 
-// Get returns the object as last seen; what managers own of it must not be modified.
+// Get returns the object as last seen; its managed fields must not be modified.
 func (l *Cache) Get(id manifest.ID) (*unstructured.Unstructured, bool) {
 	written, k := l.find(id)
 	if written != nil {
@@ -258,8 +257,8 @@ func (l *Cache) Get(id manifest.ID) (*unstructured.Unstructured, bool) {
 	return u, err == nil
 }
 
-// GetOrRead returns an object as last seen; one that the cache does not have (it lost the
-// environment's label, or is Helm's until now) is read from the server. It is nil without an
+// GetOrRead returns an object as last seen; an object that the cache does not have (it lost the
+// environment's label, or still belongs to Helm) is read from the server. It is nil without an
 // error if there is none.
 func (l *Cache) GetOrRead(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if object, ok := l.Get(manifest.IDOf(u)); ok {
@@ -268,7 +267,7 @@ func (l *Cache) GetOrRead(ctx context.Context, u *unstructured.Unstructured) (*u
 	return l.client.Read(ctx, u)
 }
 
-// HashesOf returns the marks of an object as last seen, without reading it if it can.
+// HashesOf returns the hashes of an object as last seen, without parsing it if possible.
 func (l *Cache) HashesOf(id manifest.ID) (m Hashes, there bool) {
 	written, k := l.find(id)
 	switch {
@@ -312,7 +311,7 @@ func (l *Cache) touch(id manifest.ID) {
 	}
 }
 
-// Asked reports whether an object was ever asked for, and so in which version.
+// Asked reports whether an object was ever asked for, so that its version is known.
 func (l *Cache) Asked(id manifest.ID) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -32,7 +32,7 @@ type cachedObject struct {
 	Hashes
 }
 
-// Hashes are what tells whether an object is as it was left.
+// Hashes tell whether an object has changed since the agent's last write.
 type Hashes struct {
 	Ours          bool       // we own fields of it
 	Live, Foreign drift.Hash // what we own, and what people's tools added

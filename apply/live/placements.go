@@ -12,27 +12,27 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Placement is how an object was left: what was wanted, and a hash of the live
-// fields that are ours.
+// Placement is an object after the agent's last write: a hash of what was wanted, and hashes of
+// the live fields.
 type Placement struct {
 	want    uint64
 	Live    drift.Hash
 	Foreign drift.Hash // of what people's tools had added
 }
 
-// Placements is how the objects of an environment were left by who wrote them last. It is
-// safe for concurrent use.
+// Placements are the objects of an environment after the agent's last write of each: an object
+// that still has these hashes has not drifted. They are safe for concurrent use.
 type Placements struct {
 	mu    sync.Mutex
 	known map[manifest.ID]Placement
 }
 
-// NewPlacements returns the memory of a process that left nothing yet.
+// NewPlacements returns Placements without objects.
 func NewPlacements() *Placements { return &Placements{known: map[manifest.ID]Placement{}} }
 
 var seed = maphash.MakeSeed()
 
-// Fingerprint identifies what an object says, within this process.
+// Fingerprint is a hash of an object's content, valid within this process.
 func Fingerprint(u *unstructured.Unstructured) uint64 {
 	raw, err := json.Marshal(u.Object) // maps are written in the order of their keys
 	if err != nil {
@@ -53,8 +53,8 @@ func (p *Placements) Remember(id manifest.ID, want, live *unstructured.Unstructu
 	p.known[id] = Placement{want: Fingerprint(want), Live: hash, Foreign: drift.ForeignHash(live, ownership.FieldManager, ownership.Tools)}
 }
 
-// Hashes returns how objects were left, one hash after the other, for Trust in
-// another process; what is not known is zero.
+// Hashes returns the hashes of objects, one after the other, for Trust in another process; an
+// unknown object has zeros.
 func (p *Placements) Hashes(objects []manifest.ID) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,9 +66,8 @@ func (p *Placements) Hashes(objects []manifest.ID) []byte {
 	return out
 }
 
-// Trust takes it that an earlier process left objects, as they are applied, in the
-// way that Left told: one that is still so needs no dry-run. Of objects beyond those that
-// Left told of nothing is known.
+// Trust takes over what Hashes returned in an earlier process for the same objects: an object
+// that still has its hash needs no dry-run. left may be shorter than objects.
 func (p *Placements) Trust(objects []manifest.Object, left []byte) {
 	size := len(drift.Hash{})
 	p.mu.Lock()
@@ -91,8 +90,8 @@ func (p *Placements) Invalidate(ids []manifest.ID) {
 	}
 }
 
-// asMarked reports whether an object with these marks is as it was left: in the fields
-// that are ours, and people's tools added nothing since.
+// asMarked reports whether an object with these hashes is as the agent left it: its own fields
+// are unchanged, and people's tools have added nothing since.
 func (p *Placements) asMarked(id manifest.ID, m Hashes) bool {
 	p.mu.Lock()
 	left, ok := p.known[id]
@@ -109,7 +108,7 @@ func (p *Placements) Forget(ids ...manifest.ID) {
 	}
 }
 
-// Of returns how an object was left; known is false if nobody left it.
+// Of returns an object's Placement; known is false if there is none.
 func (p *Placements) Of(id manifest.ID) (left Placement, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -26,10 +26,10 @@ var deliverers = []string{
 	"kapp", "sveltos", "addon-controller", "config-sync", "configsync.gke.io", "werf", "skaffold", "pulumi", "terraform", "Terraform", "HashiCorp", "ansible", "OpenAPI-Generator",
 }
 
-// FormerManagers are the managers whose fields of an object become ours, so that what a
-// chart drops also leaves the cluster: at adoption, when the object is not ours yet, all
-// who apply whole objects; later Helm only. What kubectl edit and its like set stays a
-// person's.
+// FormerManagers are the managers whose fields of an object become ours, so that fields that a
+// chart drops are removed from the cluster: at adoption, when the object is not ours yet, all
+// tools that apply whole objects; later Helm only. Fields that kubectl edit and the like set
+// stay theirs.
 func FormerManagers(ours bool) []ssa.FieldManager {
 	if ours {
 		return helms
@@ -60,8 +60,8 @@ func isFormer(manager, operation string, all []ssa.FieldManager) bool {
 // the other tools that deliver.
 var Tools = slices.Concat([]string{"kubectl", "node-fetch", "Lens", "freelens", "k9s", "dashboard", "headlamp", "Mozilla", "curl"}, deliverers)
 
-// ManagedByOthers reports whether Helm still owns fields of a live object under its
-// own name, or what is not ours yet was somebody's who applies whole objects.
+// ManagedByOthers reports whether Helm still owns fields of a live object under its own name,
+// or, if the object is not ours yet, whether a tool that applies whole objects does.
 func ManagedByOthers(live *unstructured.Unstructured) bool {
 	return Managed(live, FormerManagers(AppliedByUs(live)))
 }
@@ -78,7 +78,8 @@ func AppliedByUs(live *unstructured.Unstructured) bool {
 	return drift.Applied(live, FieldManager) != nil
 }
 
-// Heir tells whose fields become ours when a live object is written.
+// Heir returns a function that reports whether a manager's fields become ours when the live
+// object is written.
 func Heir(live *unstructured.Unstructured) func(manager, operation string) bool {
 	all := FormerManagers(AppliedByUs(live))
 	return func(manager, operation string) bool { return isFormer(manager, operation, all) }

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// OwnerOf says whose an object is that an environment's git does not have.
+// OwnerOf says who owns a live object that is not in an environment's repository.
 func OwnerOf(live *unstructured.Unstructured, environment string) string {
 	labels, annotations := live.GetLabels(), live.GetAnnotations()
 	var makers []string

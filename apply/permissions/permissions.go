@@ -18,7 +18,7 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Release is what of a release takes permissions.
+// Release is the part of a release that needs permissions.
 type Release struct {
 	*manifest.Release
 	// References are the ConfigMaps and Secrets that its values come from.
@@ -27,8 +27,8 @@ type Release struct {
 	Asks bool
 }
 
-// Needs are rules by the namespace in which they have to hold; those of "" have to hold in
-// the cluster.
+// Needs are RBAC rules by the namespace in which they are needed; those of "" are needed in the
+// whole cluster.
 type Needs map[string][]rbacv1.PolicyRule
 
 // Namespaces returns the namespaces in which something is needed, sorted, without "".

@@ -71,14 +71,14 @@ func (c Change) Differs() bool {
 	return c.Adopt || c.slim || c.DryRun != nil && !Settled(c.Live, c.DryRun, c.Drift)
 }
 
-// Settled reports whether an object that does not differ is ours as it would be
-// after a write: a field that somebody else set to the very same value has to
-// become ours, or it would stay when the chart drops it.
+// Settled reports whether an object without differences needs no write: a field that somebody
+// else set to the wanted value still has to be written to become ours, or it would stay when
+// the chart drops it.
 func Settled(live, dryRun *unstructured.Unstructured, differs []drift.Field) bool {
 	return len(differs) == 0 && !ownership.ManagedByOthers(live) && reflect.DeepEqual(drift.Applied(live, ownership.FieldManager), drift.Applied(dryRun, ownership.FieldManager))
 }
 
-// InSource adds to what is said of an object the template that it comes from.
+// InSource adds the object's template to a message about it.
 func InSource(why string, o manifest.Object) string {
 	if o.Source == "" {
 		return why

@@ -34,9 +34,9 @@ type Observation struct {
 	Replacement error
 }
 
-// NewPlan compares what a release wants with what it may have left in the
-// cluster. It is pure: all that is known of the cluster is in seen. Objects of
-// past that want still has are not pruned.
+// NewPlan compares what a release wants with what it may have left in the cluster. It is pure:
+// observations are all that is known of the cluster. Objects in past that are in want too are
+// not pruned.
 func NewPlan(rel Owner, want, past []manifest.Object, observations map[manifest.ID]Observation, provisions Provisions) Plan {
 	p := Plan{Release: rel.Name, Namespace: rel.Namespace, Provisions: provisions}
 	wanted := map[manifest.ID]bool{}
@@ -108,8 +108,8 @@ func ChangeOf(rel Owner, o manifest.Object, s Observation, provisions Provisions
 	return c
 }
 
-// Refusal turns the API server's "no" into an action: what cannot be changed in
-// place is recreated where that is safe or asked for, and would succeed.
+// Refusal turns a refusal of the API server into an action: an object that can't be changed in
+// place is recreated if that is safe or asked for, and would succeed.
 func (o Owner) Refusal(u *unstructured.Unstructured, s Observation) (Action, string) {
 	gk := manifest.IDOf(u).GroupKind()
 	if apierror.KindMissing(s.Err) {

@@ -9,9 +9,9 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// CompareReleases plans what leads from one rendered release to another, without a cluster:
-// it does not know what is live, nor what the API server defaults or refuses. What
-// stays the same is left out. Either may be nil.
+// CompareReleases plans the change from one rendered release to another without a cluster: it
+// does not know what is live, nor what the API server defaults or refuses. Objects that stay
+// the same are left out. Either release may be nil.
 func CompareReleases(from, to *manifest.Release) Plan {
 	var p Plan
 	before, after := contentsOf(from), contentsOf(to)

@@ -15,8 +15,8 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Unserved says why an object can't be had in its version: the commit's own definitions
-// of its kind serve others. Empty if that is not so.
+// Unserved says that the commit's own CRD of a kind does not serve the object's version; empty
+// if that is not so.
 func (c Provisions) Unserved(gvk schema.GroupVersionKind) string {
 	var served []string
 	name := ""
@@ -55,7 +55,7 @@ func (c Provisions) Deferral(u *unstructured.Unstructured, err error) string {
 	return ""
 }
 
-// PendingKind says what of the commit brings a kind.
+// PendingKind says which object of the commit brings a kind.
 func (c Provisions) PendingKind(gvk schema.GroupVersionKind) string {
 	gk := gvk.GroupKind()
 	if len(c.Kinds[gk]) > 0 {

@@ -47,8 +47,8 @@ func HooksOf(hooks []manifest.Hook, event string) []manifest.Hook {
 	return due
 }
 
-// BroughtBefore are the objects of hooks that run before a release's own: what they
-// bring is there when those need it.
+// BroughtBefore are the objects of hooks that run before the release's own objects are applied,
+// and which these may need.
 func BroughtBefore(hooks []manifest.Hook) []manifest.Object {
 	var out []manifest.Object
 	for _, h := range hooks {
@@ -59,18 +59,19 @@ func BroughtBefore(hooks []manifest.Hook) []manifest.Object {
 	return out
 }
 
-// GoesFirst reports whether an object that is in a hook's way is deleted before it runs.
+// GoesFirst reports whether an existing object of a hook's name is deleted before the hook
+// runs.
 func GoesFirst(h manifest.Hook) bool {
 	return (slices.Contains(h.DeletePolicies, beforeCreation) || h.ID().RunsToEnd()) && !HoldsOthers(h)
 }
 
-// HoldsOthers reports whether with the object of a hook would go all that is in it, or of
-// its kind.
+// HoldsOthers reports whether the deletion of a hook's object would delete other objects too:
+// those of its kind, if it is a CRD.
 func HoldsOthers(h manifest.Hook) bool { return h.ID().GroupKind() == DefinitionKind }
 
-// OwnsHook reports whether a live object is of the release's hooks. Helm does not mark
-// those that it made with the release: they are known by being a hook's at all, made by
-// Helm, of the instance that the release is.
+// OwnsHook reports whether a live object belongs to the release's hooks. Helm does not mark the
+// objects of its hooks with the release: they are recognised by their hook annotation, their
+// manager (Helm), and their instance label.
 func (o Owner) OwnsHook(h manifest.Hook, live *unstructured.Unstructured) bool {
 	if HoldsOthers(h) {
 		return true // several releases may bring one
@@ -85,8 +86,8 @@ func (o Owner) OwnsHook(h manifest.Hook, live *unstructured.Unstructured) bool {
 	return a[ownership.AnnotRelease] == "" && a[ownership.AnnotHook] != "" && (instance == "" || instance == o.Name) && madeByHelm(live)
 }
 
-// TransfersHook reports whether what another release of the environment left of its hooks may
-// be replaced: that release is gone, or goes with this commit.
+// TransfersHook reports whether an object that a hook of another release of the environment
+// left may be replaced: that release is gone, or is removed by this commit.
 func (c Provisions) TransfersHook(rel Owner, live *unstructured.Unstructured) bool {
 	a := live.GetAnnotations()
 	from := a[ownership.AnnotReleaseSpace] + "/" + a[ownership.AnnotRelease]
@@ -101,7 +102,7 @@ func madeByHelm(live *unstructured.Unstructured) bool {
 	return slices.ContainsFunc(live.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool { return strings.Contains(m.Manager, "helm") })
 }
 
-// HookCollision says whose a live object is that is in a hook's way.
+// HookCollision says who owns a live object that has a hook's name.
 func (o Owner) HookCollision(live *unstructured.Unstructured) string {
 	if e := live.GetLabels()[ownership.LabelEnvironment]; e != "" && e != o.Environment {
 		return fmt.Sprintf("a hook would replace it, and it belongs to environment %s: remove it there, or rename it here", e)

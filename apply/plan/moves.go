@@ -7,8 +7,8 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Moves says which objects go from one release of an environment to another in the same
-// commit. Releases are named "namespace/name". The zero value moves nothing.
+// Moves says which objects are handed over from one release of an environment to another by the
+// same commit. Releases are named "namespace/name". The zero value moves nothing.
 type Moves struct {
 	// Owners says to which release an object belongs from now on.
 	Owners map[manifest.ID]string

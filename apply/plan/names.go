@@ -6,9 +6,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Names is what the namespaces that a commit brings, and the one where it is tried, had
-// in them when the commit's first object of a kind came: a list of names for each kind,
-// instead of a question for each object. It is safe for concurrent use.
+// Names are the names of existing objects, by kind, in the namespaces that a commit creates and
+// in the one where its objects are dry-run: one list for each kind, instead of a request for
+// each object. It is safe for concurrent use.
 type Names struct {
 	mu    sync.Mutex
 	kinds map[namesKey]*listing

@@ -16,7 +16,8 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Owner is the release that an object belongs to, and how its objects are held.
+// Owner is the release that an object belongs to, with the rules by which its objects are
+// compared and corrected.
 type Owner struct {
 	Environment, Name, Namespace string
 	// Strict has what people's tools added to objects removed.
@@ -41,14 +42,14 @@ type Owner struct {
 	Scaling scaling.Intent
 }
 
-// Scales has an owner know which of its objects say how many replicas others have, of what
-// it wants and what it had.
+// Scales returns the owner with its objects, wanted and former, that decide on the replicas of
+// others.
 func (o Owner) Scales(want, past []manifest.Object) Owner {
 	o.Scaling = scaling.IntentOf(want, past)
 	return o
 }
 
-// OutsideRealm says why an object is not the release's to write or delete; empty if it may be.
+// OutsideRealm says why the release may not write or delete an object; empty if it may.
 func (o Owner) OutsideRealm(obj manifest.Object) string {
 	if why := manifest.Reserved(obj); why != "" {
 		return why
@@ -64,9 +65,9 @@ func (o Owner) Differences(c Change) []drift.Field {
 	return c.Drift
 }
 
-// Uncorrected lists the fields of a live object that are not as they are wanted, and for
-// which a refused change would put back what is wanted. What is ours still was not changed:
-// there is no answer of the API server's that says how it would write it.
+// Uncorrected lists the fields of a live object that differ from the wanted ones and would be
+// corrected by a change that the API server refuses. Fields that the agent still owns were not
+// changed, and are left out, since there is no dry-run that says how they would be written.
 func (o Owner) Uncorrected(c Change) []drift.Field {
 	if c.Live == nil || c.Object == nil {
 		return nil

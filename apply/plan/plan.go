@@ -28,9 +28,9 @@ func (p Plan) Pending() bool {
 	return slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Action.writes() })
 }
 
-// Slim returns the plan without what is not needed to carry it out: the objects that
-// it leaves as they are, and what those that it updates are and will be like. What is
-// said of them stays.
+// Slim returns the plan without what is not needed to carry it out: the content of objects that
+// it does not change, and the live and dry-run states of those that it updates. Their reasons
+// stay.
 func (p Plan) Slim() Plan {
 	p.Changes = slices.Clone(p.Changes)
 	for i := range p.Changes {
@@ -44,10 +44,10 @@ func (p Plan) Slim() Plan {
 	return p
 }
 
-// Refusals returns what the API server, or an owner, would not have.
+// Refusals returns the objects that the API server refuses, or that belong to another owner.
 func (p Plan) Refusals() []Change { return p.Of(Refused) }
 
-// Drifted returns the changes that put back what is not as it was applied.
+// Drifted returns the changes that correct drift.
 func (p Plan) Drifted() []Change { return p.Of(Create, Update, Recreate, Deferred, Delete) }
 
 // Of returns the changes with one of some actions.
@@ -81,7 +81,7 @@ func (p Plan) String() string {
 	return b.String()
 }
 
-// Stage returns what is written in a stage.
+// Stage returns the changes that are written in a stage.
 func (p Plan) Stage(s Stage) []Change {
 	var out []Change
 	for _, c := range p.Changes {
@@ -92,9 +92,9 @@ func (p Plan) Stage(s Stage) []Change {
 	return out
 }
 
-// Deletions lists what a plan deletes, dependents first. A ClusterRole that gathers the
-// rules of others goes before them: while they go, its controller writes it anew, and
-// that would bring it back.
+// Deletions lists the objects that a plan deletes, dependents first. An aggregated ClusterRole
+// is deleted before the roles that it aggregates: while those are deleted, its controller
+// writes it again.
 func (p Plan) Deletions() []Change {
 	doomed := p.Of(Delete)
 	slices.Reverse(doomed)
@@ -115,15 +115,16 @@ func gathers(c Change) bool {
 	return found && c.Kind == "ClusterRole"
 }
 
-// ForReplan returns what comes with the plan's commit, for a plan that is made anew while
-// the first one is carried out: what was not there yet may be there by now.
+// ForReplan returns the provisions of the plan's commit for a new plan that is made while the
+// first one is carried out: objects that were not there yet may exist by now.
 func (p Plan) ForReplan() Provisions {
 	c := p.Provisions
 	c.Absent, c.Names = nil, nil
 	return c
 }
 
-// LeftToOthers returns what a plan leaves to another release, though its own lists it.
+// LeftToOthers returns the objects that a plan leaves to another release, although its own
+// release lists them.
 func (p Plan) LeftToOthers() []manifest.ID {
 	var out []manifest.ID
 	for _, c := range p.Changes {

@@ -12,8 +12,8 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Provisions is what the same commit brings about before its objects need it: what
-// waits for it is deferred instead of refused.
+// Provisions are what the same commit creates before other objects need it (namespaces, kinds,
+// webhooks): objects that wait for it are deferred instead of refused.
 type Provisions struct {
 	Namespaces map[string]bool
 	// Kinds are the CustomResourceDefinitions of each kind: several releases may bring one.
@@ -34,7 +34,7 @@ type Provisions struct {
 	webhooks map[string]bool                            // admission webhooks, by name
 }
 
-// ProvisionsOf collects what objects bring about, and the namespaces that are made for them.
+// ProvisionsOf collects what objects provide, and the namespaces that are created for them.
 func ProvisionsOf(objects []manifest.Object, namespaces ...string) Provisions {
 	c := Provisions{
 		Namespaces: map[string]bool{}, Kinds: map[schema.GroupKind][]*unstructured.Unstructured{},
@@ -48,7 +48,7 @@ func ProvisionsOf(objects []manifest.Object, namespaces ...string) Provisions {
 	return c.WithWebhooks(objects...)
 }
 
-// With is what comes, and what some more objects bring about.
+// With returns the provisions with those of more objects.
 func (c Provisions) With(objects []manifest.Object) Provisions {
 	all := ProvisionsOf(objects)
 	maps.Copy(all.Namespaces, c.Namespaces)

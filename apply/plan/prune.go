@@ -18,7 +18,7 @@ var neverPruned = map[schema.GroupKind]string{
 	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: "custom resource definitions are never pruned",
 }
 
-// Pruned is what is done with a live object that a release does not want any more.
+// Pruned is the change for a live object that a release no longer has.
 func Pruned(rel Owner, id manifest.ID, live *unstructured.Unstructured, provisions Provisions) Change {
 	c := pruneChange(id, live, rel.Owns(live))
 	if why := rel.OutsideRealm(manifest.Object{Unstructured: live}); why != "" && c.Action == Delete {

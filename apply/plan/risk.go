@@ -34,8 +34,8 @@ const (
 	RiskNamespace  = "namespace"
 )
 
-// Risks lists what of a plan is more than a change of some fields, in the plan's order.
-// It is pure: what the server says counts as far as the plan has it.
+// Risks lists the changes of a plan that are more than an update of some fields, in the plan's
+// order. It is pure: it knows of the API server's answers only what is in the plan.
 func (p Plan) Risks() []Risk {
 	var out []Risk
 	for _, c := range p.Changes {

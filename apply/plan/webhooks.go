@@ -11,9 +11,8 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// WithWebhooks adds to what comes the admission webhooks of objects: one that does not
-// answer must not keep its own release from being changed, which may be what has
-// it answer again.
+// WithWebhooks adds the admission webhooks of objects to the provisions: a webhook that does
+// not answer must not prevent a change of its own release, which may repair it.
 func (c Provisions) WithWebhooks(objects ...manifest.Object) Provisions {
 	c.webhooks = maps.Clone(c.webhooks)
 	for _, o := range objects {
@@ -39,8 +38,8 @@ func (c *Provisions) addWebhooks(configuration *unstructured.Unstructured) {
 	}
 }
 
-// PendingWebhook says by which webhook of the same commit an object can't be judged yet;
-// empty if that is not what err says.
+// PendingWebhook says which webhook of the same commit does not answer yet, so that an object
+// can't be dry-run; empty if err is another error.
 func (c Provisions) PendingWebhook(err error) string {
 	if name := apierror.WebhookOf(err); c.webhooks[name] {
 		return fmt.Sprintf("the webhook %s, which comes with this commit, does not answer yet: %v", name, err)

@@ -9,9 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Clocks tell since when the containers of some pods are not ready for a reason, each for
-// itself: one that has recovered says nothing about another. They are not safe for concurrent
-// use.
+// Clocks keep since when each container of some pods is not ready for a reason; the recovery of
+// one does not affect the others. They are not safe for concurrent use.
 type Clocks map[clockKey]*clock
 
 type clockKey struct {
@@ -78,10 +77,10 @@ func (c Clocks) stop(key clockKey, works bool, now time.Time) {
 	}
 }
 
-// Worst returns the reason that people are to be told of, nil if there is none, and how long
-// it, or another one, has left until it is final. A reason that has a clock is worse than one
-// that has none, and one whose clock has run out is the worst; among equals the first by the
-// pod's name counts, so that the message does not flap. It sorts pods.
+// Worst returns the reason to be reported, nil if there is none, and how long it, or another
+// one, has left until it is final. A reason that has a clock is worse than one that has none,
+// and one whose clock has run out is the worst; among equals the first by the pod's name
+// counts, so that the message does not flap. It sorts pods.
 func (c Clocks) Worst(pods []*corev1.Pod, graceOf func(Reason) time.Duration, now time.Time) (worst *Reason, left time.Duration) {
 	slices.SortFunc(pods, func(a, b *corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	left = time.Hour

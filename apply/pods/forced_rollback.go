@@ -15,13 +15,12 @@ import (
 // counts as blocking: its readiness may be gone for a moment only.
 const starting = 10 * time.Second
 
-// Blocking returns the pods of a former revision that a StatefulSet's controller waits for and
-// would replace, were they ready; and how long until another one may count. With
-// OrderedReady, the controller waits for such a pod to become ready before it replaces it,
-// whatever the template says by now: Kubernetes' known issue 67250, which its documentation
-// has people solve by deleting the pod by hand
-// (https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback).
-// A pod that is deleted comes back in the newest revision.
+// Blocking returns the pods of a former revision that a StatefulSet's controller would replace
+// if they were ready, and how long until another pod may be one of them. With OrderedReady, the
+// controller waits for such a pod to become ready before it replaces it, even if the template
+// has changed: Kubernetes issue 67250. Its documentation says to delete the pod by hand
+// (https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback). A
+// pod that is deleted comes back in the newest revision.
 func Blocking(set *appsv1.StatefulSet, former []*corev1.Pod, now time.Time) (blocking []*corev1.Pod, next time.Duration) {
 	next = time.Hour
 	first, replaces := replacedFrom(set)

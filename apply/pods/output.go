@@ -43,10 +43,10 @@ type Output struct {
 	Err error
 }
 
-// Output reads the end of the log of the container that a reason is about: of the container
-// before, if it crashed and waits to be started again. It returns nil if the container has
-// written nothing, since it never ran, if logs are not to be read, and if the permission is
-// known to lack: that is asked for once in a namespace.
+// Output reads the end of the log of the container that a reason is about: of the previous
+// container, if it crashed and waits to be started again. It returns nil if the container has
+// written nothing or never ran, if logs are not to be read, or if the permission is known to be
+// missing, which is found out once in a namespace.
 func (w *Watcher) Output(ctx context.Context, r *Reason) *Output {
 	started, previous, ran := r.ran()
 	if !ran || w.denied(r.Pod.Namespace) {
@@ -221,8 +221,8 @@ func containersOf(p *corev1.Pod) []corev1.Container {
 	return slices.Concat(p.Spec.InitContainers, p.Spec.Containers)
 }
 
-// ReadLogs sets whether Output reads logs, and the Secrets of pods for their sake; it does
-// unless told otherwise.
+// ReadLogs sets whether Output reads logs, and the pods' Secrets in order to mask them; the
+// default is true.
 func (w *Watcher) ReadLogs(read bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

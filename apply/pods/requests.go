@@ -21,9 +21,8 @@ const (
 	maxWarning  = 1024 // as kubelets and controllers bound it
 )
 
-// Warning returns the newest warning that the cluster has about the first of some objects that
-// it has one about, empty if there is none or it can't be read: it is said beside a reason
-// that is known.
+// Warning returns the newest warning event about the first of some objects that has one; empty
+// if there is none, or events can't be read. It is added to a reason that is known.
 func (w *Watcher) Warning(ctx context.Context, namespace string, about []types.UID) string {
 	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()
@@ -39,8 +38,8 @@ func (w *Watcher) Warning(ctx context.Context, namespace string, about []types.U
 	return ""
 }
 
-// Delete deletes a pod if it still is as it was seen, and else returns a conflict. One that is
-// gone is no error.
+// Delete deletes a pod if it has not changed since it was read; otherwise it returns a
+// conflict. A pod that is gone is not an error.
 func (w *Watcher) Delete(ctx context.Context, p *corev1.Pod) error {
 	ctx, cancel := context.WithTimeout(ctx, kube.RequestTimeout)
 	defer cancel()

@@ -25,7 +25,7 @@ var workloads = map[schema.GroupKind]bool{
 	{Group: "batch", Kind: "Job"}:        true,
 }
 
-// Explain reports whether pods say of an object why it is not healthy.
+// Explain reports whether an object's pods can say why it is not healthy.
 func Explain(id manifest.ID) bool { return workloads[id.GroupKind()] || id.GroupKind() == plan.PodKind }
 
 // Of returns a workload's pods that are not being deleted: those of its newest revision, and
@@ -102,8 +102,8 @@ func (w *namespaceCache) newest(id manifest.ID, live *unstructured.Unstructured,
 	return true
 }
 
-// Creators returns the objects whose events tell why a workload has no pods: those that
-// create them, and the workload itself.
+// Creators returns the objects whose events say why a workload has no pods: those that create
+// the pods, and the workload itself.
 func (w *Watch) Creators(live *unstructured.Unstructured) []types.UID {
 	var out []types.UID
 	sets, err := w.sets.List(labels.Everything())

@@ -35,13 +35,13 @@ func NewWatcher(client *kube.Client) *Watcher {
 	return &Watcher{client: client, caches: map[string]*namespaceCache{}, noLogs: map[string]bool{}}
 }
 
-// Watch is one waiter's share in what is known of a namespace's pods.
+// Watch is one waiter's use of the pods of a namespace; several waiters share a watch.
 type Watch struct {
 	*namespaceCache
 	stop func()
 }
 
-// Stop ends the share. The namespace is followed for podLinger more.
+// Stop ends the use. The namespace is watched for podLinger longer.
 func (w *Watch) Stop() { w.stop() }
 
 // namespaceCache is the pods of one namespace, and the ReplicaSets that made them.

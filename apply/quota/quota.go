@@ -18,7 +18,7 @@ import (
 // (https://kubernetes.io/docs/concepts/policy/resource-quotas/).
 type Amounts map[string]resource.Quantity
 
-// Excess is what a quota says of an object that it has no room for.
+// Excess is a quota's refusal of an object for which it has no room.
 type Excess struct {
 	Quota                    string
 	Requested, used, limited Amounts
@@ -49,8 +49,8 @@ func amountsOf(text string) Amounts {
 	return out
 }
 
-// Fits reports whether there is room once something is freed, or the quota has other
-// limits; nil for those that it has.
+// Fits reports whether there is room after amounts are freed, and with other limits of the
+// quota; nil limits are those that it has.
 func (e *Excess) Fits(freed, limits Amounts) bool {
 	if limits == nil {
 		limits = e.limited

@@ -76,7 +76,7 @@ type Quota struct {
 	Hard, Used Amounts
 }
 
-// OverdrawnBy says of what there is not enough; empty if there is.
+// OverdrawnBy says which amounts the quota does not have left; empty if it has all.
 func (q Quota) OverdrawnBy(taken Amounts) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(taken)) {

@@ -17,7 +17,7 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Limits are what an agent's configuration says of the environments that it keeps.
+// Limits are the limits on environments in an agent's configuration.
 type Limits struct {
 	// Home is the agent's own namespace.
 	Home string
@@ -34,7 +34,7 @@ type Limits struct {
 	Own Grants
 }
 
-// Facts are what a commit and the cluster say of an environment.
+// Facts are what is known of an environment from its commit and the cluster.
 type Facts struct {
 	// Alone says that the repository has no other environment: there are no bounds between
 	// environments to be held.
@@ -93,7 +93,7 @@ func (l Limits) For(environment string, f Facts) Realm {
 	return r
 }
 
-// Release is the release that something is asked for. The zero value stands for the
+// Release is the release on whose behalf a question is asked. The zero value stands for the
 // environment as a whole.
 type Release struct{ Namespace, Name string }
 
@@ -143,7 +143,7 @@ func (r Realm) Object(rel Release, o manifest.Object) string {
 	return r.ID(rel, o.ID())
 }
 
-// ID is Object for one of which the content does not matter.
+// ID is Object for an object whose content does not matter.
 func (r Realm) ID(rel Release, id manifest.ID) string {
 	switch {
 	case !r.set:
@@ -209,7 +209,7 @@ func matches(pattern, text string) bool {
 // Grants are patterns by environment; those of "" hold for all.
 type Grants map[string][]string
 
-// Of returns what holds for an environment; nil if nothing is said of it.
+// Of returns the patterns for an environment; nil if there are none.
 func (g Grants) Of(environment string) []string {
 	return slices.Concat(g[""], g[environment])
 }

@@ -24,8 +24,8 @@ var ErrDamaged = errors.New("record is damaged, and set aside; delete the Secret
 // now what is stored.
 var ErrChanged = errors.New("somebody else changed it meanwhile")
 
-// Unreadable reports whether err says that a record is gone or damaged, so that its
-// history answers otherwise now than before.
+// Unreadable reports whether err says that a record is gone or damaged, so that a decision by
+// its history has to be made again.
 func Unreadable(err error) bool { return errors.Is(err, ErrGone) || errors.Is(err, ErrDamaged) }
 
 // An unreadableError carries the record as it is set aside: who read a copy of one that others
@@ -51,14 +51,14 @@ func (e *TooLargeError) Error() string {
 		e.Release, (e.Size+kib-1)/kib, e.Limit/kib)
 }
 
-// DeniedError says that the API server lets no record be written: for want of a
-// permission, because of a quota, or by an admission policy.
+// DeniedError says that the API server does not allow a record to be written: because of a
+// missing permission, a quota, or an admission policy.
 type DeniedError struct {
 	What string // what was to be done, and with which Secret
 	err  error
 }
 
-// Error says who may not do what, and how to mend it.
+// Error says who may not do what, and how to fix it.
 func (e *DeniedError) Error() string {
 	text := e.err.Error()
 	switch {

@@ -9,8 +9,8 @@ import (
 	"helm.sh/helm/v3/pkg/release"
 )
 
-// History is the records of one release, oldest first. Those that are damaged, or were
-// deleted since they were read, only keep their numbers from being given again.
+// History is the records of one release, oldest first. Records that are damaged, or were
+// deleted since they were read, count only for the next revision number.
 type History []*Record
 
 // readable goes through the records that count, newest first.
@@ -53,8 +53,8 @@ func (h History) Last() *Record {
 	return nil
 }
 
-// Damaged returns the records that are there and can't be believed, oldest first; the
-// Damage of each says why.
+// Damaged returns the existing records that can't be trusted, oldest first; the Damage of each
+// says why.
 func (h History) Damaged() []*Record {
 	var out []*Record
 	for _, r := range h {
@@ -74,15 +74,15 @@ func (h History) Next() int {
 	return next
 }
 
-// Current returns the newest record that Helm calls deployed: what the cluster
-// is held to. It is nil before the first good rollout, and after an uninstall.
+// Current returns the newest record with Helm's status deployed: the state in which the cluster
+// is kept. It is nil before the first good rollout, and after an uninstall.
 func (h History) Current() *Record {
 	return h.first(func(r *Record) bool { return r.Status == release.StatusDeployed })
 }
 
-// Running returns the record of what was applied last, as far as it ended: the current one, or
-// one that failed since with its objects applied, and was not gone back from. It is nil
-// before the first rollout, and after an uninstall.
+// Running returns the record of the last rollout that ended and applied objects: the current
+// one, or one that failed since and was not rolled back. It is nil before the first rollout,
+// and after an uninstall.
 func (h History) Running() *Record {
 	return h.first(func(r *Record) bool { return r.Status == release.StatusDeployed || r.live() })
 }
@@ -90,8 +90,8 @@ func (h History) Running() *Record {
 // live reports whether a rollout of ours failed and left what it applied.
 func (r *Record) live() bool { return r.Ours() && r.Outcome == Failed && !r.Untouched }
 
-// Settled returns the record that says all of what the cluster was left with: that which
-// Runs, unless something was begun since, or given up halfway.
+// Settled returns the record that describes the cluster completely: the running one, or nil if
+// another rollout was begun since, or abandoned halfway.
 func (h History) Settled() *Record {
 	runs := h.Running()
 	for r := range h.sinceUninstall() {
@@ -105,17 +105,17 @@ func (h History) Settled() *Record {
 	return nil
 }
 
-// IsInstalled reports whether a rollout of the release was good and nothing uninstalled it
-// since. The record of what runs may be gone, or damaged: then there is no Current. An
-// upgrade of ours was begun on what ran.
+// IsInstalled reports whether a rollout of the release succeeded and it was not uninstalled
+// since. There may be no Current, if its record is gone or damaged. An upgrade record of ours
+// shows it too, because there was something to upgrade.
 func (h History) IsInstalled() bool {
 	return h.first(func(r *Record) bool {
 		return r.Status == release.StatusDeployed || r.Status == release.StatusSuperseded || r.Ours() && r.Action == Upgrade
 	}) != nil
 }
 
-// Foreign returns the newest record when somebody else wrote it after a good one of
-// ours: by helm upgrade or helm rollback.
+// Foreign returns the newest record if somebody else wrote it after a good one of ours, with
+// helm upgrade or helm rollback.
 func (h History) Foreign() *Record {
 	last := h.Last()
 	if last == nil || last.Ours() || h.Own() == nil {
@@ -124,14 +124,14 @@ func (h History) Foreign() *Record {
 	return last
 }
 
-// Own returns the newest good record of ours: what the cluster was held to before
-// somebody else deployed the release.
+// Own returns the newest good record of ours: the state before somebody else deployed the
+// release.
 func (h History) Own() *Record {
 	return h.first(func(r *Record) bool { return r.Ours() && r.Outcome == Good })
 }
 
-// StaleDeployed returns the records that are called deployed beside the current one. Only one
-// may be.
+// StaleDeployed returns the records with status deployed other than the current one. Only one
+// should have it.
 func (h History) StaleDeployed() []*Record {
 	current := h.Current()
 	var out []*Record
@@ -143,8 +143,8 @@ func (h History) StaleDeployed() []*Record {
 	return out
 }
 
-// Pending returns the newest record when its rollout is not known to have
-// ended: the agent, or helm, was interrupted in the middle of it.
+// Pending returns the newest record if its rollout is not known to have ended: the agent, or
+// helm, was interrupted.
 func (h History) Pending() *Record {
 	if last := h.Last(); last != nil && last.Status.IsPending() {
 		return last
@@ -158,9 +158,9 @@ func (h History) GoodWith(digest string) *Record {
 	return h.first(func(r *Record) bool { return r.Digest == digest && r.Outcome == Good })
 }
 
-// First returns the revision in which a digest first ran well, 0 if it never did:
-// what first ran earlier is older, however often it came back since. Records say it
-// themselves, since the first ones are deleted in time.
+// First returns the revision in which a digest first succeeded, 0 if it never did. It defines
+// which inputs are older, however often they ran again since. Each record keeps it as a label,
+// because the first records are deleted in time.
 func (h History) First(digest string) int {
 	first := 0
 	for r := range h.sinceUninstall() {
@@ -174,8 +174,8 @@ func (h History) First(digest string) int {
 	return first
 }
 
-// Content returns the commit whose content a record deployed: its own, but for a record
-// by which a release went back after its commit had failed.
+// Content returns the commit whose content a record deployed: its own commit, except for a
+// rollback after that commit failed.
 func (h History) Content(r *Record) string {
 	failed := slices.ContainsFunc(h, func(f *Record) bool { return f.Outcome == Failed && f.Commit == r.Commit && f.Revision < r.Revision })
 	if r.Action != Rollback || !failed {
@@ -189,8 +189,8 @@ func (h History) Content(r *Record) string {
 	return r.Commit
 }
 
-// GoodWithout returns the newest good record that was not made for a commit, or
-// nil: what that commit found.
+// GoodWithout returns the newest good record that was not made for a commit, or nil: the state
+// before that commit.
 func (h History) GoodWithout(commit string) *Record {
 	return h.first(func(r *Record) bool { return r.Outcome == Good && r.Commit != commit })
 }
@@ -231,9 +231,9 @@ func (h History) FirstDeployed(now time.Time) time.Time {
 	return first
 }
 
-// Intended returns the records whose objects may be in the cluster: the current
-// one and all that were begun since, and before the first good one all there are.
-// Their union is the release's inventory.
+// Intended returns the records whose objects may be in the cluster: the current one and all
+// that were begun since; without a good one, all records. The union of their objects is the
+// release's inventory.
 func (h History) Intended() History {
 	return slices.DeleteFunc(slices.Clone(h[h.begun():]), func(r *Record) bool { return r.Damage != "" })
 }
@@ -261,9 +261,9 @@ func (h History) Without(r *Record) History {
 	return slices.DeleteFunc(slices.Clone(h), func(o *Record) bool { return o == r })
 }
 
-// SetAside returns the history with the record that err says is gone or damaged as it is by
-// now; the same if err says nothing of the kind, or the record was written anew since. The
-// records of the history are not changed.
+// SetAside returns the history with the record that err names marked as gone or damaged; it
+// returns the same history if err is another error, or the record was written again since. The
+// records of the given history are not changed.
 func SetAside(h History, err error) History {
 	var u *unreadableError
 	if !errors.As(err, &u) {
@@ -279,7 +279,7 @@ func SetAside(h History, err error) History {
 	return h
 }
 
-// Copy returns a history of copies: what a store makes of one of these changes no other.
+// Copy returns a history with copies of the records, which a store may change.
 func Copy(h History) History {
 	out := make(History, len(h))
 	for i, r := range h {

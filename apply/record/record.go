@@ -42,7 +42,7 @@ const (
 	labelSeal        = labelPrefix + "seal"
 )
 
-// Outcome says what became of a record's rollout.
+// Outcome is how a record's rollout ended.
 type Outcome string
 
 // The outcomes of a rollout. Helm's status knows "failed" alone for the last
@@ -174,8 +174,8 @@ func judge(r *Record, rel *release.Release) error {
 	return nil
 }
 
-// Trusted returns nil if what a record has applied may be applied again: an agent that has
-// the same key wrote it, or there is no key. Another record is set aside.
+// Trusted returns nil if a record's manifest may be applied: an agent with the same key wrote
+// the record, or there is no key. The error sets the record aside.
 func (r *Record) Trusted() error {
 	if !r.strange {
 		return nil
@@ -210,8 +210,8 @@ func (r *Record) unreadable() error {
 	return &unreadableError{r, fmt.Errorf("release record %s/%s: %s: %w", r.Namespace, r.key(), r.Damage, ErrDamaged)}
 }
 
-// Forget drops the decoded body of a record that was read from the cluster:
-// a thousand decoded records are worth hundreds of megabytes.
+// Forget drops the decoded body of a record that was read from the cluster: a thousand decoded
+// records take hundreds of megabytes.
 func (r *Record) Forget() {
 	if r.body != nil {
 		r.decoded = nil
@@ -228,9 +228,9 @@ func (r *Record) slim() {
 
 func (r *Record) key() string { return fmt.Sprintf("sh.helm.release.v1.%s.v%d", r.Name, r.Revision) }
 
-// New returns the next record of a release after its history, to be stored as pending
-// before the first write. It keeps when the release was first deployed, and the labels
-// that people gave its records, as Helm does.
+// New returns the next record of a release after its history, to be stored as pending before
+// the first write. It takes over the time of the release's first deployment and people's own
+// labels on its records, as Helm does.
 func New(rel *manifest.Release, h History, action Action, environment, commit string, now time.Time) *Record {
 	r := &Record{
 		Name: rel.Name, Namespace: rel.Namespace, Revision: h.Next(),

@@ -2,9 +2,9 @@ package record
 
 import "slices"
 
-// Expendable returns the records beyond keep that nothing is lost with, oldest first. The
-// current one stays, and so does what was begun after it, but for what ended and was
-// tried again since: a rollback that fails again and again leaves one record.
+// Expendable returns the records beyond keep that may be deleted without loss, oldest first.
+// The current one stays, and so do those that were begun after it, except attempts that ended
+// and were repeated since: a rollback that fails again and again leaves one record.
 func Expendable(h History, keep int) History {
 	begun := h.begun()
 	var out History
@@ -19,9 +19,10 @@ func Expendable(h History, keep int) History {
 	return out
 }
 
-// ExpendableAttempts returns, of a history of more than keep records, those of rollouts that were begun
-// after the current one and have ended, oldest first, but for the newest and for what runs.
-// Their objects may still be in the cluster: delete one only when other records list these.
+// ExpendableAttempts returns, of a history of more than keep records, those of rollouts that
+// were begun after the current one and have ended, oldest first, except the newest and the
+// running one. Their objects may still be in the cluster: delete such a record only if other
+// records list them too.
 func ExpendableAttempts(h History, keep int) History {
 	var out History
 	if len(h) <= keep {

@@ -16,10 +16,9 @@ import (
 	"k8s.io/client-go/metadata"
 )
 
-// Store reads and writes records through the API server, in the form of Helm's
-// own driver for Secrets. It does not go through that driver, which encodes a
-// record anew for each write and can't be given a context. It is safe for
-// concurrent use on different releases.
+// Store reads and writes records through the API server, in the format of Helm's own driver for
+// Secrets. It does not use that driver, which encodes a record again for each write and does
+// not take a context. It is safe for concurrent use on different releases.
 type Store struct {
 	client kubernetes.Interface
 	meta   metadata.Interface
@@ -34,9 +33,9 @@ func NewStore(client kubernetes.Interface, meta metadata.Interface, turn func(co
 	return &Store{client: client, meta: meta, turn: turn, known: newKnown()}
 }
 
-// Seal has every record that the store writes sealed with a key, and those of the
-// environment believed only with its seal. Without a key there are no seals. It is to be
-// called before the first record is read.
+// Seal makes the store seal every record that it writes with a key, and trust the environment's
+// records only with this seal. Without a key there are no seals. Call it before the first
+// record is read.
 func (s *Store) Seal(environment string, key []byte) {
 	s.seals = seals{environment: environment, key: key}
 }
@@ -44,10 +43,9 @@ func (s *Store) Seal(environment string, key []byte) {
 // pageSize bounds how many records are read, and held with their bodies, at once.
 const pageSize = 250
 
-// List returns the records of every release in a namespace, oldest first, by
-// release name. Superseded ones come without their bodies, see Load: a thousand
-// releases have ten thousand of them. Those that are damaged are among them, and say so:
-// see History.
+// List returns the records of every release in a namespace, oldest first, by release name.
+// Superseded records have no bodies (see Load), because a thousand releases have ten thousand
+// of them. Damaged records are included (see History.Damaged).
 func (s *Store) List(ctx context.Context, namespace string) (map[string][]*Record, error) {
 	defer s.known.reading(namespace)()
 	out := map[string][]*Record{}
@@ -86,8 +84,8 @@ func (r *Record) check() {
 	}
 }
 
-// History returns the records of one release, oldest first, with their bodies;
-// none is no error.
+// History returns the records of one release, oldest first, with their bodies. It is not an
+// error if there are none.
 func (s *Store) History(ctx context.Context, namespace, name string) ([]*Record, error) {
 	list, err := s.client.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{LabelSelector: ownedByHelm + ",name=" + name})
 	if err != nil {
@@ -117,8 +115,8 @@ func sortEach(byName map[string][]*Record) {
 	}
 }
 
-// Load makes sure that a record has its body. One that is gone, or damaged, is set
-// aside: see Unreadable.
+// Load makes sure that a record has its body. A record that is gone or damaged is an error for
+// which Unreadable is true.
 func (s *Store) Load(ctx context.Context, r *Record) error {
 	if r.Damage != "" {
 		return r.unreadable()

@@ -14,10 +14,10 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Watch tells when the records of a namespace are not what this Store read and wrote: when
-// Helm, or a person, wrote or deleted one. It holds the names of the records only. It does
-// not wait, and ends with ctx; while it can't watch, for want of a permission perhaps, it
-// tries again and again, and tells trouble of each new reason. Neither function may block.
+// Watch calls changed when Helm or a person wrote or deleted a record of a namespace. It keeps
+// only the names of records in memory. It returns at once, and ends with ctx. While it can't
+// watch, for example because a permission is missing, it retries, and calls trouble with each
+// new reason. Neither function may block.
 func (s *Store) Watch(ctx context.Context, namespace string, changed func(), trouble func(error)) error {
 	secrets := s.meta.Resource(corev1.SchemeGroupVersion.WithResource("secrets")).Namespace(namespace)
 	lw := &cache.ListWatch{

@@ -17,8 +17,8 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Create stores a new record, or returns ErrExists. A Secret that has the record's name
-// and is no record is passed over: the record gets the next number.
+// Create stores a new record, or returns ErrExists. If a Secret with the record's name exists
+// that is not a record, the record gets the next number.
 func (s *Store) Create(ctx context.Context, r *Record) error {
 	const mostPassedOver = 20
 	r.seals = s.seals
@@ -76,9 +76,9 @@ func (s *Store) send(ctx context.Context, verb string, r *Record, secret *corev1
 	return nil
 }
 
-// Check reports what would keep a record that is to be created from being stored: that it
-// is too large, and, if the API server is to be asked, that it would not have it. It
-// writes nothing. That the namespace does not exist yet is no error.
+// Check reports why a new record could not be stored: it is too large, or, with ask, the API
+// server refuses it in a dry-run. It writes nothing. A namespace that does not exist yet is not
+// an error.
 func (s *Store) Check(ctx context.Context, r *Record, ask bool) error {
 	if !ask && r.small() {
 		return nil
@@ -102,13 +102,13 @@ func (s *Store) Check(ctx context.Context, r *Record, ask bool) error {
 // A Change is made to a record in the write that concludes it.
 type Change func(*Record)
 
-// WithLeft has a record keep how its objects were left.
+// WithLeft stores with a record the hashes of its objects after the rollout.
 func WithLeft(left []byte) Change { return func(r *Record) { r.Left = left } }
 
 // ForgetHooks forgets which hooks ran.
 func ForgetHooks(r *Record) { r.HookEvent, r.HooksDone = "", 0 }
 
-// OnRequest names the request for which the record is written.
+// OnRequest stores the ID of the request for which the record is written.
 func OnRequest(id string) Change { return func(r *Record) { r.Request = id } }
 
 // BeforeObjects says that a rollout ended before it applied any object.
@@ -229,8 +229,8 @@ func (r *Record) copyOf(rel *release.Release) *Record {
 	return &next
 }
 
-// HookRan stores that a hook of an event has ended, the nth of them, so that it
-// is not run again after an interruption, and helm status shows it.
+// HookRan stores that the nth hook of an event has ended, so that it does not run again after
+// an interruption, and helm status shows it.
 func (s *Store) HookRan(ctx context.Context, r *Record, event string, n int, h manifest.Hook, started, ended time.Time, failed bool) error {
 	phase := release.HookPhaseSucceeded
 	if failed {
@@ -250,16 +250,16 @@ func (s *Store) HookRan(ctx context.Context, r *Record, event string, n int, h m
 	})
 }
 
-// Hold stores that a rollout's deadline waits since some time, or, if that is zero, that it
-// goes on.
+// Hold stores that a rollout's deadline is stopped since a time, or, if that is zero, that it
+// runs again.
 func (s *Store) Hold(ctx context.Context, r *Record, deadline, since time.Time) error {
 	return s.update(ctx, r, true, func(next *Record, _ *release.Release) {
 		next.Deadline, next.HeldSince = deadline, since
 	})
 }
 
-// Trim deletes what of a history is beyond keep, and returns what is left. It goes as
-// far as it can: what could not be deleted is left.
+// Trim deletes the expendable records of a history beyond keep, and returns the others, with
+// those that could not be deleted.
 func (s *Store) Trim(ctx context.Context, h History, keep int) (History, error) {
 	for _, r := range Expendable(h, keep) {
 		if err := s.Delete(ctx, r); err != nil {

@@ -52,13 +52,13 @@ func TargetOf(autoscaler *unstructured.Unstructured) manifest.ID {
 	return manifest.IDOf(u)
 }
 
-// Intent is what a release says of its workloads' numbers.
+// Intent is what the objects of a release say about the replicas of its workloads.
 type Intent struct {
 	Targets map[manifest.ID]bool // of its autoscalers
 	Leaving map[manifest.ID]bool // autoscalers that go with this change
 }
 
-// IntentOf collects what the objects of a release say, and those that it had before.
+// IntentOf collects the Intent of a release's objects, wanted and former.
 func IntentOf(want, past []manifest.Object) Intent {
 	s := Intent{Targets: map[manifest.ID]bool{}, Leaving: map[manifest.ID]bool{}}
 	for _, o := range past {

@@ -34,11 +34,11 @@ type adaptation struct {
 // may see one thing only when another is out of its way.
 const maxAttempts = 4
 
-// DryRun asks the server by dry-runs what it makes of an object, with the ownership that a
-// write will have. A field that is wanted may exclude another one, which the object has as a
-// default, by Helm or by hand: server-side apply leaves there what somebody else owns, or
-// nobody, and so the server refuses both together. The one that is not wanted is then removed,
-// in the dry-run and in the write alike.
+// DryRun applies an object in a dry-run, with the field ownership that a write will have, and
+// returns the result. A wanted field may exclude another one, which the object has as a
+// default, by Helm or by hand: server-side apply leaves a field that somebody else or nobody
+// owns, and the server refuses the two together. The unwanted one is then removed, in the
+// dry-run and in the write.
 func (a *Applier) DryRun(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	answer, err := a.client.Send(ctx, u, client.DryRunAll)
 	if err == nil {

@@ -17,7 +17,8 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Inherit makes ours what Helm, or who had an object until now, owns of it.
+// Inherit makes the agent the owner of the fields of Helm, or of the tool that kept the object
+// until now.
 func (a *Applier) Inherit(ctx context.Context, live *unstructured.Unstructured) error {
 	_, err := a.takeOver(ctx, live, func(live *unstructured.Unstructured) ([]metav1.ManagedFieldsEntry, error) {
 		return ownership.Inheritance(live)
@@ -55,7 +56,8 @@ func (a *Applier) takeOver(ctx context.Context, live *unstructured.Unstructured,
 	}
 }
 
-// Disown takes from people's tools what we own too, and returns the object as it is then.
+// Disown removes people's tools from the owners of fields that the agent owns too, and returns
+// the object after that.
 func (a *Applier) Disown(ctx context.Context, answer *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	return a.takeOver(ctx, answer, func(live *unstructured.Unstructured) ([]metav1.ManagedFieldsEntry, error) {
 		managed, shared := drift.Disown(live, ownership.FieldManager, ownership.Tools)

@@ -26,13 +26,13 @@ type Applier struct {
 	live   *live.Cache
 }
 
-// New returns an Applier. The cache saves it requests.
+// New returns an Applier; the cache saves requests.
 func New(client *kube.Client, cache *live.Cache) *Applier {
 	return &Applier{client: client, live: cache}
 }
 
-// Strip removes what people's tools added to an object, but for the paths that are to be
-// left, and returns the server's answer; nil if there is nothing to remove.
+// Strip removes the fields that people's tools added to an object, except the paths in leave,
+// and returns the server's answer; nil if there is nothing to remove.
 func (a *Applier) Strip(ctx context.Context, live *unstructured.Unstructured, leave []string) (*unstructured.Unstructured, error) {
 	patch, err := drift.Strip(live, ownership.FieldManager, ownership.Tools, leave)
 	if err != nil || patch == nil {

@@ -12,9 +12,8 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Deletions asks whether what a plan deletes may be deleted: nothing of a commit is
-// written whose objects could not be taken away in the end. What may not is refused in
-// the plan that it returns.
+// Deletions checks by dry-runs whether a plan's deletions are allowed, before anything of the
+// commit is written. In the plan that it returns, those that are not allowed are refused.
 func (v *Surveyor) Deletions(ctx context.Context, p plan.Plan) (plan.Plan, error) {
 	deletions := p.Of(plan.Delete)
 	if len(deletions) == 0 || slices.ContainsFunc(deletions, isAdmission) {

@@ -11,10 +11,10 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Hooks dry-runs the hooks of some events, as execute.Hooks will write them, and returns
-// those that are refused: by the API server, or because they would replace what is not
-// the release's. It writes nothing. What a hook waits for may come with the commit, or
-// with another hook.
+// Hooks dry-runs the hooks of some events, as execute.Hooks will write them, and returns those
+// that are refused: by the API server, or because they would replace an object that does not
+// belong to the release. It writes nothing. What a hook needs may be provided by the commit, or
+// by another hook.
 func (v *Surveyor) Hooks(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, events []string, provisions plan.Provisions) ([]plan.Change, error) {
 	due := map[manifest.ID]manifest.Hook{}
 	var objects []manifest.Object

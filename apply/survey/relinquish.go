@@ -15,12 +15,12 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Relinquish returns a release's objects as they are to be applied: without what is to
-// be ignored of them and somebody else holds now (see drift.Relinquish), without the
-// certificates that others inject, without the replicas of workloads that an autoscaler
-// targets, and with claims as large as they are. As long as no autoscaler has set
-// replicas yet they stay what they are in the cluster, whether they are wanted or not: a
-// field that its only owner drops goes back to its default, one replica
+// Relinquish returns a release's objects as they are to be applied: without ignored fields that
+// somebody else owns now (see drift.Relinquish), without certificates that others inject,
+// without the replicas of workloads that an autoscaler targets, and with the present size of
+// claims. As long as no autoscaler has set replicas, they stay as they are in the cluster,
+// whether the chart sets them or not: a field that its only owner drops is reset to its
+// default, one replica
 // (https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#migrating-deployments-and-statefulsets-to-horizontal-autoscaling).
 // The owner has to know what scales, see plan.Owner.Scales. The given objects are not modified.
 func (v *Surveyor) Relinquish(ctx context.Context, rel plan.Owner, want, past []manifest.Object) ([]manifest.Object, error) {
@@ -74,14 +74,14 @@ func (v *Surveyor) isScaled(ctx context.Context, o manifest.Object, s scaling.In
 	return v.scalers.Target(ctx, o.ID(), s.Leaving)
 }
 
-// UnwatchableAutoscalers returns where autoscalers can't be watched now.
+// UnwatchableAutoscalers returns the namespaces in which autoscalers can't be watched now.
 func (v *Surveyor) UnwatchableAutoscalers(now time.Time) []*live.UnwatchableError {
 	return v.scalers.Unwatchable(now)
 }
 
-// Current returns an object as it is to be written now: an autoscaler may have set its
-// number since it was planned, and a write would put that back. With it comes the version
-// of the live object that this holds for; empty if it does not matter.
+// Current returns an object as it is to be written now: an autoscaler may have set its replicas
+// since it was planned, and a write would undo that. It also returns the resource version of
+// the live object for which this is valid; empty if any is.
 func (v *Surveyor) Current(ctx context.Context, rel plan.Owner, u *unstructured.Unstructured) (object *unstructured.Unstructured, version string, err error) {
 	if !scaling.Scalable[manifest.IDOf(u).GroupKind()] || !scaling.HasReplicas(u) {
 		return u, "", nil

@@ -71,10 +71,11 @@ func (v *Surveyor) tryNew(ctx context.Context, u *unstructured.Unstructured) err
 	return err
 }
 
-// Replacement asks whether an object could be created once the live one of its name is
-// gone: nothing is deleted for what validation, admission or a quota would refuse. It is
-// asked under another name, beside the live one, with what that one holds alone left
-// out. refusal is the API server's answer, nil if it would take it; err is trouble.
+// Replacement checks by a dry-run whether an object could be created after the live one of its
+// name is deleted, so that nothing is deleted for an object that validation, admission or a
+// quota would refuse. The dry-run uses another name, beside the live object, without the
+// addresses and ports that only that one can have. refusal is the API server's refusal, nil if
+// it accepts the object; err means that it could not be asked.
 func (v *Surveyor) Replacement(ctx context.Context, u, live *unstructured.Unstructured, provisions plan.Provisions) (refusal, err error) {
 	probe := u.DeepCopy()
 	probe.SetName(otherName(u.GetName()))

@@ -35,10 +35,9 @@ func New(client *kube.Client, cache *live.Cache, applier *ssa.Applier) *Surveyor
 	return &Surveyor{client: client, live: cache, scalers: live.NewAutoscalers(client, cache), applier: applier}
 }
 
-// Survey reads all that a plan needs to know: what is live, and for what is not
-// known to be in place, what the API server would make of it. It sends dry-runs
-// only and writes nothing. An error means that the server could not be asked;
-// what it refuses is in Seen.
+// Survey reads all that a plan needs to know: the live objects, and, for those that are not
+// known to be up to date, the result of a dry-run. It writes nothing. An error means that the
+// server could not be asked; refusals are in the observations.
 func (v *Surveyor) Survey(ctx context.Context, want, past []manifest.Object, provisions plan.Provisions) (map[manifest.ID]plan.Observation, error) {
 	var watched []*unstructured.Unstructured
 	for i, o := range past {
@@ -102,8 +101,8 @@ func reservedMetadata(o manifest.Object) error {
 	return nil
 }
 
-// FindAbsent asks which of the coming namespaces do not exist yet: what goes there
-// need not be dry-run to know it.
+// FindAbsent finds out which of the provided namespaces do not exist yet, so that no dry-run is
+// needed to learn that.
 func (v *Surveyor) FindAbsent(ctx context.Context, provisions *plan.Provisions) error {
 	provisions.Absent, provisions.Names = map[string]bool{}, &plan.Names{}
 	for ns := range provisions.Namespaces {

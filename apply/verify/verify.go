@@ -22,9 +22,9 @@ import (
 	"github.com/xetys/tether/source/outbound"
 )
 
-// Error says that a release is healthy by its objects, and does not do what
-// its checks ask for. It wraps nothing: the network's troubles on the way are the
-// release's own.
+// Error says that a release's objects are healthy, but a check of the release fails. It wraps
+// nothing, because an error of the network in a check is a failure of the release, and not
+// transient.
 type Error struct {
 	Check   manifest.Check
 	Reason  string
@@ -36,7 +36,7 @@ type Error struct {
 // Said implements what wait.Said asks.
 func (e *Error) Said() *pods.Output { return e.Output }
 
-// Error names the check and what was wrong last.
+// Error names the check and the error of its last try.
 func (e *Error) Error() string {
 	return fmt.Sprintf("verify %s: %s (tried for %s)", e.Check, e.Reason, e.Timeout)
 }
@@ -63,8 +63,8 @@ func New(client *kube.Client, hooks *execute.Hooks) *Verifier {
 	return &Verifier{client: client, hooks: hooks}
 }
 
-// Verify tries a release's checks, one after the other, each until it passes; all
-// of them together have until the deadline. progress is as in wait.Waiter.ForHealthy.
+// Verify runs a release's checks, one after the other, each repeated until it passes or the
+// deadline in bounds comes. progress is as in wait.Waiter.ForHealthy.
 func (v *Verifier) Verify(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, checks []manifest.Check, bounds wait.Bounds, progress func([]judge.Health)) error {
 	for _, check := range checks {
 		if err := v.verify(ctx, rel, hooks, check, bounds, progress); err != nil {

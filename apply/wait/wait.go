@@ -25,12 +25,12 @@ type UnhealthyError struct {
 	Objects  []judge.Health
 	TimedOut bool
 	Timeout  time.Duration
-	// Output is how the log of the first container ends that is named; nil if it wrote none.
-	// Error does not quote it: it may hold secrets.
+	// Output is the end of the log of the first container that Error names; nil if it wrote
+	// nothing. Error does not quote it, because it may contain secrets.
 	Output *pods.Output
 }
 
-// Transient says that another try has the same inputs and the same end.
+// Transient is false: another try has the same inputs, and would end in the same way.
 func (e *UnhealthyError) Transient() bool { return false }
 
 // Error names every object that is not healthy, and why.
@@ -46,10 +46,11 @@ func (e *UnhealthyError) Error() string {
 	return text
 }
 
-// Said implements what Said asks.
+// Said implements the interface that the function Said looks for.
 func (e *UnhealthyError) Said() *pods.Output { return e.Output }
 
-// Said returns how the log of a container ends that made an error; nil if nobody knows.
+// Said returns the end of the log of the container that caused an error; nil if it is not
+// known.
 func Said(err error) *pods.Output {
 	var said interface{ Said() *pods.Output }
 	if !errors.As(err, &said) {
@@ -70,29 +71,28 @@ func New(cache *live.Cache, j *judge.Judge, p *pods.Watcher) *Waiter {
 	return &Waiter{live: cache, judge: j, pods: p}
 }
 
-// ReadLogs sets whether the log of a container that failed is read; it is unless told
-// otherwise.
+// ReadLogs sets whether the logs of failed containers are read; the default is true.
 func (w *Waiter) ReadLogs(read bool) { w.pods.ReadLogs(read) }
 
-// ForHealthy returns when all objects are healthy. It looks whenever an event arrives and
-// asks the server nothing but to watch pods. It gives up early, with an UnhealthyError, on
-// what cannot become healthy any more, and else at the deadline; if ctx ends before, it
-// returns its cause. progress is called with what is not healthy yet, whenever that changes.
+// ForHealthy returns when all objects are healthy. It judges them whenever an event arrives;
+// its only requests are watches of pods. It returns an UnhealthyError early for an object that
+// can't become healthy any more, and otherwise at the deadline; if ctx ends before, it returns
+// its cause. progress is called with the objects that are not healthy yet, whenever that
+// changes.
 func (w *Waiter) ForHealthy(ctx context.Context, objects []manifest.ID, bounds Bounds, progress func([]judge.Health)) error {
 	return w.begin(objects, w.judge.Cached, nil, bounds, progress).run(ctx)
 }
 
-// ForFinished is ForHealthy for objects that were written just now and have to run to their
-// end: a Pod that runs has not finished, and one that is gone without having finished is
-// missing.
+// ForFinished is ForHealthy for objects that were just written and have to run to their end: a
+// running Pod has not finished, and an object that is gone without having finished is missing.
 func (w *Waiter) ForFinished(ctx context.Context, objects []manifest.ID, bounds Bounds, progress func([]judge.Health)) error {
 	return w.begin(objects, w.judge.OrFinished(w.judge.Finished), &applied{cache: w.live}, bounds, progress).run(ctx)
 }
 
-// ForApplied returns when all objects are healthy, and hold what was applied: what somebody
-// changed meanwhile may well be healthy, and is not what is waited for. It returns ErrMissing
-// as soon as one of them is not there any more, unless it had finished, and ErrChanged as soon
-// as one is not as it was left, for the caller to look at it; at the deadline either is an
+// ForApplied returns when all objects are healthy and still as they were applied: an object
+// that somebody changed meanwhile may be healthy, but is not what is waited for. It returns
+// ErrMissing as soon as one of them is gone, unless it had finished, and ErrChanged as soon as
+// one was changed, so that the caller can survey it; at the deadline either is an
 // UnhealthyError. For the rest see ForHealthy.
 func (w *Waiter) ForApplied(ctx context.Context, a Awaited) error {
 	return w.begin(a.Objects, w.judge.OrFinished(w.judge.Cached), w.appliedAs(a), a.Bounds, a.Progress).run(ctx)
