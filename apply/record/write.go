@@ -114,10 +114,10 @@ func OnRequest(id string) Change { return func(r *Record) { r.Request = id } }
 // BeforeObjects says that a rollout ended before it applied any object.
 func BeforeObjects(r *Record) { r.Untouched = true }
 
-// Finish stores what became of a record: its outcome, Helm's status and the
-// description that helm history shows. The record is what it was until that is stored.
-// One that somebody deleted meanwhile is stored anew: what is in the cluster has to be
-// known. That it is uninstalled needs no record.
+// Finish stores how a rollout ended: the record's outcome, Helm's status and the description
+// that helm history shows. r changes only after that is stored. A record that somebody deleted
+// meanwhile is created again, since it says what is in the cluster, unless the release is
+// uninstalled.
 func (s *Store) Finish(ctx context.Context, r *Record, o Outcome, status release.Status, description string, changes ...Change) error {
 	if err := s.Load(ctx, r); err != nil {
 		return err
