@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/xetys/tether/test/faults"
 )
 
@@ -79,6 +81,27 @@ func TestDeadlineHoldsThroughCommitsElsewhere(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Commits that change another release of the environment reach that one, and interrupt nothing of
+// what is under way: it is gone on with, to the same time-out.
+func TestDeadlineHoldsThroughCommitsToOthers(t *testing.T) {
+	t.Parallel()
+	eachStage(t, "others", func(s *stuck, start func(more ...string) *process) {
+		start()
+		s.write("charts/side/Chart.yaml", "apiVersion: v2\nname: side\nversion: 1.0.0\n")
+		s.write("charts/side/templates/c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: side}\ndata: {text: {{ .Files.Get \"text\" | quote }}}\n")
+		s.environment("{name: web, chart: charts/hooked, values: [web.yaml], timeout: 20s}", "{name: side, chart: charts/side}")
+		commits := s.elsewhere("charts/side/text", 3*time.Second, func() bool { return s.decided(s.bump) })
+		s.check()
+		s.eventually(func() error {
+			side, err := s.cluster.Kube.CoreV1().ConfigMaps(s.name).Get(s.t.Context(), "side", metav1.GetOptions{})
+			if want := fmt.Sprintf("Line %d\n", len(commits)-1); err != nil || side.Data["text"] != want {
+				return fmt.Errorf("side holds %q, %v; want %q", side.Data["text"], err, want)
+			}
+			return nil
+		})
+	})
 }
 
 // An agent that ends, or is killed, in the middle extends nothing: who follows goes on
