@@ -7,7 +7,6 @@ package absorb
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -218,6 +217,7 @@ type solver struct {
 	p         render.Inspection
 	now       *manifest.Release
 	leaves    leaves
+	names     names
 	generated map[leaf]bool
 	trials    int
 }
@@ -231,7 +231,9 @@ func (a *Absorber) solver(ctx context.Context, repo *images.Repository, environm
 	if err != nil {
 		return nil, err
 	}
-	for l, v := range leavesOf(again) {
+	s.names = namesIn(s.now, again)
+	s.leaves = s.names.leavesOf(s.now)
+	for l, v := range s.names.leavesOf(again) {
 		if s.leaves[l] != v {
 			s.generated[l] = true
 		}
@@ -258,7 +260,7 @@ func (s *solver) open(repo *images.Repository, environment string, ruled bool) e
 	if err != nil {
 		return err
 	}
-	s.repo, s.env, s.p, s.now, s.leaves = repo, env, render.Inspection{Prepared: p}, now, leavesOf(now)
+	s.repo, s.env, s.p, s.now, s.leaves = repo, env, render.Inspection{Prepared: p}, now, s.names.leavesOf(now)
 	return nil
 }
 
@@ -274,37 +276,6 @@ func (s *solver) object(id manifest.ID) *manifest.Object {
 		return nil
 	}
 	return &s.now.Objects[i]
-}
-
-// leaf names one value of what a release renders to.
-type leaf struct {
-	id   manifest.ID
-	hook bool
-	path string
-}
-
-// leaves are values as JSON. What is empty is not there: the API server drops it.
-type leaves map[leaf]string
-
-func leavesOf(rel *manifest.Release) leaves {
-	out := leaves{}
-	for _, o := range rel.Objects {
-		out.add(o.ID(), false, o.Object)
-	}
-	for _, h := range rel.Hooks {
-		out.add(h.ID(), true, h.Object.Object)
-	}
-	return out
-}
-
-func (l leaves) add(id manifest.ID, hook bool, object map[string]any) {
-	l[leaf{id, hook, ""}] = "it is there"
-	for _, one := range drift.Leaves(object) {
-		raw, err := json.Marshal(one.Value)
-		if text := string(raw); err == nil && text != "null" && text != "{}" && text != "[]" {
-			l[leaf{id, hook, one.Path}] = text
-		}
-	}
 }
 
 // errEncrypted says that a value is set where only sops may write.

@@ -104,7 +104,7 @@ func (s *solver) one(id manifest.ID, target map[string]any, goal leaves, c diffe
 		if err != nil {
 			continue
 		}
-		ok, also := s.accepts(id, goal, c, leavesOf(rel))
+		ok, also := s.accepts(id, goal, c, s.names.leavesOf(rel))
 		if !ok {
 			if also != "" && near == "" {
 				near = fmt.Sprintf("%s decides it, and would change %s too", way, also)

@@ -116,7 +116,9 @@ func (s *solver) nodes(d difference, kind string) []node {
 	for i, w := range words(d.path) {
 		wanted[w] = 1 + i // what stands last says most
 	}
-	wanted[strings.ToLower(kind)] = 1
+	for _, w := range append(words(kind), strings.ToLower(kind)) {
+		wanted[w] = max(wanted[w], 1)
+	}
 	for i := range out {
 		last := len(out[i].path) - 1
 		for n, step := range out[i].path {

@@ -115,6 +115,8 @@ func ofScalars(nodes []node, d difference) []way {
 			parts = append(parts, n)
 			if with, ok := within(old, to, is); ok {
 				part = append(part, one(n.path, typed(n.value, with)))
+			} else if without(old, is, to) {
+				part = append(part, takenAway(n)...)
 			}
 		}
 	}
@@ -130,6 +132,13 @@ func within(old, to, part string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// without reports whether a text becomes another when a part of it goes, with the sign in front
+// of it: an image's digest.
+func without(old, part, to string) bool {
+	at := strings.LastIndex(old, part)
+	return at > 0 && old[:at-1]+old[at+len(part):] == to
 }
 
 // pairs change two parts of a text: an image's name and its tag.
@@ -172,9 +181,12 @@ func additions(nodes []node, d difference) []way {
 	last := fmt.Sprint(d.steps[len(d.steps)-1])
 	element, _ := d.to.(map[string]any)
 	name, _ := element["name"].(string)
-	var same, in []way
+	var same, in, whole []way
 	for _, n := range nodes {
 		key, _ := n.path[len(n.path)-1].(string)
+		if !d.element && takesWhole(n.value, d.to) {
+			whole = append(whole, one(n.path, d.to))
+		}
 		if isNothing(n.value) && !d.element && strings.EqualFold(key, last) {
 			same = append(same, one(n.path, d.to))
 		}
@@ -192,7 +204,35 @@ func additions(nodes []node, d difference) []way {
 			in = append(in, intoMap(n.path, nil, d, last, name, element)...)
 		}
 	}
-	return slices.Concat(same, in)
+	return interleaved(slices.Concat(same, in), whole)
+}
+
+// takesWhole reports whether a value that says nothing may hold all that is new: the data of a
+// ConfigMap.
+func takesWhole(v, to any) bool {
+	switch to.(type) {
+	case map[string]any:
+		m, ok := v.(map[string]any)
+		return v == nil || ok && len(m) == 0
+	case []any:
+		l, ok := v.([]any)
+		return v == nil || ok && len(l) == 0
+	}
+	return false
+}
+
+// interleaved takes from two lists in turns: each has its likeliest first, and few are tried.
+func interleaved(a, b []way) []way {
+	var out []way
+	for i := range max(len(a), len(b)) {
+		if i < len(a) {
+			out = append(out, a[i])
+		}
+		if i < len(b) {
+			out = append(out, b[i])
+		}
+	}
+	return out
 }
 
 func intoMap(path []any, m map[string]any, d difference, last, name string, element map[string]any) []way {
@@ -271,6 +311,7 @@ func ofLists(nodes []node, old []any, to any) []way {
 	for _, n := range nodes {
 		v, isList := n.value.([]any)
 		if !isList && n.value != nil {
+			out = append(out, flags(n, old, list)...)
 			continue
 		}
 		for at := 0; at+len(v) <= len(old); at++ {
@@ -283,6 +324,24 @@ func ofLists(nodes []node, old []any, to any) []way {
 		out = append(out, cloned(n, v, old, list)...)
 	}
 	return out
+}
+
+// flags give a map the arguments that are new at the end of a list, by their names.
+func flags(n node, old, to []any) []way {
+	m, ok := n.value.(map[string]any)
+	if !ok || len(to) <= len(old) || !same(to[:len(old)], old) {
+		return nil
+	}
+	var out way
+	for _, e := range to[len(old):] {
+		text, _ := e.(string)
+		name, value, valued := strings.Cut(strings.TrimLeft(text, "-"), "=")
+		if _, there := m[name]; there || !valued || !strings.HasPrefix(text, "-") {
+			return nil
+		}
+		out = append(out, one(child(n.path, name), value)...)
+	}
+	return []way{out}
 }
 
 func orNone(v []any) []any {
