@@ -59,6 +59,13 @@ var ownCases = []own{
 	{"networking.k8s.io/v1", "Ingress", []a{{"its class sets no address", `status: {loadBalancer: {}}`, "healthy"}}},
 	{"autoscaling/v2", "HorizontalPodAutoscaler", []a{{"it has no metrics", `status: {conditions: [{type: ScalingActive, status: "False", reason: FailedGetResourceMetric}]}`, "healthy"}}},
 	{"policy/v1", "PodDisruptionBudget", []a{{"its pods are not there yet", `status: {conditions: [{type: DisruptionAllowed, status: "False"}]}`, "healthy"}}},
+	{"v1", "ResourceQuota", []a{
+		{"nobody has counted it", `metadata: {generation: 1}, spec: {hard: {pods: "4"}}`, "healthy"},
+		{"it counts", `spec: {hard: {pods: "4", requests.storage: 5Gi}}, status: {hard: {pods: "4", requests.storage: 5Gi}, used: {pods: "9"}}`, "healthy"},
+		{"a limit was raised", `spec: {hard: {pods: "9", requests.storage: 5Gi}}, status: {hard: {pods: "4", requests.storage: 5Gi}, used: {pods: "4"}}`, "progressing"},
+		{"a limit is new", `spec: {hard: {pods: "4", secrets: "5"}}, status: {hard: {pods: "4"}, used: {pods: "4"}}`, "progressing"},
+	}},
+	{"resource.k8s.io/v1", "ResourceClaim", []a{{"nobody uses it", `spec: {}`, "healthy"}}},
 	{"apiregistration.k8s.io/v1", "APIService", []a{{"nobody has asked it", ``, "progressing"}, {"it does not answer", `status: ` + cond("Available", "False", "MissingEndpoints", "none"), "progressing"},
 		{"it answers", `status: ` + cond("Available", "True", "Passed", ""), "healthy"}}},
 	{"apiextensions.k8s.io/v1", "CustomResourceDefinition", []a{{"it is new", ``, "progressing"}, {"its names are taken", `status: ` + cond("NamesAccepted", "False", "Conflict", "taken"), "failed"},

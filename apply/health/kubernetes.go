@@ -2,6 +2,8 @@ package health
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
@@ -22,6 +24,7 @@ var ownKinds = map[schema.GroupKind]func(*unstructured.Unstructured, Options) Ve
 	gk("", "PersistentVolume"):                                       volume,
 	gk("", "Namespace"):                                              namespace,
 	gk("", "Node"):                                                   always,
+	gk("", "ResourceQuota"):                                          quota,
 	gk("batch", "Job"):                                               job,
 	gk("batch", "CronJob"):                                           always,
 	gk("autoscaling", "HorizontalPodAutoscaler"):                     always,
@@ -32,6 +35,7 @@ var ownKinds = map[schema.GroupKind]func(*unstructured.Unstructured, Options) Ve
 	gk("apiextensions.k8s.io", "CustomResourceDefinition"):           definition,
 	gk("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"):  always,
 	gk("flowcontrol.apiserver.k8s.io", "FlowSchema"):                 always,
+	gk("resource.k8s.io", "ResourceClaim"):                           always,
 	gk("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): always,
 }
 
@@ -39,6 +43,19 @@ var ownKinds = map[schema.GroupKind]func(*unstructured.Unstructured, Options) Ve
 // whether the release works: an autoscaler without metrics leaves the replicas
 // alone, a budget is met by its pods, an Ingress of many classes never has an address.
 func always(*unstructured.Unstructured, Options) Verdict { return Verdict{State: Healthy} }
+
+// quota is in progress while its controller holds to former limits. One that no controller has
+// counted yet keeps nobody.
+func quota(live *unstructured.Unstructured, _ Options) Verdict {
+	want, _, _ := unstructured.NestedMap(live.Object, "spec", "hard")
+	now, _, _ := unstructured.NestedMap(live.Object, "status", "hard")
+	for _, k := range slices.Sorted(maps.Keys(want)) {
+		if len(now) > 0 && fmt.Sprint(now[k]) != fmt.Sprint(want[k]) {
+			return Verdict{State: Progressing, Field: "status.hard", Reason: fmt.Sprintf("its limit of %s is not in force yet", k)}
+		}
+	}
+	return Verdict{State: Healthy, Field: "status.hard"}
+}
 
 func namespace(live *unstructured.Unstructured, _ Options) Verdict {
 	if name(live, "status", "phase") == "Terminating" {
