@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/xetys/tether/agent/ledger"
@@ -21,12 +22,15 @@ import (
 type Emit func(ctx context.Context, name, kind, reason, text string) (created bool, err error)
 
 // Reporter tells what becomes of one environment. It is used by one goroutine at a time,
-// but for Say.
+// but for Event.
 type Reporter struct {
 	environment string
 	log         *slog.Logger
 	metrics     *Metrics
 	emit        Emit
+
+	mu     sync.Mutex
+	silent string // why the last event could not be written; empty if it was
 }
 
 // New returns the Reporter of an environment.
@@ -41,9 +45,22 @@ const maxOutbox = 20
 // Event tells something at once, once: in the log by the caller, and here by an event. One
 // that can't be written is only logged.
 func (r *Reporter) Event(ctx context.Context, kind, reason, text string) {
-	if _, err := r.emit(ctx, "", kind, reason, text); err != nil {
+	_, err := r.emit(ctx, "", kind, reason, text)
+	r.note(err)
+}
+
+// note logs why events can't be written, once: a permission that lacks is told with each of them.
+func (r *Reporter) note(err error) {
+	why := ""
+	if err != nil {
+		why = err.Error()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if why != "" && why != r.silent {
 		r.log.Warn("an event can't be written", "error", err)
 	}
+	r.silent = why
 }
 
 // Verdict enters into the ledger that an entry's verdict is to be told, and logs it. The
@@ -93,8 +110,8 @@ func (r *Reporter) Deliver(ctx context.Context, l *ledger.Ledger) (told bool) {
 	for len(l.Outbox) > 0 {
 		m := l.Outbox[0]
 		created, err := r.emit(ctx, m.ID, m.Kind, m.Reason, m.Text)
+		r.note(err)
 		if err != nil {
-			r.log.Warn("an event can't be written", "error", err)
 			return r.countUntold(l.Outbox) || told
 		}
 		if created && !m.Counted {

@@ -122,6 +122,8 @@ func TestAVerdictIsToldOnceWhereverTheAgentDies(t *testing.T) {
 func TestVerdictsCountWithoutEvents(t *testing.T) {
 	b := &board{events: map[string]string{}, away: true}
 	r, registry := reporter(b)
+	var log strings.Builder
+	r.log = slog.New(slog.NewTextHandler(&log, nil))
 	l := &ledger.Ledger{}
 	for i, v := range []ledger.Verdict{ledger.Applied, ledger.Failed} {
 		e := verdict(l, v)
@@ -129,6 +131,10 @@ func TestVerdictsCountWithoutEvents(t *testing.T) {
 		if !r.Deliver(t.Context(), l) || r.Deliver(t.Context(), l) {
 			t.Error("that it was counted is not stored once")
 		}
+		r.Event(t.Context(), "Warning", "Drift", "web was edited")
+	}
+	if n := strings.Count(log.String(), "an event can't be written"); n != 1 {
+		t.Errorf("that events can't be written is logged %d times", n)
 	}
 	const want = "# HELP tether_deploys_total Commits that came to a verdict.\n# TYPE tether_deploys_total counter\n"
 	one := func(failed int) string {
