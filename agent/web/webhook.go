@@ -34,6 +34,19 @@ const (
 	hookFailed   = "failed"   // the agent can't read its own secret
 )
 
+var hookOutcomes = []string{hookFetch, hookIgnored, hookRepeated, hookRefused, hookInvalid, hookFailed}
+
+// begin has the series of what may be received exist before anything is: one that appears with
+// its first event shows no increase.
+func begin(received *prometheus.CounterVec) {
+	for _, p := range providers {
+		for _, outcome := range hookOutcomes {
+			received.WithLabelValues(p.name, outcome)
+		}
+	}
+	received.WithLabelValues("unknown", hookRefused)
+}
+
 // Webhook has the repository fetched when a push event arrives that proves that its sender
 // knows the secret. It is safe for concurrent use.
 type Webhook struct {
@@ -58,6 +71,9 @@ func NewWebhook(ctx context.Context, secretFile string, follows func(ref string)
 		ctx, cancel := context.WithTimeout(ctx, webhookTimeout)
 		defer cancel()
 		pushed(ctx, provider)
+	}
+	if secretFile != "" {
+		begin(received)
 	}
 	return &Webhook{secretFile: secretFile, follows: follows, pushes: fold{pause: pushPause, run: run}, done: ctx,
 		received: received, log: log, warn: rate.Sometimes{First: 1, Interval: time.Minute}}
