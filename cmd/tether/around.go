@@ -50,7 +50,7 @@ func (f *historyFlags) aroundMoment(ctx context.Context, w io.Writer, environmen
 		return err
 	}
 	out := &timeline{Environment: environment, From: at.Add(-f.around).UTC().Truncate(time.Second), To: at.Add(f.around).UTC().Truncate(time.Second), Happenings: []happening{}}
-	for _, m := range l.History(control, time.Time{}, 0) {
+	for _, m := range slices.Backward(l.History(control, time.Time{}, 0)) { // the oldest first: many have one second
 		out.Happenings = append(out.Happenings, happenings(m)...)
 	}
 	f.tellEvents(ctx, out)

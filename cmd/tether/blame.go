@@ -106,6 +106,11 @@ func (f *blameFlags) run(ctx context.Context, w io.Writer, args []string) error 
 		if err := f.compare(ctx, b, head, out); err != nil {
 			return err
 		}
+		if len(args) == 3 {
+			out.Live = slices.DeleteFunc(out.Live, func(l blame.LiveField) bool {
+				return !blame.UnderPath(l.Path, args[2]) && !blame.UnderPath(args[2], l.Path)
+			})
+		}
 	}
 	slices.Sort(out.Notes)
 	out.Notes = slices.Compact(out.Notes)

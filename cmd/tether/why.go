@@ -114,7 +114,12 @@ func (f *blameFlags) state(ctx context.Context, b *blame.Blamer, head *blame.Com
 			missing("drift is not told", err)
 			return // nor what may be secret
 		}
-		page.Drift, mask = append(page.Drift, drift...), veil
+		for _, d := range drift {
+			if d.How != blame.Default { // what the cluster made is no drift
+				page.Drift = append(page.Drift, d)
+			}
+		}
+		mask = veil
 	}
 	h := c.Judge.Object(live)
 	page.Health = &why.Health{State: string(h.State), Rule: h.Rule, Field: h.Field, Reason: mask(h.Reason)}

@@ -65,7 +65,7 @@ func (b *Blamer) Live(ctx context.Context, head *Commit, environment, release st
 
 func compare(p render.Inspection, name string, o manifest.Object, live *unstructured.Unstructured) []LiveField {
 	var out []LiveField
-	for _, f := range drift.Compare(live, o.Unstructured) {
+	for _, f := range drift.Compare(live, withMaps(o.Unstructured)) {
 		if f.Manager == ownership.FieldManager && f.Want == absent {
 			continue // the agent's own labels, and what it applied of another commit
 		}
@@ -79,6 +79,18 @@ func compare(p render.Inspection, name string, o manifest.Object, live *unstruct
 		}
 		p.MaskDrift(&one.Want, &one.Have)
 		out = append(out, one)
+	}
+	return out
+}
+
+// withMaps returns an object that has labels and annotations, if only none: each key is somebody's
+// own, and is told by itself.
+func withMaps(u *unstructured.Unstructured) *unstructured.Unstructured {
+	out := u.DeepCopy()
+	for _, name := range []string{"labels", "annotations"} {
+		if _, there, err := unstructured.NestedFieldNoCopy(out.Object, "metadata", name); !there && err == nil {
+			_ = unstructured.SetNestedMap(out.Object, map[string]any{}, "metadata", name) // metadata is a map: it has a name
+		}
 	}
 	return out
 }
