@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -156,8 +157,30 @@ func (s *scale) life() {
 			s.b.Fatal(err)
 		}
 	}
+	s.page()
 	s.measure("at rest for "+rest.String(), 0, "", func() { time.Sleep(rest) }) // what is measured is that time
 	s.stop()
+}
+
+// page measures what a browser waits for: the page of the environment.
+func (s *scale) page() {
+	var all []time.Duration
+	bytes := 0
+	for range 9 {
+		began := time.Now()
+		answer, err := http.Get("http://" + s.address + "/environments/bench")
+		if err != nil {
+			s.b.Fatal(err)
+		}
+		raw, err := io.ReadAll(answer.Body)
+		if err = errors.Join(err, answer.Body.Close()); err != nil || answer.StatusCode != http.StatusOK {
+			s.b.Fatalf("the page: %s, %v", answer.Status, err)
+		}
+		all, bytes = append(all, time.Since(began)), len(raw)
+	}
+	slices.Sort(all)
+	s.measure(fmt.Sprintf("the environment's page, %d KiB, median", bytes/1024), 0, "", nil)
+	s.rows[len(s.rows)-1].took = all[len(all)/2]
 }
 
 // bump commits a tag for the first n releases.
@@ -206,7 +229,7 @@ func (s *scale) start() {
 	if err := os.WriteFile(secret, []byte(webhookSecret), 0o600); err != nil {
 		s.b.Fatal(err)
 	}
-	s.agent = s.site.agent("--interval", s.interval, "--listen", s.address, "--profiling", "--webhook-secret-file", secret)
+	s.agent = s.site.agent("--interval", s.interval, "--listen", s.address, "--api", "loopback", "--profiling", "--webhook-secret-file", secret)
 	if err := s.agent.Start(); err != nil {
 		s.b.Fatal(err)
 	}
