@@ -20,7 +20,7 @@ var (
 // Each test and script that a page of docs names as a rule's proof exists, a test in the package
 // that is named with it.
 func TestPagesNameTestsThatExist(t *testing.T) {
-	pages := map[string]int{"docs/security.md": 30, "docs/promises.md": 0} // and how many tests each names at least
+	pages := map[string]int{"docs/security.md": 30, "docs/promises.md": 100} // and how many tests each names at least
 	folders, scripts := testsByName(t)
 	for _, page := range slices.Sorted(maps.Keys(pages)) {
 		text, err := os.ReadFile("../../" + page)
