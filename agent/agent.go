@@ -106,7 +106,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// leadChanged enters that an environment's lead was won or lost.
+// leadChanged records that this process became an environment's leader, or is not any more.
 func (a *Agent) leadChanged(e *environment, leads bool) {
 	a.mu.Lock()
 	led := a.leading[e.Environment]
@@ -123,7 +123,7 @@ func (a *Agent) leadChanged(e *environment, leads bool) {
 
 func (a *Agent) poll(ctx context.Context) { a.poller.Run(ctx, a.opts.Interval, a.fetchedHeads) }
 
-// fetched enters the result of a fetch, and wakes the environments.
+// fetchedHeads passes the result of a fetch to the environments, and wakes them.
 func (a *Agent) fetchedHeads(heads source.Heads, err error) {
 	a.mu.Lock()
 	before := a.fetchErr
@@ -239,7 +239,7 @@ func (a *Agent) serverSilent(host string, since time.Time) {
 	a.setAway(&ledger.Away{Since: since, Reason: fmt.Sprintf("%s sends nothing in the middle of a fetch", host)})
 }
 
-// fetchEnded enters whether git can be had.
+// fetchEnded records whether git can be reached.
 func (a *Agent) fetchEnded(err error) {
 	if err == nil {
 		a.setAway(nil)

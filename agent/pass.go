@@ -15,10 +15,9 @@ import (
 )
 
 // pass reconciles the environment once: it reads git and the cluster, decides, and begins what
-// was decided, or goes on with what is under way. It returns nil when there is nothing left to do
-// but to wait for what is under way, verdict.ErrRefused when the head changes nothing because it
-// can't be had, rollout.ErrInterrupted when it is to be decided anew at once, and any other error
-// when it is worth another pass later.
+// was decided, or goes on with what is under way. It returns nil if there is nothing left to do
+// except wait for rollouts, verdict.ErrRefused if the head is refused, rollout.ErrInterrupted
+// if it has to be decided again at once, and any other error if another pass later may succeed.
 func (e *environment) pass(ctx context.Context) error {
 	if e.verdicts.Ledger != nil && e.inbox.Control().Unread != "" {
 		e.verdicts.SetControlAside(ctx)
@@ -115,7 +114,8 @@ func (e *environment) assess(ctx context.Context, head source.Head) (*assessed, 
 	return &assessed{Assessment: found, jobs: deploy.JobsOf(found.Releases), pauses: a.Control.Pauses}, superseded(reading, err)
 }
 
-// superseded tells an error that is there since the reading was ended from others.
+// superseded returns the reason why reading was ended, in place of an error that follows from
+// that.
 func superseded(reading context.Context, err error) error {
 	if cause := context.Cause(reading); err != nil && errors.Is(cause, rollout.ErrInterrupted) {
 		return cause

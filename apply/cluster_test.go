@@ -7,7 +7,7 @@ import (
 )
 
 // No client that can write any object is reached from a Cluster: objects are written by the
-// rooms of apply alone.
+// packages below apply alone.
 func TestClusterHidesItsClients(t *testing.T) {
 	seen := map[reflect.Type]bool{}
 	var look func(at string, of reflect.Type)

@@ -112,8 +112,8 @@ func (a *Surveyor) owned(j *Release) []manifest.ID {
 	return j.IDs
 }
 
-// waitsForTakeover leaves a release as it is whose new object a held release still has. What
-// was begun with it can't be gone on with.
+// waitsForTakeover keeps the taker as it is, if the holder of one of its new objects is held. A
+// rollout of the taker that has begun with that object can't continue.
 func waitsForTakeover(id manifest.ID, taker, holder *Release) bool {
 	if holder.Decision.Act != decide.Hold || !taker.Changes() && taker.State.Frozen == "" && taker.State.Blocked == "" {
 		return false

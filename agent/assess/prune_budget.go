@@ -11,9 +11,9 @@ import (
 // environment they are.
 const unasked = 10
 
-// holdDeletions holds what would delete more than the environment's budget, or
-// all of it because its folder is gone, until somebody confirms it: a mistake in
-// git must not empty an environment.
+// holdDeletions holds the releases of a commit that would delete more objects than the prune
+// budget, or everything because the environment's folder is gone, until somebody confirms it: a
+// mistake in git must not empty an environment.
 func (a *Assessor) holdDeletions(ctx context.Context, l *Commit, jobs []*Release) error {
 	why := a.overBudget(l, jobs)
 	if why == "" {

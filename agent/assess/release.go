@@ -66,9 +66,9 @@ type trouble struct {
 	Err   error // it could not be looked at
 }
 
-// Veil returns what hides the secrets of a job's release. What is recorded of it may hold
-// others than what git asks for now: those of a former commit, or what a template looked
-// up in another process.
+// Veil returns what masks the secrets of a release. Its records may contain other secrets than
+// those that git asks for now: of a former commit, or that a template looked up in another
+// process.
 func (j *Release) Veil() *render.Prepared {
 	for _, r := range []*record.Record{j.State.History.Settled(), j.State.History.Pending(), j.Decision.To} {
 		if r != nil && r.Ours() && !r.Plain {
@@ -104,14 +104,14 @@ func (j *Release) decide() {
 	}
 }
 
-// KeepCurrent has the job begin nothing new.
+// KeepCurrent makes the release start nothing new: it stays as its newest record says.
 func (j *Release) KeepCurrent(why string) {
 	j.State = j.State.KeepCurrent(why)
 	j.Manifest = nil
 	j.decide()
 }
 
-// refusals says what the API server, or an owner, would not have.
+// refusals lists the objects that the API server refuses, or that belong to another owner.
 func (j *Release) refusals() []string {
 	var out []string
 	for _, c := range j.Plan.Refusals() {
@@ -135,7 +135,7 @@ func (j *Release) Fails() bool { return j.Decision.Act == decide.Hold || j.Waits
 // for it.
 func (j *Release) automatic() bool { return j.Decision.Behind && j.GoesBack() }
 
-// bar has a job that can't go back stay as it is.
+// bar keeps a release as it is whose rollback is refused.
 func (j *Release) bar(why string) {
 	j.State.RollbackRefused = why
 	j.Manifest = nil

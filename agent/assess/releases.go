@@ -70,7 +70,7 @@ func abortTogether(jobs []*Release) {
 	}
 }
 
-// Release tells of one release, as git asks for it, and decides on it.
+// Release collects the state of one release, and decides on it.
 func (a *Assessor) Release(l *Commit, key observed.Key, spec config.ReleaseSpec, p *render.Prepared) *Release {
 	now, control := a.Now(), a.Control
 	j := &Release{Key: key, Spec: spec, inputs: inputs{Prepared: p},

@@ -87,8 +87,8 @@ func (a *Surveyor) replan(ctx context.Context, j *Release, provisions plan.Provi
 	return nil
 }
 
-// DetectDrift looks whether a release that stays as it is has drifted, if there is
-// reason to. Trouble with it is its own, and keeps nothing else from being done.
+// DetectDrift looks whether a release that stays as it is has drifted, if there is reason to.
+// An error is kept in the release, and does not stop others.
 func (a *Surveyor) DetectDrift(ctx context.Context, l *Commit, j *Release) error {
 	if j.Waits != nil {
 		j.Err = j.Waits

@@ -139,7 +139,7 @@ func leaveForeign(s State) *Decision {
 		last.Namespace, last.Name, last.Environment, last.Environment)}
 }
 
-// beginNothing holds what would be the first to begin where nothing new may.
+// beginNothing holds a release that has never run, while nothing new may be begun.
 func beginNothing(s State) *Decision {
 	if s.Frozen == "" || s.Want != "" || !s.Listed {
 		return nil
@@ -173,8 +173,8 @@ func (s State) orphaned() string {
 	return "environment.yaml no longer lists it, and its records are gone: its objects stay until somebody deletes them, or lists it once more and then takes it out"
 }
 
-// abort takes back what a commit changed of which another release failed, in an
-// atomic environment.
+// abort rolls back a release, in an atomic environment, after another release of the same
+// commit has failed.
 func abort(s State) *Decision {
 	last, current := s.History.Last(), s.History.Current()
 	if s.Aborted == "" || last == nil || last.Commit != s.AbortedCommit || !last.Ours() || last.Outcome == record.Failed {
@@ -192,9 +192,9 @@ func abort(s State) *Decision {
 	return &Decision{Act: Uninstall, Behind: true, Reason: s.Aborted}
 }
 
-// resumeInterrupted goes on with a rollout of the wanted digest, or with a way
-// back from it, that was cut off. A record is never a lock: whatever else is
-// pending is passed over, and what it wrote is in the inventory.
+// resumeInterrupted continues an interrupted rollout of the wanted digest, or an interrupted
+// rollback from it. A record is never a lock: any other pending record is skipped, and the
+// objects that it wrote are in the inventory.
 func resumeInterrupted(s State) *Decision {
 	p := s.History.Pending()
 	if p == nil || !p.Ours() {
@@ -298,9 +298,9 @@ func keepCurrent(s State) *Decision {
 	return &Decision{Act: None}
 }
 
-// rollBackToGood recognises what ran well before, however git came back to it. Inputs
-// that first ran before those that run now are gone back to; inputs that first ran after
-// them, as with the revert of a revert, are gone forward to again.
+// rollBackToGood recognises inputs that succeeded before, however git returned to them. If they
+// first ran before those that run now, it is a rollback; if they first ran after them, as with
+// the revert of a revert, it is an upgrade to the recorded manifest.
 func rollBackToGood(s State) *Decision {
 	good, current := s.History.GoodWith(s.Want), s.History.Current()
 	if good == nil {
@@ -312,8 +312,9 @@ func rollBackToGood(s State) *Decision {
 	return &Decision{Act: Rollback, To: good, Reason: fmt.Sprintf("its inputs are those of revision %d again", good.Revision)}
 }
 
-// installNew is for what was never there, or never became healthy. What runs although the
-// record of it was deleted, or is damaged, is not installed a second time: its hooks ran.
+// installNew installs a release that was never there, or never became healthy. A release that
+// runs, but whose record was deleted or is damaged, is upgraded, so that its install hooks do
+// not run again.
 func installNew(s State) *Decision {
 	switch {
 	case s.History.Current() != nil:

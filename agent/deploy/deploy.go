@@ -14,9 +14,9 @@ import (
 	"github.com/xetys/tether/apply/graph"
 )
 
-// Deploy is one carrying out of a commit. It goes on beside the loop, which looks after the
-// releases that it leaves alone: a rollout that waits for ten minutes keeps no other release's
-// drift waiting. Its methods are for the loop alone.
+// Deploy is the deployment of one commit. It runs beside the loop, which corrects the drift of
+// the other releases meanwhile, even if a rollout waits for ten minutes. Its methods are for
+// the loop alone.
 type Deploy struct {
 	*assess.Assessment
 	Jobs         []*Job

@@ -8,9 +8,9 @@ import (
 // Behind is a release that is not what git asks for, and stays so.
 type Behind struct{ Namespace, Name, Reason string }
 
-// Judge draws the verdict of an entry that has been carried out as far as it can be,
-// from what became of its releases and what holds others. An empty verdict leaves the
-// entry's as it is.
+// Judge returns the verdict of an entry that has been deployed as far as possible, from the
+// outcomes of its releases and the reasons that hold others. An empty verdict means that the
+// entry keeps its own.
 func Judge(e *Entry, behind []Behind) (Verdict, string) {
 	var failed, back, held []string
 	acted := false
@@ -47,8 +47,8 @@ func Judge(e *Entry, behind []Behind) (Verdict, string) {
 	return NoOp, "no release's inputs changed"
 }
 
-// JudgeOlder draws the verdict of an entry that is not the newest any more and whose rollouts
-// have ended: what it did not come to is superseded.
+// JudgeOlder returns the verdict of an entry that is no longer the newest and whose rollouts
+// have ended: if it did not finish, it is superseded.
 func JudgeOlder(e *Entry, head *Entry) (Verdict, string) {
 	v, why := Judge(e, nil)
 	complete := true

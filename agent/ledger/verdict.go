@@ -22,9 +22,8 @@ var All = [...]Verdict{Applied, NoOp, Failed, RolledBack, Superseded, Refused, P
 // Final reports whether a verdict stays.
 func (v Verdict) Final() bool { return v != Pending && v != Progressing && v != Held }
 
-// Stands reports whether looking again can't give the same commit another
-// verdict. What was refused may be accepted later: by a cluster that has the CRD
-// now, or to an account that has the permission.
+// Stands reports whether another pass can't change the verdict of the commit. A refused commit
+// may be accepted later: once the CRD or the permission is there.
 func (v Verdict) Stands() bool { return v.Final() && v != Refused }
 
 // Live reports whether a verdict means that the commit runs.

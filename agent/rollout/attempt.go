@@ -14,9 +14,9 @@ import (
 	"github.com/xetys/tether/apply/record"
 )
 
-// attempt is one rollout: it records the intent, makes the cluster have it, and records the
-// outcome. An outcome of Failed says that it has failed for good; after any other error its record
-// stays pending, and the next pass resumes it.
+// attempt is one rollout: it stores a pending record, applies it, and stores the outcome. The
+// outcome Failed is final; after any other error the record stays pending, and the next pass
+// resumes it.
 func (x *Executor) attempt(ctx, waits context.Context, j *run) error {
 	started := x.Now()
 	j.applied = false
@@ -75,8 +75,8 @@ func interrupted(ctx, waits context.Context, err error) error {
 	return err
 }
 
-// worthTrying reports whether an error says nothing about the release, so that it is tried
-// again: until its deadline.
+// worthTrying reports whether an error is transient, so that the rollout is tried again, and
+// its deadline has not come.
 func (x *Executor) worthTrying(rec *record.Record, err error) bool {
 	again := apierror.Transient(err) || errors.Is(err, record.ErrChanged) // it is what is stored now
 	return again && (rec.Deadline.IsZero() || !rec.HeldSince.IsZero() || x.Now().Before(rec.Deadline))

@@ -11,7 +11,7 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// clusterAdapter implements Cluster by the clusterAdapter of an apply.Cluster.
+// clusterAdapter implements Cluster with the parts of an apply.Cluster.
 type clusterAdapter struct{ *apply.Cluster }
 
 func (r clusterAdapter) RunHooks(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, run execute.HookRun) error {

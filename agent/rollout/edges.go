@@ -16,8 +16,8 @@ import (
 	"github.com/xetys/tether/render/manifest"
 )
 
-// Cluster is what rollouts do to a cluster. The rooms of apply.Cluster implement it, and say what
-// each does.
+// Cluster is what rollouts do to a cluster. The parts of apply.Cluster implement it, and
+// document each method.
 type Cluster interface {
 	EnsureNamespace(ctx context.Context, name string, labels map[string]string) error
 	RunHooks(ctx context.Context, rel plan.Owner, hooks []manifest.Hook, run execute.HookRun) error

@@ -15,8 +15,8 @@ import (
 	"github.com/xetys/tether/apply/record"
 )
 
-// intend stores the record of what is about to be owned, before the first
-// write. A pending record that is passed over is given up first.
+// intend stores the pending record of a rollout, before the first write. Another pending
+// record, which is not continued, is marked as abandoned first.
 func (x *recorder) intend(ctx context.Context, j *run) (*record.Record, error) {
 	if err := x.ensureNamespace(ctx, j.Key.Namespace); err != nil {
 		return nil, err // records live there too

@@ -40,8 +40,9 @@ func (x *Executor) carryOut(ctx, waits context.Context, j *run) error {
 	return err
 }
 
-// RecordsDenied reports whether the API server lets no record be written. That is a verdict, and
-// yet tried again: somebody may raise the quota, or give the permission back.
+// RecordsDenied reports whether the API server does not allow records to be written. The commit
+// fails, and yet the release is tried again: somebody may raise the quota, or grant the
+// permission.
 func RecordsDenied(err error) bool {
 	var d *record.DeniedError
 	return errors.As(err, &d)

@@ -14,10 +14,10 @@ import (
 	"github.com/xetys/tether/apply/graph"
 )
 
-// RecordOutcomes enters what became of a deploy, and draws the verdicts from it. It returns the error for
-// which to reconcile again, if any. It asks neither git nor the cluster: goingBack does, where it
-// has to be known whether a failure has just made other releases of an atomic environment go
-// back.
+// RecordOutcomes writes the outcomes of a deploy to the ledger, and sets the verdicts that
+// follow from them. It returns the error for which to reconcile again, if any. It asks neither
+// git nor the cluster: goingBack does, where it has to be known whether a failure has just made
+// other releases of an atomic environment go back.
 func (w *Writer) RecordOutcomes(d *deploy.Deploy, goingBack func() bool) error {
 	l, jobs := d.Commit, d.Jobs
 	again := w.recordJobs(jobs, d.Results)
