@@ -41,11 +41,12 @@ func (e *environment) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		scan.run(e)
+		began := e.Now()
 		next := e.untilRetry(ctx, e.pass(ctx), &backoff)
 		blind := e.Cluster.Unwatchable()
 		e.verdicts.Unwatchable(ctx, blind)
 		e.agent.metrics.Unwatchable(e.Environment, len(blind))
-		timer.Reset(min(next, e.until(scan.next), e.untilChange()))
+		timer.Reset(min(next, e.until(scan.next), e.untilChange(began)))
 	}
 }
 
@@ -78,20 +79,21 @@ func (e *environment) untilRetry(ctx context.Context, err error, backoff *retry.
 }
 
 // untilChange returns how long until a pause ends, a deploy window opens or closes, or there is
-// progress to store.
-func (e *environment) untilChange() time.Duration {
+// progress to store. What changed since the last pass began is due now: the pass may have decided
+// by what was before.
+func (e *environment) untilChange(began time.Time) time.Duration {
 	now := e.Now()
 	if d := e.rollouts.Current(); d != nil {
 		if due := e.releases.ProgressDue(d, &e.rollouts); !due.IsZero() {
 			return e.until(earlier(due, declineDue(e.verdicts.Ledger, now)))
 		}
 	}
-	next := earlier(e.inbox.Control().NextEnd(now), declineDue(e.verdicts.Ledger, now))
-	if busy := e.verdicts.Retries.BusyUntil; busy.After(now) {
+	next := earlier(e.inbox.Control().NextEnd(began), declineDue(e.verdicts.Ledger, now))
+	if busy := e.verdicts.Retries.BusyUntil; busy.After(began) {
 		next = earlier(next, busy)
 	}
 	if l := e.desired.Commit; l != nil && l.Env != nil {
-		_, change := decide.Closed(l.Env.Windows, now)
+		_, change := decide.Closed(l.Env.Windows, began)
 		next = earlier(next, change)
 	}
 	return e.until(next)
