@@ -53,6 +53,17 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
+// hang starts a server that takes connections and says nothing; $HANGS is its address.
+func hang(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: hang")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+	ts.Setenv("HANGS", l.Addr().String()) // the kernel takes connections that nobody accepts
+}
+
 // until runs a command until its output matches, or with ! no longer does:
 // [!] until REGEXP COMMAND…
 func until(ts *testscript.TestScript, neg bool, args []string) {

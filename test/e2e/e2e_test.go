@@ -44,6 +44,7 @@ func TestScripts(t *testing.T) {
 			"fault":     fault,
 			"faults":    startFaults,
 			"githost":   githost,
+			"hang":      hang,
 			"ingresses": ingresses,
 			"kms":       kms,
 			"serve":     serve,
