@@ -72,3 +72,34 @@ func TestTooWideKnowsWhatCanBeBroken(t *testing.T) {
 		}
 	}
 }
+
+// TestEachDecisionIsListed holds the index of decisions to their files: all of them, by their
+// titles, in their order.
+func TestEachDecisionIsListed(t *testing.T) {
+	files, err := filepath.Glob("../../docs/decisions/0*.md")
+	if err != nil || len(files) < 40 {
+		t.Fatalf("%d decisions, %v", len(files), err)
+	}
+	var want []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		title, _, _ := strings.Cut(strings.TrimPrefix(string(text), "# "), "\n")
+		want = append(want, "- ["+title+"]("+filepath.Base(file)+")")
+	}
+	index, err := os.ReadFile("../../docs/decisions/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	for line := range strings.Lines(string(index)) {
+		if strings.HasPrefix(line, "- [") {
+			have = append(have, strings.TrimSpace(line))
+		}
+	}
+	if w, h := strings.Join(want, "\n"), strings.Join(have, "\n"); w != h {
+		t.Errorf("docs/decisions/README.md lists\n%s\nwant\n%s", h, w)
+	}
+}
