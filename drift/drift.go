@@ -54,6 +54,10 @@ func Compare(live, applied *unstructured.Unstructured) []Field {
 	owners := writersOf(live)
 	out := make([]Field, 0, len(c.found))
 	for _, f := range c.found {
+		if f.order {
+			out = append(out, f.Field)
+			continue
+		}
 		out = append(out, owners.attribute(f))
 	}
 	slices.SortFunc(out, func(a, b Field) int { return cmp.Compare(a.Path, b.Path) })
@@ -64,6 +68,7 @@ func Compare(live, applied *unstructured.Unstructured) []Field {
 type difference struct {
 	Field
 	steps []step
+	order bool // of a list, which no manager owns
 }
 
 type comparer struct {
@@ -110,7 +115,8 @@ func (c *comparer) maps(at []step, want, have map[string]any) {
 }
 
 // lists aligns lists whose elements all have names by them, as the API does for
-// containers, ports and volumes, and all others by position.
+// containers, ports and volumes, and all others by position. Their order counts as well:
+// init containers run in it, and variables refer to those before them.
 func (c *comparer) lists(at []step, want, have []any) {
 	wn, wok := byName(want)
 	hn, hok := byName(have)
@@ -133,6 +139,23 @@ func (c *comparer) lists(at []step, want, have []any) {
 			c.add(next, missing{}, h)
 		}
 	}
+	if w, h := inOrder(want, hn), inOrder(have, wn); !slices.Equal(w, h) {
+		c.add(at, w, h)
+		c.found[len(c.found)-1].order = true
+	}
+}
+
+// inOrder lists the names of a list's elements that another list has as well.
+func inOrder(list []any, other map[string]any) []string {
+	var out []string
+	for _, e := range list {
+		m, _ := e.(map[string]any)
+		name, _ := m["name"].(string)
+		if _, both := other[name]; both {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // missing stands for no value at all, as opposed to null.

@@ -24,21 +24,25 @@ func TestCompare(t *testing.T) {
 kind: Deployment
 apiVersion: apps/v1
 metadata: {name: app, resourceVersion: "2"}
-spec: {replicas: 2, template: {spec: {containers: [{name: api, image: "a:1"}]}}}`
+spec: {replicas: 2, template: {spec: {containers: [{name: api, image: "a:1"}], initContainers: [{name: a}, {name: b}]}}}`
 	for name, tc := range map[string]struct {
 		live string
 		want []string
 	}{
 		"the same object has no drift, whatever the server adds": {
-			live: `{kind: Deployment, apiVersion: apps/v1, metadata: {name: app, resourceVersion: "9"}, status: {replicas: 1}, spec: {replicas: 2, template: {spec: {containers: [{name: api, image: "a:1"}]}}}}`,
+			live: `{kind: Deployment, apiVersion: apps/v1, metadata: {name: app, resourceVersion: "9"}, status: {replicas: 1}, spec: {replicas: 2, template: {spec: {containers: [{name: api, image: "a:1"}], initContainers: [{name: a}, {name: b}]}}}}`,
 		},
 		"an inserted sidecar is one field, not a shift of all containers": {
-			live: `{kind: Deployment, apiVersion: apps/v1, metadata: {name: app}, spec: {replicas: 2, template: {spec: {containers: [{name: spy, image: "x:1"}, {name: api, image: "a:1"}]}}}}`,
+			live: `{kind: Deployment, apiVersion: apps/v1, metadata: {name: app}, spec: {replicas: 2, template: {spec: {containers: [{name: spy, image: "x:1"}, {name: api, image: "a:1"}], initContainers: [{name: a}, {name: b}]}}}}`,
 			want: []string{`spec.template.spec.containers[name=spy]: {"image":"x:1","name":"spy"} -> (absent)`},
 		},
 		"a changed image is named by its container": {
-			live: `{kind: Deployment, apiVersion: apps/v1, metadata: {name: app}, spec: {replicas: 2, template: {spec: {containers: [{name: api, image: "b:2"}]}}}}`,
+			live: `{kind: Deployment, apiVersion: apps/v1, metadata: {name: app}, spec: {replicas: 2, template: {spec: {containers: [{name: api, image: "b:2"}], initContainers: [{name: a}, {name: b}]}}}}`,
 			want: []string{`spec.template.spec.containers[name=api].image: "b:2" -> "a:1"`},
+		},
+		"another order of what stays is told, whatever stands between": {
+			live: `{kind: Deployment, apiVersion: apps/v1, metadata: {name: app}, spec: {replicas: 2, template: {spec: {containers: [{name: api, image: "a:1"}], initContainers: [{name: b}, {name: spy}, {name: a}]}}}}`,
+			want: []string{`spec.template.spec.initContainers: ["b","a"] -> ["a","b"]`, `spec.template.spec.initContainers[name=spy]: {"name":"spy"} -> (absent)`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
