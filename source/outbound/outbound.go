@@ -72,9 +72,11 @@ type Rule struct {
 }
 
 // At these addresses clouds answer their virtual machines, credentials and all, beside
-// those that are link-local: AWS over IPv6, Alibaba, Azure, Oracle.
+// those that are link-local: AWS, Google, Oracle and Scaleway over IPv6, Alibaba, Azure, Oracle.
 var clouds = []netip.Addr{
-	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("100.100.100.200"),
+	netip.MustParseAddr("fd00:ec2::254"), netip.MustParseAddr("fd20:ce::254"),
+	netip.MustParseAddr("fd00:c1::a9fe:a9fe"), netip.MustParseAddr("fd00:42::42"),
+	netip.MustParseAddr("100.100.100.200"),
 	netip.MustParseAddr("168.63.129.16"), netip.MustParseAddr("192.0.0.192"),
 }
 
