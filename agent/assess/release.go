@@ -96,7 +96,7 @@ func (j *Release) GoesBack() bool {
 
 func (j *Release) decide() {
 	j.Decision = decide.Decide(j.State)
-	if j.State.Frozen != "" && j.Asked != j.State.Want && !j.Decision.Behind {
+	if j.State.Frozen != "" && !j.State.Unknown && j.Asked != j.State.Want && !j.Decision.Behind {
 		j.Decision.Behind = true
 		if j.Decision.Reason == "" {
 			j.Decision.Reason = j.State.Frozen

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/xetys/tether/agent/decide"
 	"github.com/xetys/tether/agent/ledger"
 	"github.com/xetys/tether/agent/observed"
 	"github.com/xetys/tether/apply/plan"
@@ -101,12 +100,10 @@ func (a *Surveyor) DetectDrift(ctx context.Context, l *Commit, j *Release) error
 	if err != nil && ctx.Err() != nil {
 		return err
 	}
-	if j.Err = j.Veil().Hide(a.Cluster.WithHolders(ctx, err)); err != nil {
-		j.Decision = decide.Decision{Act: decide.None}
-		return nil
+	j.Err = j.Veil().Hide(a.Cluster.WithHolders(ctx, err))
+	if j.State.Unknown = err != nil; err == nil && j.Changes() {
+		j.State.Refused = strings.Join(j.refusals(), "; ")
 	}
-	if refused := j.refusals(); j.Changes() && len(refused) > 0 {
-		j.Decision = decide.Decision{Act: decide.Hold, Behind: true, Reason: strings.Join(refused, "; ")}
-	}
+	j.decide()
 	return nil
 }

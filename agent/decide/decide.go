@@ -57,6 +57,18 @@ var rules = []func(State) *Decision{
 
 // Decide says what is to be done about a release. It is pure.
 func Decide(s State) Decision {
+	if s.Unknown {
+		return Decision{Act: None} // it is looked at again
+	}
+	d := unlessHeld(s)
+	if s.Refused != "" && d.Changes() {
+		return Decision{Act: Hold, Behind: true, Reason: s.Refused}
+	}
+	return d
+}
+
+// unlessHeld is what the rules decide, unless something keeps it from being done.
+func unlessHeld(s State) Decision {
 	d := decide(s)
 	if s.RollbackRefused != "" && d.Behind && (d.Act == Rollback || d.Act == Resume) {
 		d = Decision{Act: Hold, Behind: true, Reason: "it can't go back: " + s.RollbackRefused}

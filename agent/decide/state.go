@@ -44,6 +44,8 @@ type Live struct {
 	Runs bool
 	// Drifted says that the cluster differs from the current record.
 	Drifted bool
+	// Unknown says that the cluster could not be asked whether it drifted.
+	Unknown bool
 	// Busy says that helm is in the middle of a rollout of its own; empty if it is not.
 	Busy string
 }
@@ -60,6 +62,8 @@ type Holds struct {
 	// Blocked says which releases it depends on are not what git asks for, where that keeps
 	// it from going on with what was begun.
 	Blocked string
+	// Refused says what the API server would not take of what is to be done.
+	Refused string
 	// RollbackRefused says why the API server would not take the way back from a failure; empty also
 	// if it was not asked.
 	RollbackRefused string
