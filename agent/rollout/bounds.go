@@ -8,12 +8,8 @@ import (
 	"github.com/xetys/tether/apply/wait"
 )
 
-// deadline returns when what begins now has to have ended, to the second, as a record
+// deadlineOf returns when what began at a time has to have ended, to the second, as a record
 // keeps it.
-func (x *recorder) deadline(j *run) time.Time {
-	return deadlineOf(x.Now(), j.Spec.Timeout)
-}
-
 func deadlineOf(begun time.Time, timeout time.Duration) time.Time {
 	return begun.Add(timeout).Truncate(time.Second).Add(time.Second)
 }
@@ -22,10 +18,14 @@ func deadlineOf(begun time.Time, timeout time.Duration) time.Time {
 // now. What waited for somebody (waitWhileHeld) has ended later than that already.
 func (x *recorder) resume(ctx context.Context, j *run, rec *record.Record) error {
 	if rec.Deadline.IsZero() { // written by an agent that recorded none
-		rec.Deadline = x.deadline(j)
+		rec.Deadline = deadlineOf(x.Now(), j.Spec.Timeout)
 		return nil
 	}
 	begun := rec.Updated()
+	if j.Spec.File == "" && !begun.IsZero() { // environment.yaml can't be read: it says no time-out
+		j.Spec.Timeout = rec.Deadline.Sub(begun).Truncate(time.Second)
+		return nil
+	}
 	deadline := deadlineOf(begun, j.Spec.Timeout)
 	if begun.IsZero() || deadline.Equal(rec.Deadline) || j.Spec.WaitWhileHeld && deadline.Before(rec.Deadline) {
 		return nil

@@ -55,6 +55,7 @@ type world struct {
 	drifted bool
 	refused string // why drift can't be put back
 	timeout time.Duration
+	file    string // where git says the time-out; empty if it can't be read
 	stop    context.CancelCauseFunc
 	metrics *prometheus.Registry // of the last run
 
@@ -69,7 +70,7 @@ const timeout = 5 * time.Minute
 type fault struct{ kind, text string }
 
 func newWorld() *world {
-	return &world{timeout: timeout, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), faults: map[string][]fault{},
+	return &world{timeout: timeout, file: "environments/prod/environment.yaml", now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), faults: map[string][]fault{},
 		state: decide.State{Environment: "prod", Desired: decide.Desired{Listed: true, OnFailure: "rollback", Correct: true}}}
 }
 
@@ -89,6 +90,8 @@ func (w *world) say(t *testing.T, words []string) {
 		if w.timeout, err = time.ParseDuration(rest[0]); err != nil {
 			t.Fatal(err)
 		}
+	case "unread": // environment.yaml can't be
+		w.file = ""
 	case "on-failure":
 		w.state.OnFailure = rest[0]
 	case "retries":
@@ -145,7 +148,7 @@ func (w *world) run(t *testing.T) {
 	t.Helper()
 	seen, beside := &observed.State{}, &sync.WaitGroup{}
 	seen.Forget()
-	r := &assess.Release{Key: observed.Key{Namespace: "prod", Name: "web"}, Spec: config.ReleaseSpec{Name: "web", Namespace: "prod", Timeout: w.timeout}, State: w.state}
+	r := &assess.Release{Key: observed.Key{Namespace: "prod", Name: "web"}, Spec: config.ReleaseSpec{Name: "web", Namespace: "prod", Timeout: w.timeout, File: w.file}, State: w.state}
 	r.Asked = w.state.Want
 	r.Decision = decide.Decide(r.State)
 	if err := w.Describe(t.Context(), r); err != nil {

@@ -33,7 +33,7 @@ func (x *recorder) intend(ctx context.Context, j *run) (*record.Record, error) {
 	}
 	now := x.Now()
 	rec := record.New(j.Manifest, j.State.History, assess.Actions[j.Decision.Act], x.Environment, j.commit, now)
-	rec.Deadline = x.deadline(j)
+	rec.Deadline = deadlineOf(now, j.Spec.Timeout)
 	if rec.FirstRevision = j.State.History.First(rec.Digest); rec.FirstRevision == 0 {
 		rec.FirstRevision = rec.Revision
 	}

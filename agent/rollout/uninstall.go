@@ -34,7 +34,7 @@ func (x *Executor) uninstall(ctx, waits context.Context, j *run) error {
 		changes = append(changes, record.OnRequest(x.Request)) // an uninstall has no record of its own that would tell
 	}
 	if !begun || j.State.Retry || last.Deadline.IsZero() {
-		last.Deadline, last.HeldSince = x.deadline(j), time.Time{}
+		last.Deadline, last.HeldSince = deadlineOf(x.Now(), j.Spec.Timeout), time.Time{}
 		outcome := last.Outcome
 		if outcome == record.Stuck {
 			outcome = record.Abandoned // an interruption does not end it
