@@ -108,7 +108,11 @@ func (x *Executor) applyOne(ctx context.Context, w *waiting, rel plan.Owner, ch 
 		}
 		return nil
 	default:
-		return x.writeAgain(ctx, rel, ch)
+		err := x.writeAgain(ctx, rel, ch)
+		if provisions.Deferral(ch.Object, err) != "" { // what was dry-run alone met what came beside it
+			return x.applyDeferred(ctx, w, rel, ch, provisions)
+		}
+		return err
 	}
 }
 

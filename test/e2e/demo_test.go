@@ -69,9 +69,9 @@ func readmeIsTrue(t *testing.T, root, out string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(readme), "It looks like this")
+	_, rest, _ := strings.Cut(string(readme), "This is output of `make demo`")
 	_, rest, _ = strings.Cut(rest, ":\n\n")
-	transcript, _, _ := strings.Cut(rest, "\n\nSee it")
+	transcript, _, _ := strings.Cut(rest, "\n\nRun the demo")
 	varies := regexp.MustCompile(`\d\d:\d\d:\d\d\.\d+ |environment=production |[0-9a-f]{7,10}\b|-[a-z0-9]{5}\b|\d+(ms|m|s)\b|\d{4}-\d\d-\d\dT[0-9:]+Z|\s+`)
 	plain := func(text string) string { return varies.ReplaceAllString(text, "") }
 	printed, lines := plain(out), 0
