@@ -3,7 +3,6 @@ package reads
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -113,24 +112,24 @@ func driftOf(l *ledger.Ledger, release, object string) []blame.LiveField {
 
 // live fills in the object's health and its events of the last hour, or why they are not told.
 func (g *Git) live(ctx context.Context, c *apply.Cluster, page *why.Page) {
-	note := func(what string, err error) {
-		page.Notes = append(page.Notes, what+": "+strings.Join(strings.Fields(err.Error()), " "))
-	}
 	hide := g.veilOf(page.Environment)
 	if hide == nil {
 		page.Notes = append(page.Notes, "health and events are not told: this replica of the agent does not lead the environment, and does not know its secrets")
 		return
 	}
+	note := func(what string, err error) {
+		page.Notes = append(page.Notes, what+": "+strings.Join(strings.Fields(hide(err.Error())), " "))
+	}
 	found, err := c.Judge.Find(ctx, page.Object)
 	if err != nil {
-		note("health and events are not told", errors.New(hide(err.Error())))
+		note("health and events are not told", err)
 		return
 	}
 	h := c.Judge.Object(found)
 	page.Health = &why.Health{State: string(h.State), Rule: h.Rule, Field: h.Field, Reason: hide(h.Reason)}
 	events, err := c.Events(ctx, found.GetKind(), found.GetNamespace(), found.GetName(), g.reads.now().Add(-time.Hour))
 	if err != nil {
-		note("events are not told", fmt.Errorf("%s", hide(err.Error())))
+		note("events are not told", err)
 	}
 	for _, e := range events {
 		e.Text = hide(e.Text)

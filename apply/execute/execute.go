@@ -91,10 +91,21 @@ func (x *Executor) applyStage(ctx, waits context.Context, rel plan.Owner, change
 	return errors.Join(errs...)
 }
 
+// applyOne writes a change. What was dry-run alone may meet what came beside it (a quota that the
+// commit raises, and that does not count yet): it waits like what the dry-run deferred.
 func (x *Executor) applyOne(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, provisions plan.Provisions) error {
-	switch ch.Action {
-	case plan.Deferred:
+	if ch.Action == plan.Deferred {
 		return x.applyDeferred(ctx, w, rel, ch, provisions)
+	}
+	err := x.applyPlanned(ctx, w, rel, ch, provisions)
+	if provisions.Deferral(ch.Object, err) != "" {
+		return x.applyDeferred(ctx, w, rel, ch, provisions)
+	}
+	return err
+}
+
+func (x *Executor) applyPlanned(ctx context.Context, w *waiting, rel plan.Owner, ch plan.Change, provisions plan.Provisions) error {
+	switch ch.Action {
 	case plan.Recreate:
 		return x.recreate(ctx, w, ch, provisions)
 	case plan.Update:
@@ -108,11 +119,7 @@ func (x *Executor) applyOne(ctx context.Context, w *waiting, rel plan.Owner, ch 
 		}
 		return nil
 	default:
-		err := x.writeAgain(ctx, rel, ch)
-		if provisions.Deferral(ch.Object, err) != "" { // what was dry-run alone met what came beside it
-			return x.applyDeferred(ctx, w, rel, ch, provisions)
-		}
-		return err
+		return x.writeAgain(ctx, rel, ch)
 	}
 }
 
